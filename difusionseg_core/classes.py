@@ -1,0 +1,52 @@
+"""Class names and colours of the data sets, in one place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+IGNORE = 255
+"""Label of pixels that count neither in a loss nor in a score."""
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The classes of a data set; the position in the tuples is the class id.
+
+    `palette` holds one (red, green, blue) colour a class, each 0..255.
+    """
+
+    name: str
+    class_names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+
+MSRS = LabelSet(
+    name="msrs",
+    class_names=(
+        "unlabelled",
+        "car",
+        "person",
+        "bike",
+        "curve",
+        "car_stop",
+        "guardrail",
+        "color_cone",
+        "bump",
+    ),
+    palette=(
+        (0, 0, 0),
+        (64, 0, 128),
+        (64, 64, 0),
+        (0, 128, 192),
+        (0, 0, 192),
+        (128, 128, 0),
+        (64, 64, 128),
+        (192, 128, 128),
+        (192, 64, 0),
+    ),
+)
+"""Classes and colours of MSRS, MFNet and MFD (the same nine; Ha et al., IROS 2017)."""
