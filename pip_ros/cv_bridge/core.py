@@ -111,7 +111,8 @@ class CvBridge:
             encoding=encoding,
             is_bigendian=order in ("big", ">"),
             step=cvim.shape[1] * channels * cvim.dtype.itemsize,
-            data=_byte_array(np.ascontiguousarray(cvim)),
+            # The setter takes an array('B') as it is; it walks over anything else byte by byte.
+            data=array.array("B", cvim.tobytes()),
         )
         if header is not None:
             message.header = header
@@ -148,7 +149,7 @@ class CvBridge:
         """
         _check_is_array(cvim)
         _, encoded = cv2.imencode(f".{dst_format}", cvim)
-        return CompressedImage(format=dst_format, data=_byte_array(encoded))
+        return CompressedImage(format=dst_format, data=array.array("B", encoded.tobytes()))
 
     def _array_of(self, message: Image) -> np.ndarray:
         name, channels = self.encoding_to_dtype_with_channels(message.encoding)
@@ -175,16 +176,6 @@ class CvBridge:
             return cvtColor2(image, encoding_in, encoding_out)
         except RuntimeError as error:
             raise CvBridgeError(str(error)) from error
-
-
-def _byte_array(contiguous: np.ndarray) -> array.array:
-    """Copy an array's bytes into the type that messages keep as it is.
-
-    Anything else given to a message is walked over byte by byte, which takes many times longer.
-    """
-    data = array.array("B")
-    data.frombytes(contiguous)
-    return data
 
 
 def _check_is_array(image) -> None:
