@@ -1,0 +1,37 @@
+"""From decoder features to class logits."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from torch import Tensor, nn
+
+from difusionseg_core.network.layers import resize, separable_conv
+
+
+def pointwise_classifier(dim: int, num_classes: int) -> nn.Module:
+    """The published head: one 1x1 convolution."""
+    conv = nn.Conv2d(dim, num_classes, 1)
+    nn.init.xavier_uniform_(conv.weight)
+    return conv
+
+
+def scaled_classifier(dim: int, num_classes: int) -> nn.Module:
+    """The head that the authors use for the data set MFD: each channel scaled first."""
+    scale = nn.Conv2d(dim, dim, 1, groups=dim)
+    nn.init.xavier_uniform_(scale.weight)
+    layers = OrderedDict(depthwise=scale, pointwise=pointwise_classifier(dim, num_classes))
+    return nn.Sequential(layers)
+
+
+class Refinement(nn.Module):
+    """Logits at the size of `detail` from coarser decoder features, where the decoder runs
+    coarser.
+    """
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.layers = separable_conv(dim, num_classes)
+
+    def forward(self, features: Tensor, detail: Tensor) -> Tensor:
+        return self.layers(resize(features, detail.shape[-2:]) + detail)

@@ -1,0 +1,105 @@
+"""Fusion modules: features and normalised images -> one picture, (B, 3, H, W) RGB in 0..1.
+
+`FusionModule` is the paper's, drawn freely by convolutions at full resolution. `LumaFusion` is the
+small one: it fuses brightness only, and takes colour from the RGB image.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from difusionseg_core.network.layers import conv_bn_relu, resize
+from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
+
+
+class FusionModule(nn.Module):
+    """The paper's fusion module: a semantic branch at stride 4 and a detail branch at full size.
+
+    `features` (B, dim, H/4, W/4), `image` (B, 4, H, W) normalised -> (B, 3, H, W) in (0, 1).
+    """
+
+    def __init__(self, dim: int = 256) -> None:
+        super().__init__()
+        half = dim // 2
+        # `groups=half` over `dim` inputs: two input channels a filter, so not a depthwise one.
+        self.low1 = nn.Sequential(
+            nn.Conv2d(dim, half, 3, padding=1, groups=half), *conv_bn_relu(half, half, 1)
+        )
+        self.dilated = nn.Sequential(*conv_bn_relu(half, half, dilation=2))
+        self.low2 = nn.Sequential(*conv_bn_relu(half, half // 2))
+        self.grouped = nn.Sequential(*conv_bn_relu(half // 2, half // 2, groups=2))
+        self.low_join = nn.Sequential(*conv_bn_relu(half + half // 2, half, 1))
+        self.high = nn.Sequential(*conv_bn_relu(4, half // 2), *conv_bn_relu(half // 2, half))
+        self.cross = nn.Sequential(*conv_bn_relu(dim, dim), *conv_bn_relu(dim, half, 1))
+        self.output = nn.Sequential(
+            *conv_bn_relu(half, half // 2), nn.Conv2d(half // 2, 3, 3, padding=1), nn.Sigmoid()
+        )
+        self.color_gain = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(3, 16, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(16, 3, 1),
+            nn.Sigmoid(),
+        )
+
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        low = self.low1(features)
+        low = torch.cat([self.dilated(low), self.grouped(self.low2(low))], dim=1)
+        low = resize(self.low_join(low), image.shape[-2:])
+        fused = self.output(self.cross(torch.cat([low, self.high(image)], dim=1)))
+        return fused * self.color_gain(fused)
+
+
+class LumaFusion(nn.Module):
+    """A light fusion module: fused brightness from both cameras, colour from the RGB one.
+
+    Brightness starts from the brighter of the two at every pixel and a small network at half size
+    draws what that choice loses. Colour differences are the RGB image's own, reduced only where
+    they would leave the range, so nothing is clipped.
+
+    `features` (B, dim, H/4, W/4), `image` (B, 4, H, W) normalised, H and W even -> (B, 3, H, W).
+    """
+
+    def __init__(self, dim: int, hidden: int = 16) -> None:
+        super().__init__()
+        self.low = nn.Conv2d(dim, hidden, 1)
+        self.high = nn.Sequential(*conv_bn_relu(8, hidden))
+        self.join = nn.Sequential(*conv_bn_relu(hidden, hidden))
+        self.correction = nn.Conv2d(hidden, 4, 3, padding=1)
+        nn.init.zeros_(self.correction.weight)  # start as the pixel-wise maximum
+        nn.init.zeros_(self.correction.bias)
+
+    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        rgb, thermal = pictures(image)
+        luma = luminance(rgb)
+        detail = self.high(F.pixel_unshuffle(torch.cat([luma, thermal], dim=1), 2))
+        detail = self.join(detail + resize(self.low(features), detail.shape[-2:]))
+        correction = F.pixel_shuffle(self.correction(detail), 2)
+        fused_luma = (torch.maximum(luma, thermal) + correction).clamp(0, 1)
+        return fused_luma + (rgb - luma) * _chroma_gain(rgb - luma, fused_luma)
+
+
+def pictures(image: Tensor) -> tuple[Tensor, Tensor]:
+    """The normalised (B, 4, H, W) back as RGB (B, 3, H, W) and thermal (B, 1, H, W), in 0..1."""
+    mean, std = (
+        image.new_tensor(values).view(4, 1, 1) / 255 for values in (IMAGE_MEAN, IMAGE_STD)
+    )
+    restored = (image * std + mean).clamp(0, 1)
+    return restored[:, :3], restored[:, 3:]
+
+
+def luminance(rgb: Tensor) -> Tensor:
+    """Brightness (B, 1, H, W) of (B, 3, H, W)."""
+    return (rgb * rgb.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+
+
+def _chroma_gain(chroma: Tensor, luma: Tensor) -> Tensor:
+    """The largest factor up to 1 that keeps `luma + factor * chroma` within 0..1."""
+    tiny = 1e-4
+    room_above = (1 - luma) / chroma.amax(1, keepdim=True).clamp_min(tiny)
+    room_below = luma / (-chroma.amin(1, keepdim=True)).clamp_min(tiny)
+    return torch.minimum(room_above, room_below).clamp_max(1)

@@ -1,0 +1,58 @@
+"""Small layers that several parts share. Images are (B, C, H, W) throughout."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """Layer norm over the channels of (B, C, H, W). Free of copies on channels-last memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def conv_norm(
+    in_channels: int, out_channels: int, kernel: int, groups: int | None
+) -> nn.Sequential:
+    """Convolution without bias, then a norm: group norm with `groups`, or batch norm for None."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+    nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
+    norm = nn.GroupNorm(groups, out_channels) if groups else nn.BatchNorm2d(out_channels)
+    return nn.Sequential(conv, norm)
+
+
+def conv_bn_relu(
+    in_channels: int,
+    out_channels: int,
+    kernel: int = 3,
+    dilation: int = 1,
+    groups: int = 1,
+) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.ReLU]:
+    """Same-size convolution with bias, batch norm, ReLU: three layers for an `nn.Sequential`."""
+    conv = nn.Conv2d(
+        in_channels,
+        out_channels,
+        kernel,
+        padding=dilation * (kernel // 2),
+        dilation=dilation,
+        groups=groups,
+    )
+    return conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+
+
+def separable_conv(channels: int, out_channels: int) -> nn.Sequential:
+    """Depthwise 3x3, batch norm, ReLU, pointwise: a 3x3 convolution at a ninth of the price."""
+    return nn.Sequential(
+        nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(channels, out_channels, 1),
+    )
+
+
+def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
+    """Bilinear, pixel centres as in OpenCV (align_corners False)."""
+    return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
