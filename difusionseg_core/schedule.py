@@ -1,0 +1,28 @@
+"""The times that the diffusion sampler visits. Plain Python, so that it needs no PyTorch."""
+
+from __future__ import annotations
+
+MAX_STEPS = 20
+SCHEDULES = ("published", "chained")
+
+
+def check_steps(steps: int) -> int:
+    """`steps` if it is a number of diffusion steps, 1 to 20; ValueError otherwise."""
+    if not 1 <= steps <= MAX_STEPS:
+        raise ValueError(f"diffusion steps must be 1 to {MAX_STEPS}, not {steps}")
+    return steps
+
+
+def time_steps(steps: int, schedule: str) -> list[tuple[float, float]]:
+    """Times (now, next) of each step, from 1 (noise only) towards 0 (class map only).
+
+    `chained` leads each step on from where the last one ended. `published` is what the paper's
+    code does: a step aims one further ahead than where the next one starts, so the states that the
+    decoder sees are less noisy than it is told. Raises ValueError for another name or steps
+    outside 1..20.
+    """
+    check_steps(steps)
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule '{schedule}' is unknown; use one of {', '.join(SCHEDULES)}")
+    ahead = 2 if schedule == "published" else 1
+    return [(1 - i / steps, max(1 - (i + ahead) / steps, 0.0)) for i in range(steps)]
