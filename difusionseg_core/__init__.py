@@ -1,0 +1,28 @@
+"""DiFusionSeg: fuse and segment pairs of RGB and thermal images. No ROS in here.
+
+from difusionseg_core import Predictor
+result = Predictor.from_pretrained("lite")(rgb, thermal)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from difusionseg_core.model import create_model
+    from difusionseg_core.predictor import Predictor
+
+__all__ = ["Predictor", "create_model"]
+
+
+def __getattr__(name: str) -> object:
+    # Importing PyTorch takes seconds: whoever reads a class name or pairs stamps does without it.
+    if name == "create_model":
+        from difusionseg_core.model import create_model
+
+        return create_model
+    if name == "Predictor":
+        from difusionseg_core.predictor import Predictor
+
+        return Predictor
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
