@@ -1,0 +1,88 @@
+"""Weights on the disk: safetensors files that say which model they belong to. Nothing is
+unpickled.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from difusionseg_core.model import DiFusionSeg, create_model
+from difusionseg_core.published import from_published
+
+FORMAT = "difusionseg"
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a weights file was made for: `model` "paper" or "lite", and its head."""
+
+    model: str
+    num_classes: int
+    scaled_head: bool = False
+
+
+def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
+    """Write a model's weights; the file appears whole or not at all."""
+    path = Path(path)
+    metadata = {"format": FORMAT, **{key: str(value) for key, value in asdict(info).items()}}
+    weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+    unfinished = path.with_name(path.name + ".part")
+    save_file(weights, unfinished, metadata)
+    os.replace(unfinished, path)
+
+
+def load_model(path: Path | str) -> DiFusionSeg:
+    """Build the model that a weights file was made for and fill it.
+
+    Raises FileNotFoundError where there is no file, ValueError where it is no weights file of this
+    package or does not fit the model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except Exception as error:  # safetensors raises a class of its own that it does not export
+        raise ValueError(f"{path} is no safetensors file, or damaged: {error}") from error
+    if metadata.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} was not written by this package; convert a published checkpoint first: "
+            "difusionseg convert CHECKPOINT.pth OUT.safetensors"
+        )
+    model = create_model(
+        metadata["model"], int(metadata["num_classes"]), metadata["scaled_head"] == "True"
+    )
+    load_strictly(model, weights)
+    return model
+
+
+def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) -> None:
+    """Fill a `paper` model with weights in the names of the authors' release.
+
+    ValueError lists every missing, unexpected and misshapen tensor; those are named as the model
+    names them, unexpected ones as they came.
+    """
+    load_strictly(model, from_published(state_dict, list(model.state_dict())))
+
+
+def load_strictly(model: DiFusionSeg, weights: dict[str, Tensor]) -> None:
+    """Fill a model; ValueError lists every missing, unexpected and misshapen tensor."""
+    wanted = model.state_dict()
+    problems = [f"missing {name}" for name in wanted if name not in weights]
+    problems += [f"unexpected {name}" for name in weights if name not in wanted]
+    problems += [
+        f"{name} is {tuple(weights[name].shape)} instead of {tuple(tensor.shape)}"
+        for name, tensor in wanted.items()
+        if name in weights and weights[name].shape != tensor.shape
+    ]
+    if problems:
+        raise ValueError("the weights do not fit the model: " + "; ".join(problems))
+    model.load_state_dict(weights)
