@@ -21,16 +21,16 @@ class ThermalNormalizer:
 
     - `fixed`: at `low` and `high`, in the camera's own counts. With 0 and 255, 8-bit images pass
       untouched.
-    - `percentile`: at the 1st and 99.5th percentile of the frame, smoothed over time so that one hot
-      object entering the picture does not make it flicker. `smoothing` is the weight of the past,
-      0 (none) to below 1.
+    - `percentile`: at the 1st and 99.5th percentile of the frame, smoothed over time so that one
+      hot object entering the picture does not make it flicker. `smoothing` is the weight of the
+      past, 0 (none) to below 1.
     - `minmax`: at the frame's own minimum and maximum.
 
     Not-a-number and infinite pixels of float images become black and do not move the range. A flat
     frame is mapped without amplifying its noise.
 
-    Raises ValueError for another mode, for `high` not above `low`, and for images that are not 2-D or
-    of another type.
+    Raises ValueError for another mode, for `high` not above `low`, and for images that are not 2-D
+    or of another type.
     """
 
     mode: str = "percentile"
@@ -41,9 +41,13 @@ class ThermalNormalizer:
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
-            raise ValueError(f"thermal mode '{self.mode}' is unknown; use one of {', '.join(MODES)}")
+            raise ValueError(
+                f"thermal mode '{self.mode}' is unknown; use one of {', '.join(MODES)}"
+            )
         if not self.high > self.low:
-            raise ValueError(f"thermal range is empty: high ({self.high}) must be above low ({self.low})")
+            raise ValueError(
+                f"thermal range is empty: high ({self.high}) must be above low ({self.low})"
+            )
         if not 0.0 <= self.smoothing < 1.0:
             raise ValueError(f"thermal smoothing must be in [0, 1), not {self.smoothing}")
 
@@ -85,3 +89,8 @@ def _widened(low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
         return low, high
     middle = (low + high) / 2
     return middle - flattest / 2, middle + flattest / 2
+
+
+def to_uint8(image: np.ndarray) -> np.ndarray:
+    """One picture for itself: 8-bit images as they are, deeper ones by their percentiles."""
+    return ThermalNormalizer("fixed" if image.dtype == np.uint8 else "percentile")(image)

@@ -1,0 +1,3 @@
+"""Ways to run the network. A backend offers `name`, `device`, `stride`, `dim` and `run`, see
+`pytorch`.
+"""

@@ -1,0 +1,59 @@
+"""The network run by PyTorch, on a CPU or a CUDA device."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from difusionseg_core.inference import InferenceGraph
+from difusionseg_core.model import DiFusionSeg, check_image
+
+PRECISIONS = ("float32", "bf16")
+
+
+class TorchBackend:
+    """Runs a model as it stands.
+
+    `device` is "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N"; `precision` "float32"
+    or "bf16", the latter by autocast. Raises ValueError for a device that is not there.
+    """
+
+    name = "torch"
+
+    def __init__(
+        self, model: DiFusionSeg, device: str = "auto", precision: str = "float32"
+    ) -> None:
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision '{precision}' is unknown; use {' or '.join(PRECISIONS)}")
+        self.device = _resolve_device(device)
+        self.precision = precision
+        self.model = model.eval().to(self.device, memory_format=torch.channels_last)
+
+    @torch.inference_mode()
+    def run(
+        self, image: np.ndarray, noise: np.ndarray, steps: int
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`image` (4, H, W) and `noise` (R, dim, h, w) -> fused, labels, confidence, see
+        `InferenceGraph`."""
+        batch = torch.from_numpy(image)[None].to(self.device, memory_format=torch.channels_last)
+        check_image(batch)
+        with torch.autocast(
+            torch.device(self.device).type, torch.bfloat16, enabled=self.precision == "bf16"
+        ):
+            outputs = InferenceGraph(self.model, steps)(
+                batch, torch.from_numpy(noise).to(self.device)
+            )
+        fused, labels, confidence = (output.cpu().numpy() for output in outputs)
+        return fused, labels, confidence
+
+
+def _resolve_device(device: str) -> str:
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind, index = (parsed := torch.device(device)).type, parsed.index or 0
+    except RuntimeError:
+        raise ValueError(f"device '{device}' is unknown; use auto, cpu, cuda or cuda:N") from None
+    if kind == "cuda" and index >= torch.cuda.device_count():
+        raise ValueError(f"device '{device}' is not on this machine; use auto or cpu")
+    return device
