@@ -1,0 +1,165 @@
+"""Random changes to a training sample; every function takes the generator it draws from.
+
+Geometry and colour follow the paper's training; the rest is what a robot's cameras do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from difusionseg_core.classes import IGNORE
+
+
+@dataclass(frozen=True)
+class Sample:
+    """`rgb` (H, W, 3) uint8, `thermal` (H, W) uint8, `labels` (H, W) uint8 ids with 255 for
+    ignore.
+    """
+
+    rgb: np.ndarray
+    thermal: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What is drawn for a training sample, and how likely.
+
+    `scale` is the range of the random resize relative to the image, `crop` (height, width) in
+    pixels, `class_share` the largest share that one class may have in a crop (ten tries). `focus`
+    is the probability that the crop is placed on a pixel of a rare class. The probabilities of
+    camera effects are `no_rgb` and `no_thermal` (a camera missing: its image is black), `contrast`
+    (thermal contrast and brightness), `shift` (thermal image off by up to 3 pixels), `noise`,
+    `blur`.
+    """
+
+    scale: tuple[float, float] = (0.5, 2.0)
+    crop: tuple[int, int] = (320, 480)
+    class_share: float = 0.75
+    focus: float = 0.0
+    rare_classes: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
+    no_rgb: float = 0.0
+    no_thermal: float = 0.0
+    contrast: float = 0.0
+    shift: float = 0.0
+    noise: float = 0.0
+    blur: float = 0.0
+
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        sample = random_crop(sample, self, rng)
+        if rng.random() < 0.5:
+            sample = flip(sample)
+        rgb = photometric_distortion(sample.rgb, rng)
+        thermal = sample.thermal
+        if rng.random() < self.contrast:
+            thermal = thermal_contrast(thermal, rng)
+        if rng.random() < self.shift:
+            thermal = misalign(thermal, rng)
+        if rng.random() < self.blur:
+            rgb = cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.3, 1.5))
+        if rng.random() < self.noise:
+            rgb, thermal = add_noise(rgb, rng), add_noise(thermal, rng)
+        missing = rng.random()
+        if missing < self.no_rgb:
+            rgb = np.zeros_like(rgb)
+        elif missing < self.no_rgb + self.no_thermal:
+            thermal = np.zeros_like(thermal)
+        return replace(sample, rgb=rgb, thermal=thermal)
+
+
+def random_crop(sample: Sample, options: Augmentation, rng: np.random.Generator) -> Sample:
+    """Resize by a random factor and cut out a window of `options.crop`, padded where it is larger.
+
+    Padding is black, and ignored in the labels.
+    """
+    factor = rng.uniform(*options.scale)
+    height, width = (max(1, round(side * factor)) for side in sample.labels.shape)
+    labels = cv2.resize(sample.labels, (width, height), interpolation=cv2.INTER_NEAREST)
+    top, left = _crop_corner(labels, options, rng)
+    window = (slice(top, top + options.crop[0]), slice(left, left + options.crop[1]))
+    return Sample(
+        _pad(cv2.resize(sample.rgb, (width, height))[window], options.crop, 0),
+        _pad(cv2.resize(sample.thermal, (width, height))[window], options.crop, 0),
+        _pad(labels[window], options.crop, IGNORE),
+    )
+
+
+def flip(sample: Sample) -> Sample:
+    """Mirror left and right."""
+    return Sample(*(np.ascontiguousarray(image[:, ::-1]) for image in vars(sample).values()))
+
+
+def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Brightness +-32, contrast and saturation 0.5 to 1.5, hue +-18 degrees (of 180), each half
+    the time.
+    """
+    image = rgb.astype(np.float32)
+    if rng.random() < 0.5:
+        image += rng.uniform(-32, 32)
+    contrast = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
+    contrast_first = rng.random() < 0.5
+    if contrast_first:
+        image *= contrast
+    saturation = rng.uniform(0.5, 1.5) if rng.random() < 0.5 else 1.0
+    hue = rng.integers(-18, 19) if rng.random() < 0.5 else 0
+    if saturation != 1.0 or hue:
+        hsv = cv2.cvtColor(np.clip(image, 0, 255).astype(np.uint8), cv2.COLOR_RGB2HSV)
+        hsv[..., 0] = (hsv[..., 0].astype(np.int16) + hue) % 180
+        hsv[..., 1] = np.clip(hsv[..., 1] * saturation, 0, 255)
+        image = cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).astype(np.float32)
+    if not contrast_first:
+        image *= contrast
+    return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def thermal_contrast(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Another gain, offset and gamma, as cameras and their automatic ranges differ."""
+    levels = np.linspace(0, 1, 256) ** rng.uniform(0.6, 1.6)
+    table = np.clip(255 * levels * rng.uniform(0.6, 1.8) + rng.uniform(-20, 40), 0, 255)
+    return cv2.LUT(thermal, table.astype(np.uint8))
+
+
+def misalign(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shift by up to 3 pixels each way; edges repeat."""
+    dx, dy = rng.uniform(-3, 3, 2)
+    matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
+    size = thermal.shape[::-1]
+    return cv2.warpAffine(thermal, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+
+
+def add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of a random deviation up to 12 of 255."""
+    noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(2, 12)
+    return np.clip(image + noise, 0, 255).astype(np.uint8)
+
+
+def _crop_corner(
+    labels: np.ndarray, options: Augmentation, rng: np.random.Generator
+) -> tuple[int, int]:
+    free = [max(side - crop, 0) for side, crop in zip(labels.shape, options.crop, strict=True)]
+    if rng.random() < options.focus:
+        rare = np.flatnonzero(np.isin(labels, options.rare_classes))
+        if rare.size:
+            place = np.unravel_index(rng.choice(rare), labels.shape)
+            corner = [
+                int(np.clip(at - rng.integers(crop), 0, most))
+                for at, crop, most in zip(place, options.crop, free, strict=True)
+            ]
+            return corner[0], corner[1]
+    for _ in range(10):
+        top, left = (int(rng.integers(most + 1)) for most in free)
+        window = labels[top : top + options.crop[0], left : left + options.crop[1]]
+        counts = np.bincount(window.ravel(), minlength=256)[:IGNORE]
+        if np.count_nonzero(counts) > 1 and counts.max() < options.class_share * counts.sum():
+            break
+    return top, left
+
+
+def _pad(image: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:
+    bottom, right = (most - side for most, side in zip(size, image.shape, strict=False))
+    if not bottom and not right:
+        return np.ascontiguousarray(image)
+    return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=[value] * 3)

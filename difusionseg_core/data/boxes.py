@@ -1,0 +1,93 @@
+"""Bounding boxes of objects: reading them, and correcting class maps with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from difusionseg_core.classes import IGNORE
+from difusionseg_core.data.folder import DataError
+
+BOX_CLASSES = {0: 2, 1: 3, 2: 1}
+"""Class in a box file (person, bicycle, car) -> MSRS class id."""
+
+FOUND_SHARE = 0.3
+"""A box counts as found if this share of its pixels carries its class."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """An object of class `label` in the pixels [left, right) x [top, bottom)."""
+
+    label: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def inside(self, image: np.ndarray, margin: int = 0) -> np.ndarray:
+        """The part of an (H, W, ...) image in the box grown by `margin` pixels; a view."""
+        rows = slice(max(self.top - margin, 0), self.bottom + margin)
+        return image[rows, max(self.left - margin, 0) : self.right + margin]
+
+
+def read_boxes(path: Path, width: int, height: int) -> list[Box]:
+    """Boxes of a text file, one `class cx cy w h` a line, relative to an image of the given size.
+
+    Raises DataError for a line that is not of this form.
+    """
+    boxes = []
+    for number, line in enumerate(path.read_text().splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            kind, *numbers = line.split()
+            label = BOX_CLASSES[int(kind)]
+            cx, cy, w, h = (float(value) for value in numbers)
+        except (ValueError, KeyError):
+            raise DataError(
+                f"{path}, line {number}: expected 'class cx cy w h' with class 0, 1 or 2, "
+                f"found '{line.strip()}'"
+            ) from None
+        left, right = (round((cx + side * w / 2) * width) for side in (-1, 1))
+        top, bottom = (round((cy + side * h / 2) * height) for side in (-1, 1))
+        box = Box(label, max(left, 0), max(top, 0), min(right, width), min(bottom, height))
+        if box.right > box.left and box.bottom > box.top:
+            boxes.append(box)
+    return boxes
+
+
+def correct_labels(labels: np.ndarray, boxes: list[Box]) -> np.ndarray:
+    """A class map made to agree with its boxes; for class maps that no person drew.
+
+    Outside all boxes of its class a person, bike or car is none, and what was left open there
+    becomes unlabelled (0). In a box whose object the map misses, an upright ellipse becomes the
+    object and the rest of the box is left open (255), as far as no other object is there.
+    """
+    corrected = labels.copy()
+    inside_any = np.zeros(labels.shape, bool)
+    for label in BOX_CLASSES.values():
+        allowed = np.zeros(labels.shape, bool)
+        for box in boxes:
+            if box.label == label:
+                box.inside(allowed, margin=2)[:] = True
+        corrected[(labels == label) & ~allowed] = 0
+        inside_any |= allowed
+    corrected[(labels == IGNORE) & ~inside_any] = 0
+    for box in sorted(boxes, key=lambda box: box.bottom):
+        found = box.inside(labels) == box.label
+        if found.mean() < FOUND_SHARE:
+            _draw_object(box.inside(corrected), box.label)
+    return corrected
+
+
+def _draw_object(patch: np.ndarray, label: int) -> None:
+    height, width = patch.shape
+    shape = np.zeros(patch.shape, np.uint8)
+    centre, axes = (width // 2, height // 2), (max(width * 2 // 5, 1), max(height * 9 // 20, 1))
+    cv2.ellipse(shape, centre, axes, 0, 0, 360, 1, thickness=-1)
+    free = (patch == 0) | (patch == IGNORE)
+    patch[free] = np.where(shape[free] == 1, label, IGNORE)
