@@ -1,0 +1,53 @@
+"""Training losses. Images are (B, 3 or 1, H, W) in 0..1, logits (B, K, h, w), labels (B, H, W)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from difusionseg_core.classes import IGNORE
+from difusionseg_core.network.layers import resize
+
+
+def cross_entropy(logits: Tensor, labels: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Cross-entropy of logits resized to the labels, summed and divided by the number of pixels.
+
+    Ignored pixels (255) add nothing but count in the divisor, as in the paper's code.
+    """
+    logits = resize(logits, labels.shape[-2:])
+    total = F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="sum")
+    return total / labels.numel()
+
+
+def fusion_loss(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
+    """Distance of the fused image to the brighter of both, and of its edges to the stronger of
+    both.
+    """
+    brightness = F.l1_loss(fused, torch.maximum(visible, thermal))
+    edges = F.l1_loss(sobel(fused), torch.maximum(sobel(visible), sobel(thermal)))
+    return brightness + edges
+
+
+def synergy_loss(logits: Tensor, fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
+    """Objects in the fused image should look as in the thermal one, the rest as in the visible.
+
+    Objects are whatever the logits call another class than 0. Trains decoder and fusion alike.
+    """
+    background = resize(logits, fused.shape[-2:]).softmax(1)[:, :1]
+    objects = 1 - background
+    return F.mse_loss(fused * objects, (thermal * objects).expand_as(fused)) + F.mse_loss(
+        fused * background, visible * background
+    )
+
+
+def sobel(image: Tensor) -> Tensor:
+    """|horizontal| + |vertical| Sobel response of every channel, zeros outside the image."""
+    channels = image.shape[1]
+    kernel = image.new_tensor([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]]).expand(channels, 1, 3, 3)
+    with torch.autocast(image.device.type, enabled=False):  # edges are too fine for half precision
+        gx, gy = (
+            F.conv2d(image.float(), weight.float(), padding=1, groups=channels)
+            for weight in (kernel, kernel.transpose(-1, -2))
+        )
+    return gx.abs() + gy.abs()

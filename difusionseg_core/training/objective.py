@@ -1,0 +1,79 @@
+"""What is minimised: the losses of one batch, by name, with their weights already in."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from difusionseg_core import diffusion
+from difusionseg_core.losses import cross_entropy, fusion_loss, synergy_loss
+from difusionseg_core.model import DiFusionSeg, Encoded
+from difusionseg_core.network.fusion import luminance, pictures
+
+AUXILIARY_WEIGHT = 0.4
+
+
+def paper_losses(
+    model: DiFusionSeg,
+    image: Tensor,
+    labels: Tensor,
+    visible: Tensor,
+    thermal: Tensor,
+    time: Tensor,
+    noise: Tensor,
+) -> dict[str, Tensor]:
+    """The paper's objective.
+
+    `image` (B, 4, H, W) normalised, `labels` (B, H, W); `visible` (B, 3, H, W) RGB and `thermal`
+    (B, 1, H, W), stretched to 0..1, are what the fused image is held against; `time` (B,) in 0..1
+    and `noise` (B, dim, h, w) are the diffusion's.
+    """
+    encoded = model.encode(image)
+    features = _denoised(model, encoded, labels, time, noise)
+    logits = model.segment(features, encoded)
+    return {
+        "cross_entropy": cross_entropy(logits, labels),
+        "auxiliary": AUXILIARY_WEIGHT * cross_entropy(model.auxiliary(encoded.features), labels),
+        "fusion": fusion_loss(encoded.fused, visible, thermal),
+        "synergy": synergy_loss(logits, encoded.fused, visible, thermal),
+    }
+
+
+def lite_losses(
+    model: DiFusionSeg, image: Tensor, labels: Tensor, weight: Tensor, time: Tensor, noise: Tensor
+) -> dict[str, Tensor]:
+    """The objective of `lite`: as the paper's, with class weights (K,), and with fusion judged by
+    brightness alone, since its colours are the RGB image's own.
+
+    The coarse classifier, whose classes the sampler feeds back, is trained beside the final one.
+    """
+    encoded = model.encode(image)
+    features = _denoised(model, encoded, labels, time, noise)
+    coarse = model.classifier(features)
+    rgb, thermal = pictures(image)
+    return {
+        "cross_entropy": cross_entropy(model.segment(features, encoded), labels, weight),
+        "coarse": AUXILIARY_WEIGHT * cross_entropy(coarse, labels, weight),
+        "auxiliary": AUXILIARY_WEIGHT
+        * cross_entropy(model.auxiliary(encoded.features), labels, weight),
+        "fusion": fusion_loss(luminance(encoded.fused), luminance(rgb), thermal),
+    }
+
+
+def _denoised(
+    model: DiFusionSeg, encoded: Encoded, labels: Tensor, time: Tensor, noise: Tensor
+) -> Tensor:
+    size = encoded.guide.shape[-2:]
+    small = F.interpolate(labels[:, None].float(), size=size)[:, 0].long()
+    level = diffusion.log_snr(time)
+    state = diffusion.add_noise(model.encode_classes(small), noise, level)
+    return model.decode(encoded, state, level)
+
+
+def draw_diffusion(model: DiFusionSeg, image: Tensor) -> tuple[Tensor, Tensor]:
+    """A random time (B,) below 0.999 and noise (B, dim, h, w) for a training batch."""
+    height, width = (-(-side // model.stride) for side in image.shape[-2:])
+    time = torch.rand(len(image), device=image.device) * 0.999
+    noise = torch.randn(len(image), model.dim, height, width, device=image.device)
+    return time, noise
