@@ -1,0 +1,55 @@
+"""Drawn street scenes: RGB image, thermal image and exact class mask from one seeded world.
+
+    from difusionseg_core.scenes import draw, sequence
+    rgb, thermal, labels = draw(seed=7)
+    for rgb, thermal, labels in sequence(seed=7, frames=50, rate=10.0):
+        ...
+
+The class ids are those of `difusionseg_core.classes.MSRS`; all eight classes occur.
+"""
+
+from collections.abc import Iterator
+
+from difusionseg_core.scenes.layout import draw_layout
+from difusionseg_core.scenes.lighting import CONDITIONS
+from difusionseg_core.scenes.render import Frame, render
+
+__all__ = ["CONDITIONS", "Frame", "Scene", "draw", "sequence"]
+
+
+class Scene:
+    """A street that can be looked at at any time.
+
+    Args:
+        seed: the same seed gives the same scene, byte for byte.
+        size: (height, width) of the images in pixels.
+        condition: one of CONDITIONS ("day", "dusk", "night"), or None to let the seed choose.
+    """
+
+    def __init__(self, seed: int, size: tuple[int, int] = (480, 640),
+                 condition: str | None = None):
+        if seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {seed}")
+        if min(size) < 32:
+            raise ValueError(f"size must be at least 32x32 pixels, not {size[0]}x{size[1]}")
+        if condition is not None and condition not in CONDITIONS:
+            raise ValueError(f"condition must be one of {', '.join(CONDITIONS)}, not {condition!r}")
+        self._seed = seed
+        self._layout = draw_layout(seed, size, condition)
+
+    def frame(self, time: float = 0.0) -> Frame:
+        """What the cameras see `time` seconds (0 or more) after the beginning."""
+        return render(self._layout, time, self._seed)
+
+
+def draw(seed: int, size: tuple[int, int] = (480, 640), condition: str | None = None) -> Frame:
+    """One frame of the scene with this seed; see `Scene`."""
+    return Scene(seed, size, condition).frame()
+
+
+def sequence(seed: int, frames: int, rate: float, size: tuple[int, int] = (480, 640),
+             condition: str | None = None) -> Iterator[Frame]:
+    """`frames` successive frames at `rate` Hz, in which things and camera move."""
+    scene = Scene(seed, size, condition)
+    for number in range(frames):
+        yield scene.frame(number / rate)

@@ -1,0 +1,52 @@
+"""The camera that looks along the street."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole camera in a world with x to the right, y up, z along the street, all in metres.
+
+    Tilt is a shifted horizon, so that verticals stay vertical and a ray's world direction
+    separates into a part that depends on the column and one that depends on the row.
+    """
+
+    width: int  # pixels
+    height: int  # pixels
+    focal: float  # pixels
+    horizon: float  # image row of the horizon
+    position: np.ndarray  # (3,) world
+    yaw: float  # radians, positive turns the view to the right
+
+    NEAR = 0.6  # metres; nothing nearer is drawn
+
+    def view(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) in camera axes (right, up, depth)."""
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        return (points - self.position) @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+
+    def to_pixels(self, seen: np.ndarray) -> np.ndarray:
+        """Points in camera axes (..., 3), in front of the near plane, as pixels (..., 2)."""
+        centre = np.array([self.width / 2, self.horizon])
+        return seen[..., :2] / seen[..., 2:] * np.array([self.focal, -self.focal]) + centre
+
+    def rays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """World direction of every pixel's ray, scaled to depth 1: x (1, W), y (H, 1), z (1, W)."""
+        across = ((np.arange(self.width) - self.width / 2) / self.focal)[None].astype(np.float32)
+        up = ((self.horizon - np.arange(self.height)) / self.focal)[:, None].astype(np.float32)
+        cos, sin = np.float32(np.cos(self.yaw)), np.float32(np.sin(self.yaw))
+        return cos * across + sin, up, cos - sin * across
+
+
+def clip_near(seen: np.ndarray, near: float) -> np.ndarray:
+    """The part of a polygon (N, 3) in camera axes that lies beyond the near plane; may be empty."""
+    following = np.roll(seen, -1, axis=0)
+    kept = []
+    for here, there in zip(seen, following, strict=True):
+        if here[2] >= near:
+            kept.append(here)
+        if (here[2] >= near) != (there[2] >= near):
+            kept.append(here + (there - here) * (near - here[2]) / (there[2] - here[2]))
+    return np.array(kept).reshape(-1, 3)

@@ -1,0 +1,136 @@
+"""What things are made of: surfaces with a material, as flat faces, round hulls and tubes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+Colour = tuple[float, float, float]  # linear RGB, 0..1 for a reflectance
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """How a surface looks to both cameras."""
+
+    colour: Colour
+    emission: Colour = (0.0, 0.0, 0.0)  # light given off, in the unit of full daylight
+    grain: float = 0.05  # relative strength of the noise in its colour
+    grain_size: float = 1.0  # metres over which that noise repeats
+    block: tuple[float, float] = (0.0, 0.0)  # metres; size of bricks or slabs, 0 for none
+    gloss: float = 0.0  # share of the sky it mirrors
+    emissivity: float = 0.95  # the rest of its thermal radiance mirrors the sky
+    heat: float = 0.0  # degrees C above the air, before the sun's share
+
+    def painted(self, colour: Colour) -> "Material":
+        return replace(self, colour=colour)
+
+    def warmed(self, degrees: float) -> "Material":
+        """The same surface at this many degrees C above the air."""
+        return replace(self, heat=degrees)
+
+    def glowing(self, emission: Colour) -> "Material":
+        return replace(self, emission=emission)
+
+    def shaded(self, factor: float) -> "Material":
+        red, green, blue = self.colour
+        return replace(self, colour=(red * factor, green * factor, blue * factor))
+
+
+@dataclass(slots=True)
+class Face:
+    """A flat polygon (N, 3), or several in one plane (M, N, 3)."""
+
+    points: np.ndarray
+    material: Material
+    label: int = 0
+    outward: np.ndarray | None = None  # (3,); if given, drawn only if seen from there
+
+
+@dataclass(slots=True)
+class Hull:
+    """The outline of several balls (N, 3) with radii (N,): limbs, heads, bodies."""
+
+    centres: np.ndarray
+    radii: np.ndarray
+    material: Material
+    label: int = 0
+
+
+@dataclass(slots=True)
+class Foliage:
+    """A heap of leafy balls, (N, 3) with radii (N,), each of its own brightness (N,)."""
+
+    centres: np.ndarray
+    radii: np.ndarray
+    tones: np.ndarray
+    material: Material
+    label: int = 0
+
+
+@dataclass(slots=True)
+class Tube:
+    """A thin round bar along points (N, 3)."""
+
+    points: np.ndarray
+    width: float  # metres
+    material: Material
+    label: int = 0
+    closed: bool = False
+
+
+@dataclass(slots=True)
+class Cover:
+    """A see-through polygon (N, 3) that counts as its class: a wheel's spokes, a railing's gaps."""
+
+    points: np.ndarray
+    label: int
+
+
+Part = Face | Hull | Foliage | Tube | Cover
+Group = list[Part]  # drawn in its order; the groups of a thing are drawn far to near
+
+
+def heading_axes(heading: float) -> tuple[np.ndarray, np.ndarray]:
+    """Forward and right unit vectors of something that faces `heading` (radians, 0 is along +z)."""
+    cos, sin = np.cos(heading), np.sin(heading)
+    return np.array([sin, 0.0, cos]), np.array([cos, 0.0, -sin])
+
+
+def box(centre, size, heading: float, material: Material, label: int = 0) -> Group:
+    """Five faces (no bottom) of a box: centre of its base (3,), size (length, height, width)."""
+    forward, right = heading_axes(heading)
+    up = np.array([0.0, 1.0, 0.0])
+    length, height, width = size
+    base = np.asarray(centre, float)
+    faces = []
+    for normal, along, reach, span in (
+        (forward, right, length, width),
+        (-forward, right, length, width),
+        (right, forward, width, length),
+        (-right, forward, width, length),
+    ):
+        middle = base + normal * reach / 2
+        side = along * span / 2
+        points = np.array([middle - side, middle + side, middle + side + up * height,
+                           middle - side + up * height])
+        faces.append(Face(points, material, label, normal))
+    a, b = forward * length / 2, right * width / 2
+    top = base + up * height + np.array([a + b, a - b, -a - b, -a + b])
+    faces.append(Face(top, material, label, up))
+    return faces
+
+
+def disc(centre, radius: float, axis_a: np.ndarray, axis_b: np.ndarray, corners: int = 16):
+    """Points (corners, 3) of a circle in the plane of two unit vectors."""
+    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    return (np.asarray(centre) + radius * np.cos(angles)[:, None] * axis_a
+            + radius * np.sin(angles)[:, None] * axis_b)
+
+
+def on_quad(quad: np.ndarray, u0: float, u1: float, v0: float, v1: float) -> np.ndarray:
+    """The part of a quad (4, 3) between shares u of its first edge and v of its second."""
+    a, b, c, d = quad
+
+    def at(u: float, v: float) -> np.ndarray:
+        return (a * (1 - u) + b * u) * (1 - v) + (d * (1 - u) + c * u) * v
+
+    return np.array([at(u0, v0), at(u1, v0), at(u1, v1), at(u0, v1)])

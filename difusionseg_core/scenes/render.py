@@ -1,0 +1,95 @@
+"""From a layout to the pictures of both cameras and the mask."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from difusionseg_core.scenes.camera import Camera
+from difusionseg_core.scenes.canvas import Canvas
+from difusionseg_core.scenes.layout import Layout, Thing
+from difusionseg_core.scenes.lighting import photograph, shade
+from difusionseg_core.scenes.thermal import apparent_temperature, thermograph
+
+_LAMPS = 8  # the brightest at the camera; more cost time and are not missed
+
+
+class Frame(NamedTuple):
+    """One instant of a scene."""
+
+    rgb: np.ndarray  # (H, W, 3) uint8
+    thermal: np.ndarray  # (H, W) uint8
+    labels: np.ndarray  # (H, W) uint8, class ids of `difusionseg_core.classes.MSRS`
+
+
+def render(layout: Layout, time: float, seed: int) -> Frame:
+    """The scene at `time` seconds; `seed` is that of the cameras' noise."""
+    camera = layout.camera(time)
+    canvas = Canvas(camera, layout.light.sun)
+    visible = [thing for thing in layout.things if _in_view(thing, time, camera)]
+    canvas.paint(layout.backdrop)
+    for group in layout.ground:
+        canvas.paint(group)
+    for fixture in _far_to_near(layout.buildings, time, camera):
+        for group in fixture.parts:
+            canvas.paint(group)
+    sunny = float(layout.light.sun_colour.mean()) > 0.05
+    lamps = list(layout.light.lamps)
+    for thing in _far_to_near(visible, time, camera):
+        here = thing.place(time)
+        groups = thing.groups(time, camera.position)
+        for group in _far_groups_first(groups, camera):
+            canvas.paint(group, here)
+        if sunny:
+            for group in groups:
+                canvas.cast_shadow(group)
+        elif hasattr(thing, "footprint"):
+            canvas.darken_ground(thing.footprint(time), 0.85)
+        elif thing.radius:
+            canvas.darken_ground(_circle(here, thing.radius), 0.4)
+        if hasattr(thing, "lamps"):
+            lamps += thing.lamps(time)
+    if sunny:
+        for fixture in layout.buildings:
+            for group in fixture.parts:
+                canvas.cast_shadow(group[:3])
+    surface = canvas.surface()
+
+    def glare(lamp) -> float:
+        return float(lamp.power.sum() / (np.sum((lamp.position - camera.position) ** 2) + 30))
+
+    light = replace(layout.light, lamps=sorted(lamps, key=glare, reverse=True)[:_LAMPS])
+    noise = np.random.default_rng([seed, round(time * 1000)])
+    warmth = apparent_temperature(surface, layout.climate, camera,
+                                  min(float(light.sun_colour.mean()), 1.0))
+    rgb = photograph(shade(surface, light, camera), light, noise)
+    thermal = thermograph(warmth, layout.climate, np.random.default_rng(seed), noise)
+    return Frame(rgb, thermal, surface.labels)
+
+
+def _in_view(thing: Thing, time: float, camera: Camera) -> bool:
+    right, _, depth = camera.view(thing.place(time))
+    reach = thing.radius + 7.0  # metres; the crown of a tree or the length of a wall
+    return depth > -reach and abs(right) < reach + max(depth, 0) * camera.width / 2 / camera.focal
+
+
+def _far_to_near(things, time: float, camera: Camera):
+    return sorted(things, key=lambda t: -float(np.sum((t.place(time) - camera.position) ** 2)))
+
+
+def _far_groups_first(groups, camera: Camera):
+    if len(groups) == 1:
+        return groups
+
+    def distance(group) -> float:
+        part = group[0]
+        points = part.centres if hasattr(part, "centres") else part.points.reshape(-1, 3)
+        return float(np.linalg.norm(points.mean(axis=0) - camera.position))
+
+    return sorted(groups, key=distance, reverse=True)
+
+
+def _circle(centre: np.ndarray, radius: float) -> np.ndarray:
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
+    return centre * [1, 0, 1] + radius * np.stack(
+        [np.cos(angles), 0 * angles, np.sin(angles)], axis=1)
