@@ -1,6 +1,4 @@
-"""Weights on the disk: safetensors files that say which model they belong to. Nothing is
-unpickled.
-"""
+"""Weights on the disk: safetensors files that say which model they belong to."""
 
 from __future__ import annotations
 
@@ -8,12 +6,13 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from difusionseg_core.model import DiFusionSeg, create_model
-from difusionseg_core.published import from_published
+from difusionseg_core.published import from_published, read_published, to_published
 
 FORMAT = "difusionseg"
 
@@ -43,7 +42,44 @@ def load_model(path: Path | str) -> DiFusionSeg:
     Raises FileNotFoundError where there is no file, ValueError where it is no weights file of this
     package or does not fit the model.
     """
-    path = Path(path)
+    return _load(Path(path))[0]
+
+
+def import_checkpoint(source: Path, target: Path) -> ModelInfo:
+    """Convert a published checkpoint to a weights file; its names tell the kind of model.
+
+    Raises as `read_published` and `load_published_weights` do.
+    """
+    weights = read_published(source)
+    scaled_head = "decode_head.conv_seg.depthwise.weight" in weights
+    head = (
+        "decode_head.conv_seg.pointwise.weight" if scaled_head else "decode_head.conv_seg.weight"
+    )
+    if head not in weights:
+        raise ValueError(f"{source} is no DiFusionSeg checkpoint: it has no '{head}'")
+    info = ModelInfo("paper", len(weights[head]), scaled_head)
+    model = create_model(info.model, info.num_classes, info.scaled_head)
+    load_published_weights(model, weights)
+    save_weights(model, target, info)
+    return info
+
+
+def export_checkpoint(source: Path, target: Path) -> ModelInfo:
+    """The inverse of `import_checkpoint`: for the authors' code, under `state_dict` as mmcv has
+    it.
+    """
+    model, info = _load(source)
+    if info.model != "paper":
+        raise ValueError(
+            f"{source} holds a '{info.model}' model; the authors' code knows only 'paper'"
+        )
+    unfinished = target.with_name(target.name + ".part")
+    torch.save({"state_dict": to_published(model.state_dict())}, unfinished)
+    os.replace(unfinished, target)
+    return info
+
+
+def _load(path: Path) -> tuple[DiFusionSeg, ModelInfo]:
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {path}")
     try:
@@ -57,11 +93,12 @@ def load_model(path: Path | str) -> DiFusionSeg:
             f"{path} was not written by this package; convert a published checkpoint first: "
             "difusionseg convert CHECKPOINT.pth OUT.safetensors"
         )
-    model = create_model(
+    info = ModelInfo(
         metadata["model"], int(metadata["num_classes"]), metadata["scaled_head"] == "True"
     )
+    model = create_model(info.model, info.num_classes, info.scaled_head)
     load_strictly(model, weights)
-    return model
+    return model, info
 
 
 def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) -> None:

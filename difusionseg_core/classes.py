@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 
 IGNORE = 255
@@ -50,3 +51,13 @@ MSRS = LabelSet(
     ),
 )
 """Classes and colours of MSRS, MFNet and MFD (the same nine; Ha et al., IROS 2017)."""
+
+
+def label_set_of(num_classes: int) -> LabelSet:
+    """MSRS for nine classes; for another number, numbered classes in colours round the wheel."""
+    if num_classes == MSRS.num_classes:
+        return MSRS
+    hues = (colorsys.hsv_to_rgb(i / num_classes, 0.8, 0.8) for i in range(1, num_classes))
+    colors = (tuple(round(255 * channel) for channel in hue) for hue in hues)
+    names = (f"class_{i}" for i in range(1, num_classes))
+    return LabelSet("numbered", ("unlabelled", *names), ((0, 0, 0), *colors))

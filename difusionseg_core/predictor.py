@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from difusionseg_core.classes import MSRS, LabelSet
+from difusionseg_core.classes import label_set_of
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.schedule import check_steps
 from difusionseg_core.thermal import to_uint8
@@ -57,7 +57,6 @@ class Predictor:
         steps: int | None = None,
         draws: int = 1,
         seed: int = 0,
-        label_set: LabelSet = MSRS,
     ) -> None:
         from difusionseg_core.backends.pytorch import TorchBackend
 
@@ -65,7 +64,7 @@ class Predictor:
             raise ValueError(f"backend '{backend}' is unknown; use one of {', '.join(BACKENDS)}")
         if draws < 1:
             raise ValueError(f"draws must be 1 or more, not {draws}")
-        self.label_set = label_set
+        self.label_set = label_set_of(model.num_classes)
         self.steps = model.steps if steps is None else steps
         self.draws = draws
         self.seed = seed

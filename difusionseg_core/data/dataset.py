@@ -12,14 +12,8 @@ from torch.utils.data import Dataset
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.data.augmentation import Sample
 from difusionseg_core.data.boxes import correct_labels, read_boxes
-from difusionseg_core.data.folder import (
-    BOXES,
-    Pair,
-    list_pairs,
-    read_labels,
-    read_rgb,
-    read_thermal,
-)
+from difusionseg_core.data.folder import BOXES, Pair, list_pairs
+from difusionseg_core.data.images import read_labels, read_rgb, read_thermal
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.thermal import to_uint8
 
@@ -77,7 +71,7 @@ class PairDataset(Dataset):
 
 
 def _load(pair: Pair, boxes: Path | None) -> Sample:
-    rgb = np.ascontiguousarray(read_rgb(pair.visible))
+    rgb = read_rgb(pair.visible)
     thermal = to_uint8(read_thermal(pair.thermal))
     if pair.labels is None:
         return Sample(rgb, thermal, np.full(thermal.shape, IGNORE, np.uint8))

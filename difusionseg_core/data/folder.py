@@ -8,15 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
+from difusionseg_core.data.images import IMAGE_ENDINGS, DataError, images_by_name
 
 VISIBLE, THERMAL, LABELS, BOXES = "vi", "ir", "Segmentation_labels", "boxes"
-IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
-
-
-class DataError(ValueError):
-    """A data set that cannot be used; the message says what was expected and what was found."""
 
 
 @dataclass(frozen=True)
@@ -46,44 +40,6 @@ def list_pairs(root: Path | str) -> list[Pair]:
     if labels:
         _check_partners(root, visible, labels, LABELS)
     return [Pair(name, visible[name], thermal[name], labels.get(name)) for name in sorted(visible)]
-
-
-def images_by_name(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their names without endings."""
-    return {
-        path.stem: path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in IMAGE_ENDINGS
-    }
-
-
-def read_rgb(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
-    return _read(path, cv2.IMREAD_COLOR)[..., ::-1]
-
-
-def read_thermal(path: Path) -> np.ndarray:
-    """(H, W) uint8 or uint16; of a grey picture saved in colour, its first channel."""
-    image = _read(path, cv2.IMREAD_UNCHANGED)
-    return image if image.ndim == 2 else np.ascontiguousarray(image[..., 0])
-
-
-def read_labels(path: Path) -> np.ndarray:
-    """(H, W) uint8 class ids."""
-    labels = _read(path, cv2.IMREAD_UNCHANGED)
-    if labels.ndim != 2 or labels.dtype != np.uint8:
-        raise DataError(
-            f"{path} is no class map: expected one 8-bit channel, "
-            f"found {labels.shape} {labels.dtype}"
-        )
-    return labels
-
-
-def _read(path: Path, flags: int) -> np.ndarray:
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise DataError(f"{path} cannot be read as an image; it is missing or damaged")
-    return image
 
 
 def _check_partners(

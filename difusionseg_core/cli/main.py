@@ -1,0 +1,32 @@
+"""`difusionseg COMMAND`: everything that needs no robot."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from difusionseg_core.cli import convert, predict, train
+
+COMMANDS = (predict, train, convert)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns its exit status. What a user can mend is told in one line."""
+    parser = argparse.ArgumentParser(
+        prog="difusionseg", description="Fuse and segment RGB and thermal images."
+    )
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    args = parser.parse_args(arguments)
+    try:
+        return args.run(args)
+    except (ValueError, OSError, ImportError) as error:
+        print(f"difusionseg: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

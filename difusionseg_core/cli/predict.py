@@ -1,0 +1,106 @@
+"""`difusionseg predict`: fuse and segment image files."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from difusionseg_core.data.images import (
+    DataError,
+    images_by_name,
+    read_rgb,
+    read_thermal,
+    write_png,
+)
+from difusionseg_core.visualization import overlay
+
+_EXAMPLE = """example:
+  difusionseg predict --rgb data/vi --thermal data/ir --model lite --output results
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser(
+        "predict",
+        help="fuse and segment image files",
+        description="Write fused/, mask/ (8-bit class ids), overlay/ as PNG, named as the input.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--rgb", type=Path, required=True, help="a file or a folder")
+    parser.add_argument("--thermal", type=Path, required=True, help="a file or a folder")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the pictures")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """What to run and where: `--model`, `--device`, `--precision`, `--steps`, `--seed`."""
+    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="float32", choices=("float32", "bf16"))
+    parser.add_argument(
+        "--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)"
+    )
+    parser.add_argument("--draws", type=int, default=1, help="noises a frame (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict every pair; a damaged image is named and skipped, and the exit status is then 1."""
+    from tqdm import tqdm
+
+    from difusionseg_core import Predictor
+
+    pairs = find_pairs(args.rgb, args.thermal)
+    predictor = Predictor.from_pretrained(
+        args.model,
+        device=args.device,
+        precision=args.precision,
+        steps=args.steps,
+        draws=args.draws,
+        seed=args.seed,
+    )
+    folders = {name: args.output / name for name in ("fused", "mask", "overlay")}
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    for name, rgb_file, thermal_file in tqdm(pairs, unit="pair", disable=None):
+        try:
+            rgb = read_rgb(rgb_file)
+            result = predictor(rgb, read_thermal(thermal_file))
+        except ValueError as error:
+            print(f"difusionseg: skipped {name}: {error}", file=sys.stderr)
+            failed += 1
+            continue
+        write_png(folders["fused"] / f"{name}.png", result.fused)
+        write_png(folders["mask"] / f"{name}.png", result.labels)
+        marked = overlay(rgb, result.labels, predictor.label_set)
+        write_png(folders["overlay"] / f"{name}.png", marked)
+    print(f"{len(pairs) - failed} of {len(pairs)} pairs are in {args.output}")
+    return 1 if failed else 0
+
+
+def find_pairs(rgb: Path, thermal: Path) -> list[tuple[str, Path, Path]]:
+    """(name, RGB file, thermal file) of two files, or of two folders by name.
+
+    Raises DataError where a file or partner is missing.
+    """
+    for path in (rgb, thermal):
+        if not path.exists():
+            raise DataError(f"there is no file or folder {path}")
+    if rgb.is_file() and thermal.is_file():
+        return [(rgb.stem, rgb, thermal)]
+    if rgb.is_file() or thermal.is_file():
+        raise DataError("--rgb and --thermal must be two files or two folders")
+    rgb_files, thermal_files = images_by_name(rgb), images_by_name(thermal)
+    if not rgb_files:
+        raise DataError(f"{rgb} holds no images")
+    alone = sorted(rgb_files.keys() ^ thermal_files.keys())
+    if alone:
+        raise DataError(
+            f"{len(alone)} images have no partner of the same name, first '{alone[0]}'"
+        )
+    return [(name, path, thermal_files[name]) for name, path in sorted(rgb_files.items())]
