@@ -1,0 +1,164 @@
+"""The predictor and what it does to pictures before and after the network."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from difusionseg_core import Predictor, create_model
+from difusionseg_core.predictor import find_weights
+from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD, normalize
+from difusionseg_core.thermal import ThermalNormalizer
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return create_model("lite")
+
+
+@pytest.fixture
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return (
+        rng.integers(0, 256, (61, 83, 3), dtype=np.uint8),
+        rng.integers(0, 256, (61, 83), dtype=np.uint8),
+    )
+
+
+def test_results_have_the_size_of_the_pictures(model, pair) -> None:
+    predictor = Predictor(model, device="cpu")
+    result = predictor(*pair)
+    assert (result.fused.shape, result.fused.dtype) == ((61, 83, 3), np.uint8)
+    assert (result.labels.shape, result.labels.dtype) == ((61, 83), np.uint8)
+    assert (result.confidence.shape, result.confidence.dtype) == ((61, 83), np.float32)
+    assert result.labels.max() < predictor.label_set.num_classes
+    assert 1 / 9 <= result.confidence.min() and result.confidence.max() <= 1
+    assert set(result.timings) == {"preprocess", "inference", "postprocess"}
+
+
+def test_results_are_reproducible(model, pair) -> None:
+    first = Predictor(model, device="cpu", seed=3)(*pair)
+    second = Predictor(model, device="cpu", seed=3)(*pair)
+    assert np.array_equal(first.confidence, second.confidence)
+    other = Predictor(model, device="cpu", seed=4)(*pair)
+    assert not np.array_equal(first.confidence, other.confidence)
+
+
+def test_several_draws_average_their_probabilities(model, pair) -> None:
+    predictor = Predictor(model, device="cpu", draws=3)
+    result = predictor(*pair)
+    image = torch.from_numpy(normalize(*pair))[None]
+    noise = torch.from_numpy(predictor._first_noise(64, 84))
+    with torch.inference_mode():
+        draws = [model.eval()(image, noise[i : i + 1]).logits.softmax(1)[0] for i in range(3)]
+    confidence = torch.stack(draws).mean(0).amax(0)[:61, :83]
+    np.testing.assert_allclose(result.confidence, confidence.numpy(), atol=1e-5)
+
+
+def test_a_missing_camera_is_a_black_picture(model, pair) -> None:
+    rgb, thermal = pair
+    predictor = Predictor(model, device="cpu")
+    black = predictor(rgb, np.zeros_like(thermal))
+    assert np.array_equal(predictor(rgb, None).confidence, black.confidence)
+    black = predictor(np.zeros_like(rgb), thermal)
+    assert np.array_equal(predictor(None, thermal).confidence, black.confidence)
+    with pytest.raises(ValueError, match="both pictures"):
+        predictor(None, None)
+
+
+@pytest.mark.parametrize(
+    ("rgb", "thermal", "complaint"),
+    [
+        ((8, 8, 3), (8, 9), "one size"),
+        ((8, 8), (8, 8), r"\(H, W, 3\)"),
+        ((0, 8, 3), (0, 8), "empty"),
+    ],
+)
+def test_bad_pictures_are_refused(model, rgb, thermal, complaint) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Predictor(model, device="cpu")(np.zeros(rgb, np.uint8), np.zeros(thermal, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"steps": 0}, "1 to 20"),
+        ({"steps": 21}, "1 to 20"),
+        ({"draws": 0}, "draws"),
+        ({"device": "abacus"}, "device 'abacus'"),
+        ({"device": "cuda:99"}, "not on this machine"),
+        ({"backend": "magic"}, "backend 'magic'"),
+        ({"precision": "int3"}, "precision 'int3'"),
+    ],
+)
+def test_bad_options_are_refused(model, options, complaint) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        Predictor(model, **options)
+
+
+def test_paper_needs_a_checkpoint() -> None:
+    with pytest.raises(ValueError, match="difusionseg convert"):
+        Predictor.from_pretrained("paper")
+    with pytest.raises(ValueError, match="unknown"):
+        Predictor.from_pretrained("weights.pth")
+
+
+def test_shipped_weights_run(pair) -> None:
+    assert find_weights("lite").stat().st_size < 15e6
+    result = Predictor.from_pretrained("lite", device="cpu")(*pair)
+    assert result.labels.shape == (61, 83)
+
+
+def test_normalization_and_padding(pair) -> None:
+    rgb, thermal = pair
+    image = normalize(rgb, thermal)
+    assert image.shape == (4, 64, 84)
+    expected = (np.dstack([rgb, thermal]).astype(np.float32) - IMAGE_MEAN) / IMAGE_STD
+    np.testing.assert_allclose(image[:, :61, :83], expected.transpose(2, 0, 1), atol=1e-5)
+    assert np.array_equal(image[:, 63], image[:, 60])
+    assert np.array_equal(image[:, :, 83], image[:, :, 82])
+
+
+def test_eight_bit_thermal_passes_untouched() -> None:
+    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    assert ThermalNormalizer("fixed")(image) is image
+
+
+def test_thermal_range_is_smoothed_over_time() -> None:
+    normalizer = ThermalNormalizer("percentile", smoothing=0.9)
+    cold = np.linspace(7000, 8000, 6400).astype(np.uint16).reshape(80, 80)
+    first = normalizer(cold)
+    assert first.min() == 0 and first.max() == 255
+    hot = cold.copy()
+    hot[20:60, 20:60] += 4000
+    steady = hot[:, :20]
+    assert abs(int(normalizer(hot)[0, 10]) - int(first[0, 10])) < 20, steady.shape
+
+
+@pytest.mark.parametrize("mode", ["percentile", "minmax"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_flat_and_broken_thermal_frames(mode, dtype) -> None:
+    flat = np.full((32, 32), 77, dtype)
+    assert np.ptp(ThermalNormalizer(mode)(flat)) == 0
+    if dtype == np.float32:
+        flat[:] = np.nan
+        assert ThermalNormalizer(mode)(flat).max() == 0
+        mixed = np.linspace(20, 40, 1024, dtype=np.float32).reshape(32, 32)
+        mixed[0, :4] = np.nan, np.inf, -np.inf, np.nan
+        result = ThermalNormalizer(mode)(mixed)
+        assert result[0, :4].max() == 0 and result.max() == 255
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ({"mode": "auto"}, "use one of"),
+        ({"low": 5, "high": 5}, "empty"),
+        ({"smoothing": 1}, "smoothing"),
+    ],
+)
+def test_bad_thermal_options_are_refused(options, complaint) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        ThermalNormalizer(**options)
