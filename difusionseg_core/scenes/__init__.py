@@ -37,6 +37,11 @@ class Scene:
         self._seed = seed
         self._layout = draw_layout(seed, size, condition)
 
+    @property
+    def condition(self) -> str:
+        """Its light: one of CONDITIONS."""
+        return self._layout.light.condition
+
     def frame(self, time: float = 0.0) -> Frame:
         """What the cameras see `time` seconds (0 or more) after the beginning."""
         return render(self._layout, time, self._seed)
