@@ -1,0 +1,94 @@
+"""The fusion node's topics, as data: the node, its tests and the README's table read them here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+
+from difusionseg_ros.msg import FrameStatus, LabelInfo
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic of the node: its name relative to the namespace, and its message class.
+
+    What is received is best effort, what is sent reliable (REP 2003); `latched` topics keep their
+    last message for those who subscribe later.
+    """
+
+    name: str
+    type: type
+    description: str
+    received: bool = False
+    latched: bool = False
+
+    def qos(self) -> QoSProfile:
+        """A new profile each time, because rclpy writes QoS overrides into the one it is given."""
+        return QoSProfile(
+            depth=1 if self.latched else 5,
+            reliability=ReliabilityPolicy.BEST_EFFORT
+            if self.received
+            else ReliabilityPolicy.RELIABLE,
+            durability=DurabilityPolicy.TRANSIENT_LOCAL
+            if self.latched
+            else DurabilityPolicy.VOLATILE,
+        )
+
+
+RGB_IMAGE = Topic(
+    "rgb/image",
+    Image,
+    "colour image; with `rgb_transport: compressed` a CompressedImage on `rgb/image/compressed`",
+    received=True,
+)
+THERMAL_IMAGE = Topic(
+    "thermal/image",
+    Image,
+    "thermal image of the same size and view; with `thermal_transport: compressed` a "
+    "CompressedImage on `thermal/image/compressed`",
+    received=True,
+)
+RGB_CAMERA_INFO = Topic(
+    "rgb/camera_info", CameraInfo, "optional; republished beside every output", received=True
+)
+
+FUSED = Topic("fused/image", Image, "fused image, rgb8")
+FUSED_CAMERA_INFO = Topic(
+    "fused/camera_info", CameraInfo, "the RGB camera's, with the header of the output"
+)
+MASK = Topic("segmentation/mask", Image, "class ids, mono8; 255 = unlabelled")
+COLOR = Topic("segmentation/color", Image, "class colours, rgb8")
+OVERLAY = Topic("segmentation/overlay", Image, "class colours over the fused image, rgb8")
+CONFIDENCE = Topic("segmentation/confidence", Image, "confidence in the class, 32FC1, 0 to 1")
+SEGMENTATION_CAMERA_INFO = Topic(
+    "segmentation/camera_info", CameraInfo, "the RGB camera's, with the header of the output"
+)
+LABEL_INFO = Topic(
+    "segmentation/label_info",
+    LabelInfo,
+    "ids, names and colours of the classes; latched",
+    latched=True,
+)
+FRAME_STATUS = Topic(
+    "frame_status",
+    FrameStatus,
+    "one a frame: time offset of the pair, latency by stage, class shares, totals",
+)
+DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, "rates, drops, pairing, bad messages, device")
+
+INPUTS = (RGB_IMAGE, THERMAL_IMAGE, RGB_CAMERA_INFO)
+OUTPUTS = (
+    FUSED,
+    FUSED_CAMERA_INFO,
+    MASK,
+    COLOR,
+    OVERLAY,
+    CONFIDENCE,
+    SEGMENTATION_CAMERA_INFO,
+    LABEL_INFO,
+    FRAME_STATUS,
+    DIAGNOSTICS,
+)
