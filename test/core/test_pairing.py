@@ -36,7 +36,7 @@ def arrivals_of(rgb, thermal, rgb_delay_ms=0, thermal_delay_ms=0):
 
 
 def nearest_pairs(rgb, thermal, slop):
-    """The specification, over whole lists: walk through time, give up whoever is not the nearest."""
+    """The specification, over whole lists: go through time, give up whoever is not nearest."""
     rgb, thermal, pairs = list(rgb), list(thermal), []
     while rgb and thermal:
         ours, theirs = (rgb, thermal) if rgb[0] <= thermal[0] else (thermal, rgb)
