@@ -1,0 +1,103 @@
+"""Status messages from totals: levels, words and figures."""
+
+from dataclasses import replace
+
+import pytest
+
+from difusionseg_core.pairing import PairingCounts
+from difusionseg_ros.diagnostics import (
+    ERROR,
+    OK,
+    WARN,
+    CameraReport,
+    ModelReport,
+    Report,
+    statuses,
+)
+
+BEFORE = Report(
+    time=100.0,
+    rgb=CameraReport("/rgb/image", received=0, bad=0, last_error="", silence=0.0),
+    thermal=CameraReport("/thermal/image", received=0, bad=0, last_error="", silence=0.0),
+    pairing=PairingCounts(),
+    offsets=(),
+    model=ModelReport("cpu", "torch", 3, 0, 0, 0, "", ()),
+)
+NOW = Report(
+    time=102.0,
+    rgb=replace(BEFORE.rgb, received=60),
+    thermal=replace(BEFORE.thermal, received=18),
+    pairing=PairingCounts(paired=18, dropped_rgb=42),
+    offsets=(-0.004, 0.002, 0.010),
+    model=replace(BEFORE.model, processed=16, replaced=2, latencies=(0.08, 0.05, 0.06)),
+)
+
+
+def status_of(part, now, before=BEFORE):
+    """(level, message, values) of one part of the report."""
+    for status in statuses("robot/fusion_node", before, now, camera_timeout=2.0):
+        if status.name == f"robot/fusion_node: {part}":
+            assert status.hardware_id == "robot/fusion_node"
+            return status.level, status.message, {v.key: v.value for v in status.values}
+    raise AssertionError(f"no status '{part}'")
+
+
+def test_all_is_well():
+    level, message, values = status_of("rgb camera", NOW)
+    assert (level, message) == (OK, "30.0 images/s")
+    assert values["topic"] == "/rgb/image"
+    level, message, values = status_of("thermal camera", NOW)
+    assert (level, message) == (OK, "9.0 images/s")
+    level, message, values = status_of("pairing", NOW)
+    assert (level, message) == (OK, "9.0 pairs/s")
+    assert values["dropped_rgb"] == "42"
+    assert values["offset, median [ms]"] == "2.00"
+    level, message, values = status_of("network", NOW)
+    assert (level, message) == (OK, "8.0 frames/s on cpu (torch)")
+    assert values["latency, median [ms]"] == "60.0"
+    assert values["replaced by a newer pair"] == "2"
+
+
+@pytest.mark.parametrize(
+    "part, change, level, said",
+    [
+        (
+            "rgb camera",
+            {"rgb": replace(NOW.rgb, silence=2.5)},
+            ERROR,
+            "no image on /rgb/image for 2.5",
+        ),
+        (
+            "thermal camera",
+            {"thermal": replace(NOW.thermal, bad=3, last_error="step is 0")},
+            WARN,
+            "3 bad messages: step is 0",
+        ),
+        ("pairing", {"pairing": PairingCounts(unstamped=4)}, WARN, "4 images without a stamp"),
+        ("pairing", {"pairing": PairingCounts(paired=1, jumps=1)}, WARN, "jumped back"),
+        (
+            "pairing",
+            {"pairing": PairingCounts(dropped_rgb=5, dropped_thermal=5)},
+            WARN,
+            "no pairs: stamps of the cameras differ by more than slop",
+        ),
+        (
+            "network",
+            {"model": replace(NOW.model, failed=1, last_error="RuntimeError: out of memory")},
+            ERROR,
+            "1 pairs failed: RuntimeError: out of memory",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_named(part, change, level, said):
+    found, message, _ = status_of(part, replace(NOW, **change))
+    assert found == level
+    assert said in message
+
+
+def test_a_fault_of_the_past_is_no_present_one():
+    past = replace(NOW, rgb=replace(NOW.rgb, bad=3, last_error="step is 0"))
+    level, _, values = status_of("rgb camera", replace(past, time=104.0), before=past)
+    assert level == OK
+    assert values["last error"] == "step is 0"
+    assert values["bad messages"] == "3"
