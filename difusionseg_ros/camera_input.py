@@ -1,0 +1,108 @@
+"""One camera's images as a message filter that lets only sound messages through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from message_filters import SimpleFilter, Subscriber
+from rclpy.node import Node
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from difusionseg_ros import images
+from difusionseg_ros.diagnostics import CameraReport
+from difusionseg_ros.images import BadImage, PixelLayout
+from difusionseg_ros.parameters import Settings
+from difusionseg_ros.throttled_log import ThrottledLog
+from difusionseg_ros.topics import RGB_IMAGE, THERMAL_IMAGE, Topic
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What differs between the two cameras."""
+
+    topic: Topic
+    encodings: dict[str, PixelLayout]
+    to_array: Callable[[Image | CompressedImage, int], np.ndarray]
+
+
+RGB = Camera(RGB_IMAGE, images.RGB_ENCODINGS, images.rgb_array)
+THERMAL = Camera(THERMAL_IMAGE, images.THERMAL_ENCODINGS, images.thermal_array)
+
+
+class CameraInput(SimpleFilter):
+    """Subscribes to a camera, counts and names bad messages, and emits the others.
+
+    `transport` is "raw" or "compressed"; the compressed topic lies beside the base topic,
+    remapped or not, as with image_transport. `bad` counts the messages refused so far.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        camera: Camera,
+        transport: str,
+        settings: Callable[[], Settings],
+        log: ThrottledLog,
+    ) -> None:
+        super().__init__()
+        self.topic = node.resolve_topic_name(camera.topic.name)
+        if transport == "compressed":
+            self.topic += "/compressed"
+        self.bad = 0
+        self._received = 0
+        self._last_error = ""
+        self._last_arrival = time.monotonic()
+        self._node = node
+        self._camera = camera
+        self._settings = settings
+        self._log = log
+        self._subscriber = Subscriber(
+            node,
+            CompressedImage if transport == "compressed" else Image,
+            self.topic,
+            qos_profile=camera.topic.qos(),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._subscriber.registerCallback(self._arrived)
+
+    def to_array(self, message: Image | CompressedImage) -> np.ndarray:
+        """The pixels of an emitted message, see images.py. Raises BadImage."""
+        return self._camera.to_array(message, self._settings().max_image_bytes)
+
+    def refuse(self, error: BadImage) -> None:
+        """Count a message as bad, and say so in the log."""
+        self.bad += 1
+        self._last_error = str(error)
+        self._log.error(self.topic, f"image refused: {error}")
+
+    def report(self) -> CameraReport:
+        """Totals since this input was made, and how long the camera has been silent."""
+        return CameraReport(
+            topic=self.topic,
+            received=self._received,
+            bad=self.bad,
+            last_error=self._last_error,
+            silence=time.monotonic() - self._last_arrival,
+        )
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscriber.sub)
+
+    def _arrived(self, message: Image | CompressedImage) -> None:
+        self._received += 1
+        self._last_arrival = time.monotonic()
+        limit = self._settings().max_image_bytes
+        try:
+            if isinstance(message, CompressedImage):
+                images.check_compressed(message, limit)
+            else:
+                images.check_image(message, self._camera.encodings, limit)
+        except BadImage as error:
+            self.refuse(error)
+            return
+        self.signalMessage(message)

@@ -1,0 +1,157 @@
+"""The fusion node: RGB and thermal images in, fused and segmented images out.
+
+    ros2 run difusionseg_ros fusion_node --ros-args -r rgb/image:=/camera/image_raw
+
+A lifecycle node: configure loads the network, activate subscribes, deactivate unsubscribes, cleanup
+frees the network. With `autostart` it does the first two by itself.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.executors import ExternalShutdownException
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+
+from difusionseg_core.predictor import Predictor
+from difusionseg_ros.outputs import Outputs
+from difusionseg_ros.parameters import (
+    BadParameter,
+    Settings,
+    checked_change,
+    declare_parameters,
+)
+from difusionseg_ros.pipeline import Pipeline
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+def make_predictor(settings: Settings) -> Predictor:
+    """The predictor that the parameters ask for. Raises ValueError or OSError in one line."""
+    return Predictor.from_pretrained(
+        settings.model, device=settings.device, backend=settings.backend, steps=settings.steps
+    )
+
+
+class FusionNode(LifecycleNode):
+    """Lifecycle around a Pipeline. `node_arguments` are those of rclpy's LifecycleNode.
+
+    Raises BadParameter where a parameter cannot be used.
+    """
+
+    def __init__(
+        self,
+        make_predictor: Callable[[Settings], Predictor] = make_predictor,
+        **node_arguments: Any,
+    ) -> None:
+        super().__init__("fusion_node", **node_arguments)
+        self._make_predictor = make_predictor
+        self._predictor: Predictor | None = None
+        self._outputs: Outputs | None = None
+        self._pipeline: Pipeline | None = None
+        try:
+            self.settings = declare_parameters(self)
+        except BadParameter:
+            self.destroy_node()
+            raise
+        self.add_on_set_parameters_callback(self._change_settings)
+
+    def start(self) -> bool:
+        """Configure and activate; False where that failed, which is logged."""
+        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._predictor = self._make_predictor(self.settings)
+            self._outputs = Outputs(self, self._predictor.label_set)
+        except Exception as error:
+            self._release()
+            return self._failed("configure", error)
+        self.get_logger().info(
+            f"network {self.settings.model} on {self._predictor.device} ({self._predictor.backend})"
+        )
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        try:
+            self._pipeline = Pipeline(self, self._predictor, self._outputs, lambda: self.settings)
+        except Exception as error:
+            return self._failed("activate", error)
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self.close()
+        return super().on_shutdown(state)
+
+    def close(self) -> None:
+        """Stop working and free the network, whatever the state."""
+        self._stop()
+        self._release()
+
+    def _stop(self) -> None:
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
+
+    def _release(self) -> None:
+        if self._outputs is not None:
+            self._outputs.close()
+        self._outputs = self._predictor = None
+
+    def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
+        # rclpy would swallow the exception without a word.
+        self.get_logger().error(" ".join(f"cannot {transition}: {error}".split()))
+        return FAILURE
+
+    def _change_settings(self, parameters: list[Parameter]) -> SetParametersResult:
+        self.settings, answer = checked_change(self.settings, parameters)
+        if self._pipeline is not None:
+            self._pipeline.settings_changed(self.settings)
+        return answer
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; returns the exit status, 1 if it could not start."""
+    try:
+        rclpy.init(args=args)
+    except RuntimeError as error:  # arguments or a parameter file that cannot be read
+        print("fusion_node:", " ".join(str(error).split()), file=sys.stderr)
+        return 1
+    node = None
+    try:
+        node = FusionNode()
+        if node.settings.autostart and not node.start():
+            return 1
+        rclpy.spin(node)
+    except BadParameter as error:
+        rclpy.logging.get_logger("fusion_node").error(str(error))
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        # A launch file's SIGINT may come a second time while this cleans up.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

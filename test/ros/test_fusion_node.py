@@ -1,0 +1,445 @@
+"""The fusion node within one process, over real DDS, with a small untrained network."""
+
+import gc
+import weakref
+
+import cv2
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticStatus
+from difusionseg_ros.msg import FrameStatus
+from lifecycle_msgs.msg import State, Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
+
+from difusionseg_core import Predictor, create_model
+from difusionseg_ros import topics
+from difusionseg_ros.fusion_node import FusionNode
+from difusionseg_ros.images import image_message
+
+SIZE = HEIGHT, WIDTH = 48, 64
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return Predictor(create_model("lite"), device="cpu", steps=1)
+
+
+class TappedPredictor:
+    """A predictor that tells what it was given, and raises `error` once where it is set."""
+
+    def __init__(self, predictor):
+        self._predictor = predictor
+        self.inputs = []
+        self.error = None
+
+    def __getattr__(self, name):
+        return getattr(self._predictor, name)
+
+    def __call__(self, rgb, thermal):
+        self.inputs.append((rgb.copy(), thermal.copy()))
+        error, self.error = self.error, None
+        if error is not None:
+            raise error
+        return self._predictor(rgb, thermal)
+
+
+class Bench:
+    """A fusion node, a node that plays the cameras, and what came out of the topics watched."""
+
+    def __init__(self, context, spin, predictor):
+        self.context, self.spin, self.predictor = context, spin, predictor
+        self.camera = Node("camera", context=context)
+        self.node = None
+        self.received = {}
+        self.publishers = {}
+        self.stamp = 1_700_000_000
+
+    def make_node(self, arguments=None, make_predictor=None, **parameters):
+        """Make the fusion node, unconfigured, and return it."""
+        self.node = FusionNode(
+            make_predictor or (lambda settings: self.predictor),
+            context=self.context,
+            cli_args=arguments,
+            parameter_overrides=[Parameter(name, value=v) for name, v in parameters.items()],
+        )
+        return self.node
+
+    def watch(self, topic):
+        messages = self.received.setdefault(topic.name, [])
+        self.camera.create_subscription(topic.type, topic.name, messages.append, topic.qos())
+        self.until(lambda: self.camera.count_publishers(topic.name) > 0)
+        return messages
+
+    def until(self, condition):
+        self.spin(condition, self.node, self.camera)
+
+    def send(self, name, message):
+        """Publish once the node listens; the publisher is kept."""
+        if name not in self.publishers:
+            publisher = self.camera.create_publisher(type(message), name, qos_profile_sensor_data)
+            self.until(lambda: publisher.get_subscription_count() > 0)
+            self.publishers[name] = publisher
+        self.publishers[name].publish(message)
+
+    def header(self):
+        self.stamp += 1
+        header = Header(frame_id="rgb_optical")
+        header.stamp.sec = self.stamp
+        return header
+
+    def send_pair(self, rgb=None, thermal=None):
+        """Publish a pair with a new stamp, grey where no messages are given; return its header."""
+        header = self.header()
+        rgb = rgb or image_message(np.full((*SIZE, 3), 90, np.uint8), "rgb8", header)
+        thermal = thermal or image_message(np.full(SIZE, 50, np.uint8), "mono8", header)
+        rgb.header = thermal.header = header
+        self.send("rgb/image", rgb)
+        self.send("thermal/image", thermal)
+        return header
+
+    def next_status(self):
+        """The status of the next frame, which is sent and awaited."""
+        statuses = self.received[topics.FRAME_STATUS.name]
+        count = len(statuses)
+        self.send_pair()
+        self.until(lambda: len(statuses) > count)
+        return statuses[-1]
+
+    def diagnostics(self, part, wanted):
+        """Values of the first diagnostics about `part` for which `wanted(status)` holds."""
+        found = []
+
+        def look():
+            for message in self.received[topics.DIAGNOSTICS.name]:
+                found.extend(s for s in message.status if s.name.endswith(part) and wanted(s))
+            return found
+
+        self.until(look)
+        return found[0]
+
+    def close(self):
+        if self.node is not None:
+            self.node.close()
+            self.node.destroy_node()
+        self.camera.destroy_node()
+
+
+@pytest.fixture
+def bench(context, spin_until, predictor):
+    bench = Bench(context, spin_until, TappedPredictor(predictor))
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def running(bench):
+    assert bench.make_node(diagnostics_period=0.1, log_period=0.0).start()
+    bench.watch(topics.FRAME_STATUS)
+    bench.next_status()
+    return bench
+
+
+def test_status_of_a_frame(running):
+    status = running.next_status()
+    assert status.header.frame_id == "rgb_optical"
+    assert status.mode == FrameStatus.BOTH
+    assert status.time_offset == 0.0
+    assert sum(status.class_shares) == pytest.approx(1.0)
+    assert (status.paired, status.processed, status.dropped_pairs) == (2, 2, 0)
+    assert status.bad_messages == status.dropped_rgb == status.dropped_thermal == 0
+    latency = status.latency
+    stages = [latency.waiting, latency.conversion, latency.preprocess, latency.inference]
+    stages += [latency.postprocess, latency.publish]
+    assert all(seconds >= 0 for seconds in stages)
+    assert latency.inference > 0
+
+
+def test_offset_of_a_pair_is_signed_and_corrected(running):
+    running.node.set_parameters([Parameter("thermal_time_offset", value=-0.25)])
+    statuses = running.received[topics.FRAME_STATUS.name]
+    count = len(statuses)
+    for _ in range(2):  # the second pair makes the first one certain
+        header = running.header()
+        rgb = image_message(np.zeros((*SIZE, 3), np.uint8), "rgb8", header)
+        late = Header(stamp=Time(sec=header.stamp.sec, nanosec=260_000_000))
+        running.send("rgb/image", rgb)
+        running.send("thermal/image", image_message(np.zeros(SIZE, np.uint8), "mono8", late))
+    running.until(lambda: len(statuses) > count)
+    assert statuses[count].time_offset == pytest.approx(0.01)
+
+
+def test_only_what_is_listened_to_is_made(running, monkeypatch):
+    made = []
+    monkeypatch.setattr(
+        "difusionseg_ros.outputs.image_message",
+        lambda pixels, encoding, header: (
+            made.append(encoding) or image_message(pixels, encoding, header)
+        ),
+    )
+    running.next_status()
+    assert made == []
+    masks = running.watch(topics.MASK)
+    running.until(lambda: running.next_status() and masks)
+    assert set(made) == {"mono8"}
+
+
+def test_camera_info_comes_with_the_header_of_the_pictures(running):
+    infos = [
+        running.watch(topics.FUSED_CAMERA_INFO),
+        running.watch(topics.SEGMENTATION_CAMERA_INFO),
+    ]
+    running.send(
+        "rgb/camera_info", CameraInfo(width=WIDTH, height=HEIGHT, k=[float(i) for i in range(9)])
+    )
+    running.until(lambda: running.next_status() and all(infos))
+    for info, *_ in infos:
+        assert info.header.frame_id == "rgb_optical"
+        assert info.header.stamp.sec > 0
+        assert (info.width, info.height, list(info.k)) == (WIDTH, HEIGHT, list(range(9)))
+
+
+def test_label_info_is_latched(running):
+    infos = running.watch(topics.LABEL_INFO)
+    running.until(lambda: infos)
+    (info,) = infos
+    labels = running.predictor.label_set
+    assert [entry.class_name for entry in info.class_map] == list(labels.class_names)
+    assert [entry.class_id for entry in info.class_map] == list(range(labels.num_classes))
+    color = info.class_map[1].color
+    assert (color.r * 255, color.g * 255, color.b * 255) == pytest.approx(labels.palette[1])
+
+
+BAD_MESSAGES = {
+    "unknown encoding": {"encoding": "32FC3"},
+    "short buffer": {"data": b"\0" * 100},
+    "zero size": {"width": 0, "height": 0, "step": 0, "data": b""},
+    "wrong step": {"step": 10},
+    "enormous": {"height": 2**30},
+}
+
+
+@pytest.mark.parametrize("camera", ["rgb", "thermal"])
+@pytest.mark.parametrize("fault", BAD_MESSAGES)
+def test_bad_message_is_counted_named_and_survived(running, camera, fault):
+    diagnostics = running.watch(topics.DIAGNOSTICS)
+    bad = image_message(np.zeros(SIZE, np.uint8), "mono8", running.header())
+    for field, value in BAD_MESSAGES[fault].items():
+        setattr(bad, field, value)
+    running.send(f"{camera}/image", bad)
+    status = running.diagnostics(f"{camera} camera", lambda s: s.level == DiagnosticStatus.WARN)
+    assert status.message.startswith("1 bad messages: ")
+    assert {v.key: v.value for v in status.values}["topic"] == f"/{camera}/image"
+    assert running.next_status().bad_messages == 1
+    assert diagnostics
+
+
+def test_a_pair_of_different_sizes_is_a_bad_thermal_image(running):
+    running.watch(topics.DIAGNOSTICS)
+    small = image_message(np.zeros((24, 32), np.uint8), "mono8", Header())
+    running.send_pair(thermal=small)
+    status = running.diagnostics("thermal camera", lambda s: s.level == DiagnosticStatus.WARN)
+    assert "32x24 pixels, the RGB image 64x48" in status.message
+    assert running.next_status().bad_messages == 1
+
+
+def test_a_failing_network_is_reported_and_survived(running):
+    running.watch(topics.DIAGNOSTICS)
+    running.predictor.error = RuntimeError("out of\nmemory")
+    running.send_pair()
+    status = running.diagnostics("network", lambda s: s.level == DiagnosticStatus.ERROR)
+    assert status.message == "1 pairs failed: RuntimeError: out of memory"
+    assert running.next_status().processed == 2
+
+
+def test_diagnostics_of_a_lost_camera_and_of_the_network(bench):
+    assert bench.make_node(diagnostics_period=0.05, camera_timeout=0.2).start()
+    bench.watch(topics.DIAGNOSTICS)
+    bench.watch(topics.FRAME_STATUS)
+    bench.next_status()
+    for camera in ("rgb camera", "thermal camera"):
+        bench.diagnostics(camera, lambda s: s.level == DiagnosticStatus.OK)
+        lost = bench.diagnostics(camera, lambda s: s.level == DiagnosticStatus.ERROR)
+        assert lost.message.startswith("no image on /")
+    network = bench.diagnostics("network", lambda s: s.level == DiagnosticStatus.OK)
+    values = {v.key: v.value for v in network.values}
+    assert (values["device"], values["backend"]) == ("cpu", "torch")
+    pairing = bench.diagnostics("pairing", lambda s: "offset, median [ms]" in str(s.values))
+    assert pairing.name == "fusion_node: pairing"
+
+
+def test_parameters_changed_while_running_hold_for_the_next_frame(running):
+    node = running.node
+    (answer,) = node.set_parameters([Parameter("steps", value=4)])
+    assert answer.successful
+    running.next_status()
+    assert running.predictor.steps == 4
+    (answer,) = node.set_parameters([Parameter("model", value="paper")])
+    assert not answer.successful
+    (answer,) = node.set_parameters([Parameter("overlay_opacity", value=1.5)])
+    assert not answer.successful
+    (answer,) = node.set_parameters([Parameter("thermal_low", value=300.0)])
+    assert "thermal_high" in answer.reason
+    running.next_status()
+
+
+def test_thermal_range_changes_what_the_network_sees(running):
+    counts = np.linspace(7000, 8000, HEIGHT * WIDTH).reshape(SIZE).astype(np.uint16)
+    inputs = running.predictor.inputs
+
+    def send_and_see():
+        count = len(inputs)
+        running.send_pair(thermal=image_message(counts, "mono16", Header()))
+        running.until(lambda: len(inputs) > count)
+        return inputs[-1][1]
+
+    by_percentile = send_and_see()
+    assert by_percentile.dtype == np.uint8
+    assert (by_percentile.min(), by_percentile.max()) == (0, 255)
+    running.node.set_parameters_atomically(
+        [
+            Parameter("thermal_mode", value="fixed"),
+            Parameter("thermal_low", value=7000.0),
+            Parameter("thermal_high", value=9000.0),
+        ]
+    )
+    fixed = send_and_see()
+    assert (fixed.min(), fixed.max()) == (0, 128)
+
+
+def test_compressed_transport_lies_beside_the_remapped_topic(bench):
+    transports = {"rgb_transport": "compressed", "thermal_transport": "compressed"}
+    remapped = ["--ros-args", "-r", "__ns:=/robot", "-r", "rgb/image:=/front/color"]
+    assert bench.make_node(remapped, **transports).start()
+    statuses = []
+    bench.camera.create_subscription(FrameStatus, "/robot/frame_status", statuses.append, 5)
+    bench.until(lambda: bench.camera.count_publishers("/robot/frame_status"))
+    header = bench.header()
+    for name, pixels in (
+        ("/front/color/compressed", np.zeros((*SIZE, 3), np.uint8)),
+        ("/robot/thermal/image/compressed", np.zeros(SIZE, np.uint16)),
+    ):
+        data = cv2.imencode(".png", pixels)[1].tobytes()
+        bench.send(name, CompressedImage(header=header, format="png", data=data))
+    bench.until(lambda: statuses)
+    assert statuses[0].header == header
+
+
+class Lifecycle:
+    """The lifecycle services of the node on the bench, as an operator calls them."""
+
+    def __init__(self, bench):
+        self._bench = bench
+        self._change = bench.camera.create_client(ChangeState, "fusion_node/change_state")
+        self._get = bench.camera.create_client(GetState, "fusion_node/get_state")
+        bench.until(lambda: self._change.service_is_ready() and self._get.service_is_ready())
+
+    def change(self, transition):
+        request = ChangeState.Request()
+        request.transition.id = transition
+        return self._call(self._change, request).success
+
+    def state(self):
+        return self._call(self._get, GetState.Request()).current_state.id
+
+    def _call(self, client, request):
+        answer = client.call_async(request)
+        self._bench.until(answer.done)
+        return answer.result()
+
+
+def test_lifecycle_from_unconfigured_to_finalized(bench):
+    node = bench.make_node(autostart=False)
+    lifecycle = Lifecycle(bench)
+    assert lifecycle.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert node.count_subscribers("/rgb/image") == node.count_publishers("/fused/image") == 0
+
+    assert lifecycle.change(Transition.TRANSITION_CONFIGURE)
+    assert lifecycle.state() == State.PRIMARY_STATE_INACTIVE
+    assert (node.count_subscribers("/rgb/image"), node.count_publishers("/fused/image")) == (0, 1)
+
+    assert lifecycle.change(Transition.TRANSITION_ACTIVATE)
+    assert lifecycle.state() == State.PRIMARY_STATE_ACTIVE
+    bench.watch(topics.FRAME_STATUS)
+    assert [bench.next_status().processed for _ in range(2)] == [1, 2]
+
+    assert lifecycle.change(Transition.TRANSITION_DEACTIVATE)
+    assert lifecycle.state() == State.PRIMARY_STATE_INACTIVE
+    bench.until(lambda: node.count_subscribers("/rgb/image") == 0)
+
+    assert lifecycle.change(Transition.TRANSITION_ACTIVATE)
+    bench.until(lambda: bench.camera.count_subscribers("/rgb/image") == 1)
+    bench.publishers.clear()  # they are to wait for the new subscriptions
+    assert bench.next_status().processed == 1  # totals are those since activation
+
+    assert lifecycle.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert lifecycle.state() == State.PRIMARY_STATE_FINALIZED
+    bench.until(lambda: node.count_publishers("/fused/image") == 0)
+
+
+def test_cleanup_frees_the_network_and_configure_takes_it_again(bench, predictor):
+    made = []
+
+    def make_predictor(settings):
+        tapped = TappedPredictor(predictor)
+        made.append(weakref.ref(tapped))
+        return tapped
+
+    node = bench.make_node(make_predictor=make_predictor)
+    assert node.start()
+    bench.watch(topics.FRAME_STATUS)
+    bench.next_status()
+    lifecycle = Lifecycle(bench)
+    assert lifecycle.change(Transition.TRANSITION_DEACTIVATE)
+    assert lifecycle.change(Transition.TRANSITION_CLEANUP)
+    gc.collect()
+    assert made[0]() is None
+    assert lifecycle.change(Transition.TRANSITION_CONFIGURE)
+    assert made[1]() is not None
+
+
+def test_configure_that_fails_leaves_the_node_unconfigured(bench):
+    def no_weights(settings):
+        raise FileNotFoundError("there is no weights file")
+
+    node = bench.make_node(make_predictor=no_weights, autostart=False)
+    assert not node.start()
+    lifecycle = Lifecycle(bench)
+    assert not lifecycle.change(Transition.TRANSITION_CONFIGURE)
+    assert lifecycle.state() == State.PRIMARY_STATE_UNCONFIGURED
+    assert node.count_publishers("/fused/image") == 0
+
+
+def test_impossible_qos_override_keeps_the_node_inactive(bench):
+    override = {"qos_overrides./thermal/image.subscription.reliability": "sometimes"}
+    node = bench.make_node(**override)
+    assert not node.start()
+    assert Lifecycle(bench).state() == State.PRIMARY_STATE_INACTIVE
+    assert node.count_subscribers("/rgb/image") == 0
+
+
+def test_qos_can_be_overridden(bench):
+    name = "qos_overrides./rgb/image.subscription.reliability"
+    assert bench.make_node(**{name: "reliable"}).start()
+    (info,) = bench.node.get_subscriptions_info_by_topic("/rgb/image")
+    assert info.qos_profile.reliability.name == "RELIABLE"
+    (info,) = bench.node.get_subscriptions_info_by_topic("/thermal/image")
+    assert info.qos_profile.reliability.name == "BEST_EFFORT"
+
+
+def test_the_graph_is_the_one_of_the_topic_table(running):
+    node = running.node
+    own = (node.get_name(), node.get_namespace())
+    published = dict(node.get_publisher_names_and_types_by_node(*own))
+    subscribed = dict(node.get_subscriber_names_and_types_by_node(*own))
+    for listed, found in ((topics.OUTPUTS, published), (topics.INPUTS, subscribed)):
+        names = {node.resolve_topic_name(topic.name) for topic in listed}
+        assert names == {name for name in found if not name.startswith(FRAMEWORK_TOPICS)}
+
+
+FRAMEWORK_TOPICS = ("/rosout", "/parameter_events", "/fusion_node/transition_event", "/clock")
