@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -79,16 +78,12 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw what the arguments ask for; returns the exit status."""
-    try:
-        _check(args)
-        if args.format == "folder":
-            _write_folder(args)
-        else:
-            _write_recording(args)
-    except (ValueError, OSError) as error:
-        print(f"difusionseg synthesize: {error}", file=sys.stderr)
-        return 1
+    """Draw what the arguments ask for. Raises ValueError or OSError, in one line."""
+    _check(args)
+    if args.format == "folder":
+        _write_folder(args)
+    else:
+        _write_recording(args)
     print(f"{args.output}: {args.scenes * args.frames} frames of {args.scenes} scenes")
     return 0
 

@@ -55,8 +55,7 @@ class Street:
     def strip(self, inner: float, outer: float, up: float, start: float = _BEHIND,
               stop: float = _FAR) -> np.ndarray:
         """Outline (N, 3) of a level strip between two lateral positions."""
-        spans = max(2, int(3 + 4 * np.log1p(abs(stop - start) / 10)))
-        stations = start + (stop - start) * np.linspace(0, 1, spans) ** 2
+        stations = _stations(start, stop)
         edges = [[self.at(lateral, up, z) for z in zs]
                  for lateral, zs in ((inner, stations), (outer, stations[::-1]))]
         return np.array(edges[0] + edges[1])
@@ -64,11 +63,16 @@ class Street:
     def upright(self, lateral: float, low: float, high: float, start: float = _BEHIND,
                 stop: float = _FAR) -> np.ndarray:
         """Outlines (M, 4, 3) of an upright face along the street."""
-        stations = np.array([start, 8, 20, 45, 100, stop])
-        stations = stations[(stations >= start) & (stations <= stop)]
+        stations = _stations(start, stop)
         return np.array([[self.at(lateral, low, a), self.at(lateral, low, b),
                           self.at(lateral, high, b), self.at(lateral, high, a)]
                          for a, b in zip(stations[:-1], stations[1:], strict=True)])
+
+
+def _stations(start: float, stop: float) -> np.ndarray:
+    """Distances at which a bending edge has its corners, closer together near the camera."""
+    count = int(3 + 4 * np.log1p((stop - start) / 10))
+    return start + (stop - start) * np.linspace(0, 1, count) ** 2
 
 
 def draw_street(rng: np.random.Generator) -> Street:
