@@ -1,0 +1,45 @@
+"""Turns what bringup.py describes into actions of ROS's `launch`. Only launch files import this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from launch import Action, LaunchContext
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from difusionseg_ros.bringup import Argument, Process
+
+
+def actions(
+    arguments: Sequence[Argument],
+    processes: Callable[[Mapping[str, str]], list[Process]],
+) -> list[Action]:
+    """Actions that declare `arguments` and start what `processes` makes of their values."""
+
+    def start(context: LaunchContext) -> list[Action]:
+        values = {item.name: LaunchConfiguration(item.name).perform(context) for item in arguments}
+        return [_node(process) for process in processes(values)]
+
+    declared = [
+        DeclareLaunchArgument(item.name, default_value=item.default, description=item.description)
+        for item in arguments
+    ]
+    return [*declared, OpaqueFunction(function=start)]
+
+
+def _node(process: Process) -> Node:
+    parameters = [process.params_file] if process.params_file else []
+    if process.parameters:
+        parameters.append(process.parameters)
+    return Node(
+        package=process.package,
+        executable=process.executable,
+        arguments=list(process.arguments),
+        namespace=process.namespace,
+        parameters=parameters,
+        remappings=list(process.remaps.items()),
+        output="screen",
+        on_exit=Shutdown() if process.essential else None,
+    )

@@ -1,0 +1,10 @@
+"""Starts the fusion node on two camera topics; `ros2 launch ... -s` shows the arguments."""
+
+from launch import LaunchDescription
+
+from difusionseg_ros.bringup import BRINGUP_ARGUMENTS, bringup_processes
+from difusionseg_ros.launch_actions import actions
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(actions(BRINGUP_ARGUMENTS, bringup_processes))

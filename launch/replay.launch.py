@@ -1,0 +1,10 @@
+"""Plays a recording or a data-set folder as camera topics; `ros2 launch ... -s` shows how."""
+
+from launch import LaunchDescription
+
+from difusionseg_ros.bringup import REPLAY_ARGUMENTS, replay_processes
+from difusionseg_ros.launch_actions import actions
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(actions(REPLAY_ARGUMENTS, replay_processes))
