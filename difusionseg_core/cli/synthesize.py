@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from difusionseg_core.data.folder import LABELS, VISIBLE
 from difusionseg_core.data.folder import THERMAL as THERMAL_FOLDER
+from difusionseg_core.data.images import write_png
 from difusionseg_core.image_messages import compress
 from difusionseg_core.recordings import MASK, RGB, STORAGES, THERMAL, RecordingWriter
 from difusionseg_core.scenes import CONDITIONS, Scene
@@ -126,11 +127,9 @@ def _draw_to_folder(job: Job, folder: Path, numbered: bool) -> None:
     frame = scene.frame(job.time)
     letter = "D" if scene.condition == "day" else "N"
     name = f"{job.seed:06d}_{job.number:04d}{letter}" if numbered else f"{job.seed:06d}{letter}"
-    for part, image in ((VISIBLE, frame.rgb[..., ::-1]), (THERMAL_FOLDER, frame.thermal),
+    for part, image in ((VISIBLE, frame.rgb), (THERMAL_FOLDER, frame.thermal),
                         (LABELS, frame.labels)):
-        path = folder / part / f"{name}.png"
-        if not cv2.imwrite(str(path), image):
-            raise OSError(f"{path} could not be written")
+        write_png(folder / part / f"{name}.png", image)
 
 
 def _write_recording(args: argparse.Namespace) -> None:

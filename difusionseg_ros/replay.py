@@ -1,0 +1,234 @@
+"""The replay node: plays a recording or a data-set folder as camera topics.
+
+    ros2 run difusionseg_ros replay --ros-args -p input:=sample
+
+A recording's messages are published as they were recorded, stamps included; played in a loop, its
+stamps go back at the end of each pass. The images of a folder get the time of publishing.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.duration import Duration
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+from tqdm import tqdm
+
+from difusionseg_core.playback import Item, instants, open_source
+from difusionseg_core.recordings import RGB, THERMAL
+from difusionseg_ros.images import image_message
+
+# Sensors usually publish best effort (REP-2003); a replay should lose nothing.
+QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+_TYPES = {f"sensor_msgs/msg/{kind.__name__}": kind for kind in (Image, CompressedImage, CameraInfo)}
+_ENCODINGS = {("uint8", 3): "rgb8", ("uint8", 2): "mono8", ("uint16", 2): "mono16"}
+_FRAME_ID = "camera"
+_LAST_DELIVERY = Duration(seconds=2)  # how long subscribers may take over the last messages
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of the node; `minimum` and `maximum` for numbers."""
+
+    name: str
+    default: Any
+    description: str
+    minimum: float = 0.0
+    maximum: float = 0.0
+
+
+PARAMETERS = (
+    Parameter("input", "", "recording (its folder, .mcap or .db3), or data-set folder with vi, ir"),
+    Parameter("loop", False, "begin again at the end, instead of ending the process"),
+    Parameter("rate", 10.0, "frames per second of a data-set folder [Hz]", 0.01, 1000.0),
+    Parameter("speed", 1.0, "pace of a recording; 2 is twice as fast", 0.01, 100.0),
+    Parameter(
+        "wait_for_subscribers",
+        10.0,
+        "time to wait for a subscriber to both cameras before starting anyway [s]",
+        0.0,
+        3600.0,
+    ),
+    Parameter("rgb_topic", "", "RGB images in the recording; empty: rgb/image"),
+    Parameter("thermal_topic", "", "thermal images in the recording; empty: thermal/image"),
+    Parameter("mask_topic", "", "class ids in the recording; empty: ground_truth/mask, if any"),
+    Parameter("camera_info_topic", "", "in the recording; empty: rgb/camera_info, if any"),
+)
+
+
+@dataclass(frozen=True)
+class PublishedPair:
+    """A pair of RGB and thermal images that went out."""
+
+    name: str  # file name without ending, or the RGB stamp
+    stamp_ns: int  # of the RGB image
+
+
+class ReplayNode(Node):
+    """Publishes the source's messages, either in time (`play`) or pair by pair (`publish_next`).
+
+    `node_arguments` are those of rclpy's Node. Raises ValueError, in one line, for a parameter or
+    an input that cannot be used.
+    """
+
+    def __init__(self, **node_arguments: Any) -> None:
+        super().__init__("replay", **node_arguments)
+        try:
+            self.values = self._declare_parameters()
+            if not self.values["input"]:
+                raise ValueError("parameter 'input' is missing; name a recording or a folder")
+            self.source = open_source(
+                self.values["input"], self.values["rate"], self.values["speed"],
+                **{camera: self.values[f"{camera}_topic"] or None
+                   for camera in ("rgb", "thermal", "mask", "camera_info")},
+            )
+        except (ValueError, OSError):
+            self.destroy_node()
+            raise
+        self._outputs = {
+            topic: self.create_publisher(_TYPES[kind], topic, QOS)
+            for topic, kind in self.source.topics.items()
+        }
+        self._stamp_ns = 0
+        self._instants = instants(self._items())
+
+    def publish_next(self) -> PublishedPair | None:
+        """Publish all messages up to the next pair at once; None at the end."""
+        for group in self._instants:
+            stamps = [(item, self._publish(item)) for item in group]
+            thermal = [stamp for item, stamp in stamps if item.camera == THERMAL]
+            visible = [(item, stamp) for item, stamp in stamps if item.camera == RGB]
+            if thermal and visible:
+                item, stamp = min(visible, key=lambda pair: abs(pair[1] - thermal[-1]))
+                return PublishedPair(item.name, stamp)
+        return None
+
+    def play(self) -> None:
+        """Publish everything in time, with a progress bar. Returns at the end, never in a loop.
+
+        Raises ExternalShutdownException when ROS is shut down meanwhile.
+        """
+        self._wait_for_subscribers()
+        total = None if self.values["loop"] else self.source.frames
+        begin = time.monotonic()
+        with tqdm(total=total, desc="replay", unit="frame") as progress:
+            for item in self._items():
+                self._spin_until(begin + item.due)
+                self._publish(item)
+                progress.update(item.camera == RGB)
+        for output in self._outputs.values():
+            output.wait_for_all_acked(_LAST_DELIVERY)
+
+    def _items(self) -> Iterator[Item]:
+        """The source's items, over and over in a loop, with `due` counting on."""
+        passed = 0.0
+        while True:
+            last = frames = 0
+            for item in self.source.items():
+                last, frames = item.due, frames + (item.camera == RGB)
+                yield item if passed == 0 else replace(item, due=passed + item.due)
+            if not self.values["loop"]:
+                return
+            # The next pass follows after one more frame's time.
+            passed += last * frames / (frames - 1) if last and frames > 1 else 1.0
+
+    def _publish(self, item: Item) -> int:
+        """Publish; returns the stamp in nanoseconds."""
+        if item.stamp_ns is not None:
+            self._outputs[item.topic].publish(item.content)
+            return item.stamp_ns
+        if item.camera == RGB:  # the first image of a frame, whose others share its stamp
+            self._stamp_ns = self.get_clock().now().nanoseconds
+        stamp = Time(nanoseconds=self._stamp_ns).to_msg()
+        encoding = _ENCODINGS[item.content.dtype.name, item.content.ndim]
+        header = Header(stamp=stamp, frame_id=_FRAME_ID)
+        self._outputs[item.topic].publish(image_message(item.content, encoding, header))
+        return self._stamp_ns
+
+    def _wait_for_subscribers(self) -> None:
+        deadline = time.monotonic() + self.values["wait_for_subscribers"]
+        cameras = [output for topic, output in self._outputs.items()
+                   if topic.removesuffix("/compressed") in (RGB, THERMAL)]
+        while not all(camera.get_subscription_count() for camera in cameras):
+            if time.monotonic() >= deadline:
+                self.get_logger().warning("not both cameras have a subscriber; playing anyway")
+                return
+            self._spin_until(time.monotonic() + 0.02)
+
+    def _spin_until(self, moment: float) -> None:
+        """Answer ROS until a time of the monotonic clock."""
+        while True:
+            if not self.context.ok():
+                raise ExternalShutdownException()
+            left = moment - time.monotonic()
+            if left <= 0:
+                return
+            # Waits for events, at most this long: long pauses still notice a shutdown.
+            rclpy.spin_once(self, timeout_sec=min(left, 0.2))
+
+    def _declare_parameters(self) -> dict[str, Any]:
+        values = {}
+        for item in PARAMETERS:
+            descriptor = ParameterDescriptor(description=item.description, read_only=True)
+            if isinstance(item.default, float):
+                descriptor.floating_point_range = [
+                    FloatingPointRange(from_value=item.minimum, to_value=item.maximum, step=0.0)
+                ]
+            try:
+                value = self.declare_parameter(item.name, item.default, descriptor).value
+            except InvalidParameterTypeException as error:
+                kind = {str: "string", bool: "bool", float: "double"}[type(item.default)]
+                raise ValueError(
+                    f"parameter '{item.name}' has the wrong type; it must be a {kind}, "
+                    f"such as {item.default!r}"
+                ) from error
+            except InvalidParameterValueException as error:
+                raise ValueError(
+                    f"parameter '{item.name}' is out of range; allowed: {item.minimum:g} to "
+                    f"{item.maximum:g}"
+                ) from error
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ValueError(f"parameter '{item.name}' is {value}, not a number")
+            values[item.name] = value
+        return values
+
+
+def main(args: list[str] | None = None) -> int:
+    """Play until the end, SIGINT or SIGTERM; returns the exit status, 1 for unusable input."""
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = ReplayNode()
+        node.play()
+    except (ValueError, OSError) as error:
+        rclpy.logging.get_logger("replay").error(" ".join(str(error).split()))
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        # A launch file's SIGINT may come a second time while this cleans up.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        if node is not None:
+            node.source.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
