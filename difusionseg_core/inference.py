@@ -29,7 +29,7 @@ class InferenceGraph(nn.Module):
         encoded = self.model.encode(image)
         repeated = encoded.repeated(len(noise))
         *_, features = self.model.denoise(repeated, noise, self.steps)
-        logits = resize(self.model.segment(features, repeated), image.shape[-2:])
+        logits = resize(self.model.segment(features, repeated).float(), image.shape[-2:])
         fused = (encoded.fused[0] * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
         if len(noise) == 1:
             best, labels = logits[0].max(dim=0)

@@ -75,6 +75,12 @@ _COLOR_AXES = {
     "fusion_down.0.weight": 1,
 }
 
+# Linear layers of the release that are 1x1 convolutions here.
+_LINEAR = re.compile(
+    r"^(backbone\.stages\..*(expand|project)|"
+    r"decoder\.layers\..*(offsets|weights|value|output|expand|project))\.weight$"
+)
+
 
 def published_name(name: str) -> str:
     """The release's name of one of our weights, e.g. `join.bias` -> `transform.conv.bias`."""
@@ -96,13 +102,14 @@ def from_published(state_dict: dict[str, Tensor], names: list[str]) -> dict[str,
     """
     ours = {published_name(name): name for name in names}
     renamed = {ours.get(name, name): tensor for name, tensor in state_dict.items()}
-    return {name: _swap_colors(name, tensor) for name, tensor in renamed.items()}
+    return {name: _as_conv(name, _swap_colors(name, tensor)) for name, tensor in renamed.items()}
 
 
 def to_published(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     """The inverse of `from_published`: weights trained here, for the authors' code."""
     return {
-        published_name(name): _swap_colors(name, tensor) for name, tensor in state_dict.items()
+        published_name(name): _as_linear(name, _swap_colors(name, tensor))
+        for name, tensor in state_dict.items()
     }
 
 
@@ -129,3 +136,11 @@ def read_published(path: Any) -> dict[str, Tensor]:
 def _swap_colors(name: str, tensor: Tensor) -> Tensor:
     axis = _COLOR_AXES.get(name)
     return tensor if axis is None else tensor.flip(axis)
+
+
+def _as_conv(name: str, tensor: Tensor) -> Tensor:
+    return tensor[..., None, None] if _LINEAR.search(name) and tensor.ndim == 2 else tensor
+
+
+def _as_linear(name: str, tensor: Tensor) -> Tensor:
+    return tensor.flatten(1) if _LINEAR.search(name) else tensor

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difusionseg_core.inference import InferenceGraph
 from difusionseg_core.model import DiFusionSeg, check_image
@@ -27,7 +31,8 @@ class TorchBackend:
             raise ValueError(f"precision '{precision}' is unknown; use {' or '.join(PRECISIONS)}")
         self.device = _resolve_device(device)
         self.precision = precision
-        self.model = model.eval().to(self.device, memory_format=torch.channels_last)
+        model = fold_batch_norms(copy.deepcopy(model).eval())
+        self.model = model.to(self.device, memory_format=torch.channels_last)
 
     @torch.inference_mode()
     def run(
@@ -57,3 +62,14 @@ def _resolve_device(device: str) -> str:
     if kind == "cuda" and index >= torch.cuda.device_count():
         raise ValueError(f"device '{device}' is not on this machine; use auto or cpu")
     return device
+
+
+def fold_batch_norms(model: DiFusionSeg) -> DiFusionSeg:
+    """Work every batch norm into the convolution before it; in place, for inference only."""
+    for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
+        for index in range(len(sequence) - 1):
+            conv, norm = sequence[index], sequence[index + 1]
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                sequence[index] = fuse_conv_bn_eval(conv, norm)
+                sequence[index + 1] = nn.Identity()
+    return model

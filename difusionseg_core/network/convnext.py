@@ -30,22 +30,21 @@ class DropPath(nn.Module):
 
 
 class ConvNeXtBlock(nn.Module):
-    """Depthwise 7x7, norm, two linear layers with a GELU between, layer scale, residual."""
+    """Depthwise 7x7, norm, two pointwise layers with a GELU between, layer scale, residual."""
 
     def __init__(self, width: int, drop_path: float) -> None:
         super().__init__()
         self.depthwise = nn.Conv2d(width, width, 7, padding=3, groups=width)
-        self.norm = nn.LayerNorm(width, eps=1e-6)
-        self.expand = nn.Linear(width, 4 * width)
-        self.project = nn.Linear(4 * width, width)
+        self.norm = ChannelLayerNorm(width, eps=1e-6)
+        self.expand = nn.Conv2d(width, 4 * width, 1)
+        self.project = nn.Conv2d(4 * width, width, 1)
         self.gamma = nn.Parameter(torch.ones(width))
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.depthwise(x).permute(0, 2, 3, 1)
-        y = self.project(F.gelu(self.expand(self.norm(y))))
-        y = (y * self.gamma).permute(0, 3, 1, 2)
-        return x + self.drop_path(y)
+        y = self.norm(self.depthwise(x))
+        y = self.project(F.gelu(self.expand(y)))
+        return x + self.drop_path(y * self.gamma.view(-1, 1, 1))
 
 
 class ConvNeXt(nn.Module):

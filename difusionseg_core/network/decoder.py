@@ -1,6 +1,7 @@
 """The denoising decoder: deformable self-attention (Zhu et al., ICLR 2021), told the noise level.
 
-Tokens are (B, h*w, dim), row by row.
+What transformers call tokens are the pixels of a (B, dim, h, w) map here, and linear layers are
+1x1 convolutions: on channels-last memory the same arithmetic, and on a CPU a good deal faster.
 """
 
 from __future__ import annotations
@@ -11,20 +12,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difusionseg_core.network.layers import ChannelLayerNorm
+from difusionseg_core.network.sampling import sample
+
+_ROWS_AT_A_TIME = 12
+
 
 class DeformableAttention(nn.Module):
-    """Each token looks at `points` places a head, at learned offsets from its own position.
+    """Each pixel looks at `points` places a head, at learned offsets (x, y) in pixels of the map.
 
-    Places outside the map count as zero. Offsets are in tokens, (x, y).
+    Places outside the map count as zero.
     """
 
     def __init__(self, dim: int, heads: int, points: int) -> None:
         super().__init__()
         self.heads, self.points = heads, points
-        self.offsets = nn.Linear(dim, heads * points * 2)
-        self.weights = nn.Linear(dim, heads * points)
-        self.value = nn.Linear(dim, dim)
-        self.output = nn.Linear(dim, dim)
+        self.offsets = nn.Conv2d(dim, heads * points * 2, 1)
+        self.weights = nn.Conv2d(dim, heads * points, 1)
+        self.value = nn.Conv2d(dim, dim, 1)
+        self.output = nn.Conv2d(dim, dim, 1)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -42,40 +48,14 @@ class DeformableAttention(nn.Module):
         with torch.no_grad():
             self.offsets.bias.copy_((direction[:, None] * distance[:, None]).flatten())
 
-    def forward(self, tokens: Tensor, position: Tensor, size: tuple[int, int]) -> Tensor:
-        """`position` (1, h*w, dim) tells the query where it is; the values do without it."""
-        batch, count, _ = tokens.shape
-        query = tokens + position
-        offsets = self.offsets(query).view(batch, count, self.heads, self.points, 2)
-        weights = self.weights(query).view(batch, count, self.heads, self.points).softmax(-1)
-        sampled = sample(self.value(tokens), offsets, weights, size)
-        return self.output(sampled)
-
-
-def sample(values: Tensor, offsets: Tensor, weights: Tensor, size: tuple[int, int]) -> Tensor:
-    """Weighted sum of bilinear samples around each token.
-
-    `values` (B, h*w, dim), `offsets` (B, h*w, heads, points, 2) in tokens, `weights`
-    (B, h*w, heads, points) -> (B, h*w, dim).
-    """
-    batch, count, dim = values.shape
-    heads, points = weights.shape[2:]
-    height, width = size
-    rows = torch.arange(height, device=values.device, dtype=offsets.dtype)
-    columns = torch.arange(width, device=values.device, dtype=offsets.dtype)
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    centres = torch.stack([x, y], dim=-1).view(1, count, 1, 1, 2)
-    # grid_sample counts from -1 at the left edge of the first cell to 1 at the right edge of the
-    # last
-    cells = torch.tensor([width, height], device=values.device, dtype=offsets.dtype)
-    grid = (centres + offsets + 0.5) * (2 / cells) - 1
-    grid = grid.permute(0, 2, 1, 3, 4).reshape(batch * heads, count, points, 2)
-    maps = values.view(batch, height, width, heads, dim // heads).permute(0, 3, 4, 1, 2)
-    maps = maps.reshape(batch * heads, dim // heads, height, width)
-    samples = F.grid_sample(maps, grid, align_corners=False)
-    weights = weights.permute(0, 2, 1, 3).reshape(batch * heads, 1, count, points)
-    summed = (samples * weights).sum(-1)
-    return summed.view(batch, dim, count).transpose(1, 2)
+    def forward(self, x: Tensor, position: Tensor) -> Tensor:
+        """`position` (1, dim, h, w) tells the query where it is; the values do without it."""
+        batch, _, height, width = x.shape
+        query = x + position
+        shape = (batch, height, width, self.heads, self.points)
+        offsets = self.offsets(query).permute(0, 2, 3, 1).reshape(*shape, 2)
+        weights = self.weights(query).permute(0, 2, 3, 1).reshape(shape).softmax(-1)
+        return self.output(sample(self.value(x), offsets, weights))
 
 
 class DecoderLayer(nn.Module):
@@ -84,21 +64,26 @@ class DecoderLayer(nn.Module):
     def __init__(self, dim: int, heads: int, points: int, hidden: int, time_dim: int) -> None:
         super().__init__()
         self.attention = DeformableAttention(dim, heads, points)
-        self.norm1 = nn.LayerNorm(dim)
-        self.expand = nn.Linear(dim, hidden)
-        self.project = nn.Linear(hidden, dim)
-        self.norm2 = nn.LayerNorm(dim)
+        self.norm1 = ChannelLayerNorm(dim)
+        self.expand = nn.Conv2d(dim, hidden, 1)
+        self.project = nn.Conv2d(hidden, dim, 1)
+        self.norm2 = ChannelLayerNorm(dim)
         self.film = nn.Linear(time_dim, 2 * dim)
         for layer in (self.expand, self.project, self.film):
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(
-        self, tokens: Tensor, position: Tensor, time: Tensor, size: tuple[int, int]
-    ) -> Tensor:
-        tokens = self.norm1(tokens + self.attention(tokens, position, size))
-        tokens = self.norm2(tokens + self.project(F.gelu(self.expand(tokens))))
-        scale, shift = self.film(F.silu(time)).unsqueeze(1).chunk(2, dim=-1)
-        return tokens * (1 + scale) + shift
+    def forward(self, x: Tensor, position: Tensor, time: Tensor) -> Tensor:
+        x = self.norm1(x + self.attention(x, position))
+        x = self.norm2(x + self._feed_forward(x))
+        scale, shift = self.film(F.silu(time))[:, :, None, None].chunk(2, dim=1)
+        return torch.addcmul(shift, x, 1 + scale)
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        if torch.is_grad_enabled() or x.is_cuda:
+            return self.project(F.gelu(self.expand(x)))
+        # A few rows at a time, so that the wide hidden layer stays in a CPU's cache.
+        rows = x.split(_ROWS_AT_A_TIME, dim=2)
+        return torch.cat([self.project(F.gelu(self.expand(part))) for part in rows], dim=2)
 
 
 class Decoder(nn.Module):
@@ -113,16 +98,15 @@ class Decoder(nn.Module):
         )
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
-        batch, dim, height, width = x.shape
+        _, dim, height, width = x.shape
         position = position_code(height, width, dim, x.device).to(x.dtype)
-        tokens = x.flatten(2).transpose(1, 2)
         for layer in self.layers:
-            tokens = layer(tokens, position, time, (height, width))
-        return tokens.transpose(1, 2).reshape(batch, dim, height, width)
+            x = layer(x, position, time)
+        return x
 
 
 def position_code(height: int, width: int, dim: int, device: torch.device) -> Tensor:
-    """Sine position code (Carion et al., ECCV 2020) over 0..2 pi: (1, height*width, dim).
+    """Sine position code (Carion et al., ECCV 2020) over 0..2 pi: (1, dim, height, width).
 
     The first half of the channels codes y, the second x; within a half, sine and cosine alternate.
     """
@@ -137,4 +121,4 @@ def position_code(height: int, width: int, dim: int, device: torch.device) -> Te
 
     rows = code(height)[:, None].expand(-1, width, -1)
     columns = code(width)[None].expand(height, -1, -1)
-    return torch.cat([rows, columns], dim=-1).view(1, height * width, dim)
+    return torch.cat([rows, columns], dim=-1).permute(2, 0, 1)[None]

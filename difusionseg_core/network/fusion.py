@@ -6,6 +6,8 @@ small one: it fuses brightness only, and takes colour from the RGB image.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -50,8 +52,30 @@ class FusionModule(nn.Module):
         low = self.low1(features)
         low = torch.cat([self.dilated(low), self.grouped(self.low2(low))], dim=1)
         low = resize(self.low_join(low), image.shape[-2:])
-        fused = self.output(self.cross(torch.cat([low, self.high(image)], dim=1)))
+        if torch.is_grad_enabled():
+            fused = self._draw(low, image)
+        else:
+            fused = _in_stripes(self._draw, low, image)
         return fused * self.color_gain(fused)
+
+    def _draw(self, low: Tensor, image: Tensor) -> Tensor:
+        return self.output(self.cross(torch.cat([low, self.high(image)], dim=1)))
+
+
+_STRIPE_ROWS = 96
+_REACH = 5  # rows that an output row of `_draw` depends on, up and down: five 3x3 convolutions
+
+
+def _in_stripes(draw: Callable[[Tensor, Tensor], Tensor], low: Tensor, image: Tensor) -> Tensor:
+    """`draw(low, image)` some rows at a time: the same values, with a fraction of the memory."""
+    height = image.shape[2]
+    stripes = []
+    for top in range(0, height, _STRIPE_ROWS):
+        bottom = min(top + _STRIPE_ROWS, height)
+        first, last = max(top - _REACH, 0), min(bottom + _REACH, height)
+        stripe = draw(low[:, :, first:last], image[:, :, first:last])
+        stripes.append(stripe[:, :, top - first : bottom - first])
+    return torch.cat(stripes, dim=2)
 
 
 class LumaFusion(nn.Module):

@@ -41,9 +41,8 @@ class MergedPyramid(nn.Module):
         conv, norm = self.merge
         slices = conv.weight.chunk(len(levels), dim=1)
         size = levels[self.merge_level].shape[-2:]
-        mixed = [F.conv2d(x, weight) for x, weight in zip(levels, slices, strict=True)]
-        merged = mixed[self.merge_level]
-        for index, x in enumerate(mixed):
-            if index != self.merge_level:
-                merged = merged + resize(x, size)
-        return norm(merged)
+        mixed = [
+            resize(F.conv2d(x, weight), size) for x, weight in zip(levels, slices, strict=True)
+        ]
+        merged = sum(mixed)
+        return norm(merged if conv.bias is None else merged + conv.bias.view(-1, 1, 1))
