@@ -7,21 +7,17 @@ takes the arguments of `ros2 launch difusionseg_ros bringup.launch.py`, where th
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import signal
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from ament_index_python.packages import get_package_share_directory
+
+from difusionseg_core.playback import Source, open_source
+from difusionseg_ros.processes import NotInstalled, Process, run
 
 PACKAGE = "difusionseg_ros"
-SHUTDOWN_TIMEOUT = 10.0  # seconds from the first signal until what still runs is killed
 
 
 class BadArgument(ValueError):
@@ -38,8 +34,8 @@ class Argument:
 
 
 NAMESPACE = Argument("namespace", "", "put nodes and topics under this namespace")
-RGB_TOPIC = Argument("rgb_topic", "rgb/image", "base topic of the RGB camera's images")
-THERMAL_TOPIC = Argument("thermal_topic", "thermal/image", "base topic of the thermal images")
+RGB_TOPIC = Argument("rgb_topic", "rgb/image", "base topic of the RGB images, here and in a bag")
+THERMAL_TOPIC = Argument("thermal_topic", "thermal/image", "that of the thermal images")
 
 BRINGUP_ARGUMENTS = (
     RGB_TOPIC,
@@ -55,26 +51,13 @@ BRINGUP_ARGUMENTS = (
 )
 REPLAY_ARGUMENTS = (
     Argument("bag", "", "recording or data-set folder to replay; required"),
-    Argument("rate", "1.0", "speed, as a factor of the recorded one"),
-    Argument("loop", "false", "true: start again at the end"),
+    Argument("rate", "10.0", "frames per second of a data-set folder"),
+    Argument("speed", "1.0", "pace of a recording; 2 is twice as fast"),
+    Argument("loop", "false", "true: begin again at the end"),
     RGB_TOPIC,
     THERMAL_TOPIC,
     NAMESPACE,
 )
-
-
-@dataclass(frozen=True)
-class Process:
-    """A ROS 2 program to start, in terms that `launch_ros.actions.Node` and a shell both know."""
-
-    package: str
-    executable: str
-    arguments: tuple[str, ...] = ()
-    namespace: str = ""
-    parameters: dict[str, str] = field(default_factory=dict)
-    params_file: str = ""
-    remaps: dict[str, str] = field(default_factory=dict)
-    essential: bool = False  # all ends when this one does
 
 
 def read_arguments(tokens: Sequence[str], known: Sequence[Argument]) -> dict[str, str]:
@@ -99,6 +82,12 @@ def bringup_processes(values: Mapping[str, str]) -> list[Process]:
     params_file = Path(values["params_file"] or share / "config" / "fusion_node.yaml")
     if not params_file.is_file():
         raise BadArgument(f"params_file '{params_file}' does not exist")
+    recording = open_bag(values) if values["bag"] else None
+    if recording is not None:
+        # The node must listen to what the recording holds.
+        values = {**values, **transports(recording)}
+        recording.close()
+
     given = ("model", "device", "rgb_transport", "thermal_transport")
     processes = [
         Process(
@@ -111,8 +100,8 @@ def bringup_processes(values: Mapping[str, str]) -> list[Process]:
             essential=True,
         )
     ]
-    if values["bag"]:
-        processes.append(_replay(values, ()))
+    if recording is not None:
+        processes.append(_replay(values, {}))
     if _is_true("rviz", values["rviz"]):
         config = share / "config" / "rviz" / "difusionseg.rviz"
         processes.append(
@@ -122,58 +111,30 @@ def bringup_processes(values: Mapping[str, str]) -> list[Process]:
 
 
 def replay_processes(values: Mapping[str, str]) -> list[Process]:
-    """What the replay launch file starts, for the values of REPLAY_ARGUMENTS. Raises BadArgument."""
+    """What replay.launch.py starts, for the values of REPLAY_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
         raise BadArgument("say what to replay, with bag:=RECORDING_OR_FOLDER")
-    loop = ("--loop",) if _is_true("loop", values["loop"]) else ()
-    return [_replay(values, ("--rate", values["rate"], *loop))]
+    open_bag(values).close()
+    pace = {name: _number(name, values[name]) for name in ("rate", "speed")}
+    return [_replay(values, {**pace, "loop": _is_true("loop", values["loop"])})]
 
 
-def command_line(process: Process) -> list[str]:
-    """The program's path and arguments. Raises BadArgument where it is not installed."""
-    ros_arguments = []
-    if process.namespace:
-        ros_arguments += ["-r", f"__ns:=/{process.namespace.strip('/')}"]
-    for source, target in process.remaps.items():
-        ros_arguments += ["-r", f"{source}:={target}"]
-    if process.params_file:
-        ros_arguments += ["--params-file", process.params_file]
-    for name, value in process.parameters.items():
-        # Values are parsed as YAML; quoted, "1" stays a string.
-        ros_arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
-    command = [_program(process), *process.arguments]
-    return command + ["--ros-args", *ros_arguments] if ros_arguments else command
-
-
-def run(processes: Sequence[Process]) -> int:
-    """Run the processes until an essential or failing one ends, or a signal asks to; then end all.
-
-    SIGINT, SIGTERM and SIGHUP end the processes too. Returns the exit status: 0 after a signal, else that of
-    the process that ended it, 1 where it ended with 0 without being asked to. Raises BadArgument where
-    a program is not installed; then nothing is started.
-    """
-    commands = [command_line(process) for process in processes]
-    received: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: received.append(number))
-
-    # In sessions of their own, so that a Ctrl-C in the terminal reaches them once, from here.
-    running = [subprocess.Popen(command, start_new_session=True) for command in commands]
-    status = 0
+def open_bag(values: Mapping[str, str]) -> Source:
+    """The recording or folder of the argument `bag`. Raises BadArgument where it is unusable."""
+    topics = _recorded_topics(values)
+    names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
     try:
-        while not received and not status:
-            time.sleep(0.1)
-            for process, child in zip(processes, running, strict=True):
-                if child.poll() is not None and (child.returncode or process.essential):
-                    print(
-                        f"bringup: {process.executable} ended with {child.returncode}",
-                        file=sys.stderr,
-                    )
-                    status = _exit_status(child.returncode)
-                    break
-    finally:
-        end(running)
-    return status
+        return open_source(values["bag"], **names)
+    except (ValueError, OSError) as error:
+        raise BadArgument(f"bag: {error}") from error
+
+
+def transports(source: Source) -> dict[str, str]:
+    """The arguments `rgb_transport` and `thermal_transport` that fit what a source plays."""
+    return {
+        f"{camera}_transport": "raw" if f"{camera}/image" in source.topics else "compressed"
+        for camera in ("rgb", "thermal")
+    }
 
 
 def main() -> int:
@@ -185,7 +146,7 @@ def main() -> int:
         return 0
     try:
         return run(bringup_processes(read_arguments(sys.argv[1:], BRINGUP_ARGUMENTS)))
-    except BadArgument as error:
+    except (BadArgument, NotInstalled) as error:
         print(f"bringup: {error}", file=sys.stderr)
         return 2
 
@@ -193,9 +154,9 @@ def main() -> int:
 def _camera_remaps(values: Mapping[str, str]) -> dict[str, str]:
     for name in ("rgb_topic", "thermal_topic"):
         if values[name].endswith("/compressed"):
-            base, transport = values[name].removesuffix("/compressed"), name[:-5] + "transport"
+            base = values[name].removesuffix("/compressed")
             raise BadArgument(
-                f"{name} takes the base topic: {name}:={base} {transport}:=compressed"
+                f"{name} takes the base topic: {name}:={base} {_transport(name)}:=compressed"
             )
     remaps = {}
     if values["rgb_topic"] != RGB_TOPIC.default:
@@ -208,52 +169,49 @@ def _camera_remaps(values: Mapping[str, str]) -> dict[str, str]:
     return remaps
 
 
-def _replay(values: Mapping[str, str], options: tuple[str, ...]) -> Process:
-    recording = Path(values["bag"]).expanduser()
-    if not recording.exists():
-        raise BadArgument(f"bag '{recording}' does not exist")
+def _replay(values: Mapping[str, str], parameters: Mapping[str, float | bool]) -> Process:
+    remaps = _camera_remaps(values)
+    # The node adds /compressed to its base topics, the replay names such topics in full.
+    compressed = {
+        f"{base}/compressed": f"{topic}/compressed"
+        for base, topic in remaps.items()
+        if base.endswith("/image")
+    }
     return Process(
         PACKAGE,
         "replay",
-        (str(recording), *options),
         namespace=values["namespace"],
-        remaps=_camera_remaps(values),
+        parameters={"input": values["bag"], **_recorded_topics(values), **parameters},
+        remaps={**remaps, **compressed},
     )
+
+
+def _recorded_topics(values: Mapping[str, str]) -> dict[str, str]:
+    """The replay's parameters that name the cameras' topics in the recording, where not default."""
+    topics = {}
+    for argument in (RGB_TOPIC, THERMAL_TOPIC):
+        if values[argument.name] != argument.default:
+            transport = values.get(_transport(argument.name))
+            ending = "/compressed" if transport == "compressed" else ""
+            topics[argument.name] = values[argument.name] + ending
+    return topics
+
+
+def _transport(topic_argument: str) -> str:
+    return topic_argument.replace("_topic", "_transport")
+
+
+def _number(name: str, value: str) -> float:
+    try:
+        return float(value)
+    except ValueError:
+        raise BadArgument(f"{name} is '{value}'; it must be a number") from None
 
 
 def _is_true(name: str, value: str) -> bool:
     if value.lower() not in ("true", "false"):
         raise BadArgument(f"{name} is '{value}'; it must be true or false")
     return value.lower() == "true"
-
-
-def _program(process: Process) -> str:
-    if process.package == PACKAGE:
-        return str(Path(get_package_prefix(PACKAGE), "lib", PACKAGE, process.executable))
-    program = shutil.which(process.executable)
-    if program is None:
-        raise BadArgument(f"{process.executable} is not installed on this machine")
-    return program
-
-
-def _exit_status(returncode: int) -> int:
-    if returncode < 0:  # ended by a signal: as a shell reports it
-        return 128 - returncode
-    return returncode or 1
-
-
-def end(children: Sequence[subprocess.Popen]) -> None:
-    """Interrupt all that still run, wait, and kill what does not end. Each leads its session."""
-    for child in children:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGINT)
-    deadline = time.monotonic() + SHUTDOWN_TIMEOUT
-    for child in children:
-        try:
-            child.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
 
 
 if __name__ == "__main__":

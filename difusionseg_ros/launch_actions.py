@@ -9,7 +9,8 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from difusionseg_ros.bringup import Argument, Process
+from difusionseg_ros.bringup import Argument
+from difusionseg_ros.processes import Process
 
 
 def actions(

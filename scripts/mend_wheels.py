@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy
 
-# What `local_setup.sh` must do: put the prefix in front of the paths that ROS looks at. POSIX shell;
-# the prefix is written out because plain sh does not tell a sourced file where it lies.
+# What `local_setup.sh` must do: put the prefix in front of the paths that ROS looks at. For any
+# POSIX shell; the prefix is written out, since plain sh does not tell a file where it lies.
 SETUP = """\
 # Written by scripts/mend_wheels.py.
 _difusionseg_prepend() {{
@@ -35,7 +35,7 @@ BUILD_MACHINE_FOLDERS = re.compile(
 
 
 def mend_include_folders(prefix: Path) -> int:
-    """Point the message packages' CMake exports to this Python's headers; returns how many files."""
+    """Point the message packages' CMake exports to this Python's headers; returns their number."""
     folders = f"{sysconfig.get_path('include')};{numpy.get_include()}"
     exports = list(prefix.glob("share/*/cmake/*__rosidl_generator_pyExport.cmake"))
     for export in exports:

@@ -1,0 +1,115 @@
+"""Runs ROS 2 programs as child processes: start them together, end them together."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
+
+SHUTDOWN_TIMEOUT = 10.0  # seconds from the first signal until what still runs is killed
+
+
+class NotInstalled(RuntimeError):
+    """A program is not on this machine; the message is one line that names it."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A ROS 2 program to start, in terms that `launch_ros.actions.Node` and a shell both know."""
+
+    package: str
+    executable: str
+    arguments: tuple[str, ...] = ()
+    namespace: str = ""
+    parameters: dict[str, str | float | bool] = field(default_factory=dict)
+    params_file: str = ""
+    remaps: dict[str, str] = field(default_factory=dict)
+    essential: bool = False  # all ends when this one does
+
+
+def command_line(process: Process) -> list[str]:
+    """The program's path and its arguments. Raises NotInstalled."""
+    ros_arguments = []
+    if process.namespace:
+        ros_arguments += ["-r", f"__ns:=/{process.namespace.strip('/')}"]
+    for source, target in process.remaps.items():
+        ros_arguments += ["-r", f"{source}:={target}"]
+    if process.params_file:
+        ros_arguments += ["--params-file", process.params_file]
+    for name, value in process.parameters.items():
+        # Values are parsed as YAML, of which JSON is a part: the string "1" stays a string.
+        ros_arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
+    command = [_program(process), *process.arguments]
+    return command + ["--ros-args", *ros_arguments] if ros_arguments else command
+
+
+def start(processes: Sequence[Process], output: IO | None = None) -> list[subprocess.Popen]:
+    """Start the processes; what they print goes to `output`, or where ours goes.
+
+    They lead sessions of their own, so that a Ctrl-C in the terminal reaches them once: from `end`.
+    Raises NotInstalled, with nothing started.
+    """
+    commands = [command_line(process) for process in processes]
+    return [
+        subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output)
+        for command in commands
+    ]
+
+
+def end(children: Sequence[subprocess.Popen]) -> None:
+    """Interrupt what `start` returned and still runs, wait, and kill what does not end."""
+    for child in children:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGINT)
+    deadline = time.monotonic() + SHUTDOWN_TIMEOUT
+    for child in children:
+        try:
+            child.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+def run(processes: Sequence[Process]) -> int:
+    """Run the processes until an essential or failing one ends, or a signal asks to; then end all.
+
+    SIGINT, SIGTERM and SIGHUP end the processes too. Returns the exit status: 0 after a signal,
+    else that of the process that ended it all, 1 where that one ended with 0 unasked. Raises
+    NotInstalled, with nothing started.
+    """
+    received = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: received.append(number))
+    children = start(processes)
+    try:
+        while not received:
+            time.sleep(0.1)
+            for process, child in zip(processes, children, strict=True):
+                status = child.poll()
+                if status is not None and (status or process.essential):
+                    print(f"{process.executable} ended with {status}", file=sys.stderr)
+                    return 128 - status if status < 0 else status or 1  # as a shell reports it
+    finally:
+        end(children)
+    return 0
+
+
+def _program(process: Process) -> str:
+    try:
+        prefix = get_package_prefix(process.package)
+    except PackageNotFoundError:
+        raise NotInstalled(f"package {process.package} is not installed") from None
+    program = Path(prefix, "lib", process.package, process.executable)
+    if shutil.which(program) is None:
+        raise NotInstalled(f"{program} is not installed")
+    return str(program)

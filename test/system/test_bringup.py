@@ -1,0 +1,214 @@
+"""What bringup starts, as data and as processes over real DDS."""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import rclpy
+import yaml
+from difusionseg_ros.msg import LabelInfo
+from rclpy.wait_for_message import wait_for_message
+
+from difusionseg_core.recordings import RecordingWriter
+from difusionseg_ros.bringup import (
+    BRINGUP_ARGUMENTS,
+    REPLAY_ARGUMENTS,
+    BadArgument,
+    bringup_processes,
+    read_arguments,
+    replay_processes,
+)
+from difusionseg_ros.parameters import Settings
+from difusionseg_ros.processes import command_line
+from difusionseg_ros.topics import LABEL_INFO
+
+
+def bringup(*tokens):
+    return bringup_processes(read_arguments(tokens, BRINGUP_ARGUMENTS))
+
+
+@pytest.fixture
+def start_bringup():
+    """`start_bringup(*arguments)` gives a running bringup; at the end it is killed if need be."""
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "difusionseg_ros.bringup", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "RCUTILS_LOGGING_USE_STDOUT": "0"},
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=20)
+
+
+@pytest.fixture
+def listener():
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("listener", context=context)
+    yield node
+    node.destroy_node()
+    context.try_shutdown()
+
+
+def test_parameter_file_holds_the_defaults(root):
+    with open(root / "config" / "fusion_node.yaml") as file:
+        content = yaml.safe_load(file)
+    assert content["/**/fusion_node"]["ros__parameters"] == dataclasses.asdict(Settings())
+
+
+def test_only_the_fusion_node_by_default():
+    (node,) = bringup()
+    assert (node.executable, node.essential) == ("fusion_node", True)
+    assert node.remaps == {}
+    assert node.parameters == {}
+    assert node.params_file.endswith("config/fusion_node.yaml")
+
+
+def test_arguments_reach_the_node():
+    (node,) = bringup(
+        "rgb_topic:=/front/image_raw", "thermal_topic:=lepton", "namespace:=robot", "model:=1"
+    )
+    command = command_line(node)
+    assert command[0].endswith("/lib/difusionseg_ros/fusion_node")
+    assert "__ns:=/robot" in command
+    assert "rgb/image:=/front/image_raw" in command
+    assert "rgb/camera_info:=/front/camera_info" in command
+    assert "thermal/image:=lepton" in command
+    assert 'model:="1"' in command  # a string, not a number
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """A recording with one compressed pair, on the default topics and on those of a robot."""
+    image = np.zeros((48, 64), np.uint8)
+    png = cv2.imencode(".png", image)[1].tobytes()
+    with RecordingWriter(tmp_path / "recording") as writer:
+        for rgb, thermal in (("/rgb/image", "/thermal/image"), ("/front/color", "/front/lepton")):
+            writer.write_compressed(f"{rgb}/compressed", 10**9, "camera", png, "png")
+            writer.write_image(thermal, 10**9, "camera", image, "mono8")
+    return tmp_path / "recording"
+
+
+def test_bag_is_replayed_where_the_node_listens(recording):
+    node, replay = bringup(f"bag:={recording}", "namespace:=robot")
+    assert replay.executable == "replay"
+    assert replay.parameters == {"input": str(recording)}
+    assert replay.namespace == node.namespace
+    assert not replay.essential
+    assert node.parameters == {"rgb_transport": "compressed", "thermal_transport": "raw"}
+
+
+def test_bag_with_topics_of_its_own(recording):
+    node, replay = bringup(
+        f"bag:={recording}",
+        "rgb_topic:=/front/color",
+        "rgb_transport:=compressed",
+        "thermal_topic:=/front/lepton",
+    )
+    assert replay.parameters["rgb_topic"] == "/front/color/compressed"
+    assert replay.parameters["thermal_topic"] == "/front/lepton"
+    assert replay.remaps["rgb/image/compressed"] == "/front/color/compressed"
+    assert replay.remaps["thermal/image"] == node.remaps["thermal/image"] == "/front/lepton"
+
+
+def test_replay_arguments_reach_the_replay(recording):
+    tokens = [f"bag:={recording}", "rate:=2.5", "loop:=true"]
+    (replay,) = replay_processes(read_arguments(tokens, REPLAY_ARGUMENTS))
+    expected = {"input": str(recording), "rate": 2.5, "speed": 1.0, "loop": True}
+    assert replay.parameters == expected
+
+
+def test_rviz_shows_our_layout(root):
+    _, rviz = bringup("rviz:=true")
+    with open(rviz.arguments[1]) as file:
+        displays = yaml.safe_load(file)["Visualization Manager"]["Displays"]
+    assert "fused/image" in [display["Topic"]["Value"] for display in displays]
+
+
+@pytest.mark.parametrize(
+    ("token", "named"),
+    [
+        ("rgb", "'rgb' is not of the form name:=value"),
+        ("colour_topic:=a", "unknown argument 'colour_topic'"),
+        ("rviz:=maybe", "rviz is 'maybe'"),
+        ("bag:=no/such/recording", "bag: no/such/recording does not exist"),
+        ("params_file:=no_such.yaml", "params_file 'no_such.yaml' does not exist"),
+        ("rgb_topic:=/a/compressed", "rgb_topic:=/a rgb_transport:=compressed"),
+    ],
+)
+def test_refused_arguments_are_named(token, named):
+    with pytest.raises(BadArgument) as refusal:
+        bringup(token)
+    assert named in str(refusal.value)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_bringup_and_its_node(
+    start_bringup, listener, untrained_weights, number
+):
+    process = start_bringup(f"model:={untrained_weights}", f"namespace:=ended_by_{number.name}")
+    topic = f"/ended_by_{number.name}/{LABEL_INFO.name}"
+    came, _ = wait_for_message(
+        LabelInfo, listener, topic, qos_profile=LABEL_INFO.qos(), time_to_wait=60
+    )
+    assert came
+    process.send_signal(number)
+    assert process.wait(timeout=20) == 0
+    assert not commands_with(f"__ns:=/ended_by_{number.name}")
+
+
+def commands_with(argument):
+    """Command lines of this machine's processes that hold the argument."""
+    commands = []
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # ended meanwhile
+            commands.append(file.read_text().split("\0"))
+    return [command for command in commands if argument in command]
+
+
+def test_a_node_that_cannot_start_ends_bringup(start_bringup):
+    process = start_bringup("model:=no_such_model")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "model 'no_such_model' is unknown" in errors
+
+
+def test_bad_arguments_give_one_line(start_bringup):
+    process = start_bringup("colour_topic:=a")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert errors.count("\n") == 1
+
+
+def test_launch_files_start_what_the_data_says(root):
+    pytest.importorskip("launch_ros", reason="the real launch is not installed")
+    from launch import LaunchContext
+    from launch.actions import DeclareLaunchArgument
+    from launch.launch_description_sources import get_launch_description_from_python_launch_file
+
+    for name, arguments in (("bringup", BRINGUP_ARGUMENTS), ("replay", REPLAY_ARGUMENTS)):
+        description = get_launch_description_from_python_launch_file(
+            str(root / "launch" / f"{name}.launch.py")
+        )
+        declared = {
+            action.name: "".join(part.perform(LaunchContext()) for part in action.default_value)
+            for action in description.entities
+            if isinstance(action, DeclareLaunchArgument)
+        }
+        assert declared == {argument.name: argument.default for argument in arguments}
