@@ -61,10 +61,13 @@ class RecordedMessage:
 
     @property
     def stamp_ns(self) -> int:
-        """The header's stamp in nanoseconds."""
+        """The header's stamp in nanoseconds. Raises RecordingError where the bytes are broken."""
         # CDR: four bytes that tell the byte order, then the header, which is the first field.
-        order = "<" if self.data[1] & 1 else ">"
-        seconds, nanoseconds = struct.unpack_from(f"{order}iI", self.data, 4)
+        order = "<" if self.data[1:2] == b"\x01" else ">"
+        try:
+            seconds, nanoseconds = struct.unpack_from(f"{order}iI", self.data, 4)
+        except struct.error as error:
+            raise RecordingError(f"a message on {self.topic} is damaged: {error}") from error
         return seconds * 1_000_000_000 + nanoseconds
 
     def deserialize(self) -> Any:
@@ -90,7 +93,10 @@ class Recording:
         if not self.path.exists():
             raise RecordingError(f"{self.path} does not exist")
         if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
-            raise RecordingError(f"{self.path} is no recording: it has no metadata.yaml")
+            raise RecordingError(
+                f"{self.path} is no recording: it has no metadata.yaml (of an interrupted recording, "
+                "`ros2 bag reindex` makes one)"
+            )
         try:
             self._reader = Reader(self.path)
             self._reader.open()

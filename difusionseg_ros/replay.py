@@ -20,7 +20,7 @@ import rclpy
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
@@ -103,6 +103,7 @@ class ReplayNode(Node):
             topic: self.create_publisher(_TYPES[kind], topic, QOS)
             for topic, kind in self.source.topics.items()
         }
+        self._executor = SingleThreadedExecutor(context=self.context)
         self._stamp_ns = 0
         self._instants = instants(self._items())
 
@@ -122,6 +123,7 @@ class ReplayNode(Node):
 
         Raises ExternalShutdownException when ROS is shut down meanwhile.
         """
+        self._executor.add_node(self)
         self._wait_for_subscribers()
         total = None if self.values["loop"] else self.source.frames
         begin = time.monotonic()
@@ -132,6 +134,12 @@ class ReplayNode(Node):
                 progress.update(item.camera == RGB)
         for output in self._outputs.values():
             output.wait_for_all_acked(_LAST_DELIVERY)
+
+    def close(self) -> None:
+        """Close the source and destroy the node."""
+        self.source.close()
+        self._executor.shutdown()
+        self.destroy_node()
 
     def _items(self) -> Iterator[Item]:
         """The source's items, over and over in a loop, with `due` counting on."""
@@ -159,11 +167,14 @@ class ReplayNode(Node):
         self._outputs[item.topic].publish(image_message(item.content, encoding, header))
         return self._stamp_ns
 
+    def has_subscribers(self) -> bool:
+        """Whether somebody listens to both cameras."""
+        return all(output.get_subscription_count() for topic, output in self._outputs.items()
+                   if topic.removesuffix("/compressed") in (RGB, THERMAL))
+
     def _wait_for_subscribers(self) -> None:
         deadline = time.monotonic() + self.values["wait_for_subscribers"]
-        cameras = [output for topic, output in self._outputs.items()
-                   if topic.removesuffix("/compressed") in (RGB, THERMAL)]
-        while not all(camera.get_subscription_count() for camera in cameras):
+        while not self.has_subscribers():
             if time.monotonic() >= deadline:
                 self.get_logger().warning("not both cameras have a subscriber; playing anyway")
                 return
@@ -178,7 +189,7 @@ class ReplayNode(Node):
             if left <= 0:
                 return
             # Waits for events, at most this long: long pauses still notice a shutdown.
-            rclpy.spin_once(self, timeout_sec=min(left, 0.2))
+            self._executor.spin_once(timeout_sec=min(left, 0.2))
 
     def _declare_parameters(self) -> dict[str, Any]:
         values = {}
@@ -224,8 +235,7 @@ def main(args: list[str] | None = None) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         if node is not None:
-            node.source.close()
-            node.destroy_node()
+            node.close()
         rclpy.try_shutdown()
     return 0
 
