@@ -92,6 +92,11 @@ class Predictor:
         return self._runner.name
 
     @property
+    def model(self) -> DiFusionSeg:
+        """The network as it runs: on its device, batch norms folded."""
+        return self._runner.model
+
+    @property
     def steps(self) -> int:
         """Diffusion steps a frame."""
         return self._steps

@@ -1,4 +1,4 @@
-"""Weighted bilinear sampling of a map around every pixel: the inner loop of deformable attention."""
+"""Weighted bilinear sampling around every pixel: the inner loop of deformable attention."""
 
 from __future__ import annotations
 

@@ -1,0 +1,213 @@
+"""How long a frame takes, part by part, and how much memory it needs.
+
+Every configuration runs in a process of its own, so that each has its own peak of memory; two of
+them take turns, frame by frame, so that a change in the machine's speed meets both.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import platform
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from difusionseg_core.predictor import Predictor
+
+HOOKED_PARTS = ("backbone", "neck", "fusion", "decoder")
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What is measured. `model` is "paper" or "lite", with random weights, or a weights file;
+    `height` and `width` are those of the camera pictures; `steps` None takes the model's own.
+    """
+
+    model: str = "lite"
+    height: int = 480
+    width: int = 640
+    backend: str = "auto"
+    device: str = "auto"
+    precision: str = "float32"
+    steps: int | None = None
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """`seconds` by part, medians over the repeats, "total" among them, and `totals` of every
+    repeat; `peak_rss_mb` is the largest resident memory of the process in 10^6 bytes.
+    """
+
+    seconds: dict[str, float]
+    totals: list[float]
+    peak_rss_mb: float
+
+
+def measure(configurations: list[Configuration], repeats: int, warmup: int) -> list[Measurement]:
+    """Run each configuration `warmup + repeats` times, taking turns.
+
+    Raises ValueError with the reason where a configuration cannot run.
+    """
+    context = multiprocessing.get_context("spawn")
+    runners = [_Runner(context, configuration) for configuration in configurations]
+    try:
+        for runner in runners:
+            runner.start()
+        for _ in range(warmup):
+            for runner in runners:
+                runner.frame()
+        frames = [[runner.frame() for runner in runners] for _ in range(repeats)]
+        peaks = [runner.peak() for runner in runners]
+    finally:
+        for runner in runners:
+            runner.stop()
+    return [
+        Measurement(
+            {part: median(frame[part] for frame in of_one) for part in of_one[0]},
+            [frame["total"] for frame in of_one],
+            peak,
+        )
+        for of_one, peak in zip(zip(*frames, strict=True), peaks, strict=True)
+    ]
+
+
+def ratio(first: Measurement, second: Measurement) -> float:
+    """How many times as fast the second is: the median over the pairs of frames."""
+    return median(a / b for a, b in zip(first.totals, second.totals, strict=True))
+
+
+def machine() -> dict[str, str | int]:
+    """What the figures were measured on."""
+    import torch
+
+    with open("/proc/cpuinfo") as file:
+        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+    }
+
+
+class _Runner:
+    """A process that runs one configuration, a frame whenever it is asked."""
+
+    def __init__(self, context: multiprocessing.context.SpawnContext, what: Configuration) -> None:
+        self._pipe, child = context.Pipe()
+        self._process = context.Process(target=_serve, args=(child, what), daemon=True)
+
+    def start(self) -> None:
+        self._process.start()
+        self._answer()
+
+    def frame(self) -> dict[str, float]:
+        """Seconds by part."""
+        self._pipe.send("frame")
+        return self._answer()
+
+    def peak(self) -> float:
+        self._pipe.send("peak")
+        return self._answer()
+
+    def stop(self) -> None:
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join()
+
+    def _answer(self):
+        try:
+            answer = self._pipe.recv()
+        except EOFError:
+            raise ValueError("a benchmark process died; was there enough memory?") from None
+        if isinstance(answer, Exception):
+            raise ValueError(str(answer)) from answer
+        return answer
+
+
+def _serve(pipe: Connection, what: Configuration) -> None:
+    try:
+        predictor = _predictor(what)
+        rng = np.random.default_rng(0)
+        rgb = rng.integers(0, 256, (what.height, what.width, 3), dtype=np.uint8)
+        thermal = rng.integers(0, 256, (what.height, what.width), dtype=np.uint8)
+        pipe.send("ready")
+        while True:
+            asked = pipe.recv()
+            if asked == "frame":
+                pipe.send(_frame(predictor, rgb, thermal))
+            else:
+                pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+    except Exception as error:  # the other side raises it
+        pipe.send(error)
+
+
+def _predictor(what: Configuration) -> Predictor:
+    from difusionseg_core import Predictor, create_model
+
+    options = {"device": what.device, "backend": what.backend, "precision": what.precision}
+    if what.model in ("paper", "lite"):  # speed does not depend on the weights
+        return Predictor(create_model(what.model), steps=what.steps, **options)
+    return Predictor.from_pretrained(what.model, steps=what.steps, **options)
+
+
+def _frame(predictor: Predictor, rgb: np.ndarray, thermal: np.ndarray) -> dict[str, float]:
+    with _watched(predictor) as parts:
+        start = perf_counter()
+        timings = predictor(rgb, thermal).timings
+        end = perf_counter()
+    inference_end = start + timings["preprocess"] + timings["inference"]
+    seconds = {"preprocess": timings["preprocess"]}
+    steps = 0
+    for name, begun, ended in parts:
+        steps += name == "decoder"
+        seconds[f"step {steps}" if name == "decoder" else name] = ended - begun
+    # from the decoder's last output to the pictures: upsampling, classes, confidence, cropping
+    seconds["postprocess"] = end - parts[-1][2] if parts else end - inference_end
+    seconds["total"] = end - start
+    return seconds
+
+
+@contextmanager
+def _watched(predictor: Predictor) -> Iterator[list[tuple[str, float, float]]]:
+    """Collect (part, begin, end) of every call of the network's parts."""
+    import torch
+
+    calls: list[tuple[str, float, float]] = []
+    begun: dict[str, float] = {}
+
+    def now() -> float:
+        if predictor.device.startswith("cuda"):
+            torch.cuda.synchronize(predictor.device)
+        return perf_counter()
+
+    def before(name: str):
+        return lambda *_: begun.__setitem__(name, now())
+
+    def after(name: str):
+        return lambda *_: calls.append((name, begun[name], now()))
+
+    model = predictor.model
+    hooks = []
+    for name in HOOKED_PARTS:
+        part = getattr(model, name)
+        hooks += [
+            part.register_forward_pre_hook(before(name)),
+            part.register_forward_hook(after(name)),
+        ]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()

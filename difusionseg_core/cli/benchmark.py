@@ -1,0 +1,122 @@
+"""`difusionseg benchmark`: time by part and memory, of one configuration or of two in turns."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from difusionseg_core.benchmark import Configuration, Measurement, machine, measure, ratio
+
+_EXAMPLE = """examples:
+  difusionseg benchmark --model lite --repeats 20
+  difusionseg benchmark --model paper --against precision=bf16 --output bf16.json
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser(
+        "benchmark",
+        help="time a model, part by part",
+        description="Medians over repeated frames after a warm-up, with random pictures.",
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--model", default="lite", help="paper or lite (random weights), or a file"
+    )
+    parser.add_argument("--size", type=_size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", default="float32", help="float32 or bf16")
+    parser.add_argument(
+        "--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)"
+    )
+    parser.add_argument("--repeats", type=_positive, default=5, help="counted frames (default: 5)")
+    parser.add_argument("--warmup", type=int, default=2, help="frames not counted (default: 2)")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        type=_change,
+        metavar="OPTION=VALUE",
+        help="a second configuration: the first with these options changed",
+    )
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure, print, and write the figures where asked."""
+    height, width = args.size
+    first = Configuration(
+        args.model, height, width, args.backend, args.device, args.precision, args.steps
+    )
+    configurations = [first]
+    if args.against:
+        configurations.append(
+            replace(first, **{k: v for one in args.against for k, v in one.items()})
+        )
+    measurements = measure(configurations, args.repeats, args.warmup)
+    report = {
+        "machine": machine(),
+        "repeats": args.repeats,
+        "configurations": [
+            {
+                **asdict(what),
+                "seconds": result.seconds,
+                "frames_per_second": 1 / result.seconds["total"],
+                "peak_rss_mb": result.peak_rss_mb,
+                "totals": result.totals,
+            }
+            for what, result in zip(configurations, measurements, strict=True)
+        ],
+    }
+    print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
+    for what, result in zip(configurations, measurements, strict=True):
+        _print(what, result)
+    if args.against:
+        report["ratio"] = ratio(*measurements)
+        print(f"\nthe second is {report['ratio']:.2f} times as fast as the first")
+    if args.output:
+        args.output.write_text(json.dumps(report, indent=2) + "\n")
+    return 0
+
+
+def _print(what: Configuration, result: Measurement) -> None:
+    steps = "" if what.steps is None else f", {what.steps} steps"
+    print(f"\n{what.model}, {what.height}x{what.width}, {what.device}, {what.precision}{steps}")
+    for part, seconds in result.seconds.items():
+        print(f"  {part:<12}{seconds * 1e3:>10.1f} ms")
+    print(f"  {1 / result.seconds['total']:.2f} frames/s, peak {result.peak_rss_mb:.0f} MB")
+
+
+def _change(text: str) -> dict[str, object]:
+    name, _, value = text.partition("=")
+    if name == "size":
+        height, width = _size(value)
+        return {"height": height, "width": width}
+    if name == "steps":
+        return {"steps": _positive(value)}
+    if name in ("model", "backend", "device", "precision"):
+        return {name: value}
+    raise argparse.ArgumentTypeError(
+        f"expected model, size, backend, device, precision or steps =VALUE, not '{text}'"
+    )
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(side) for side in text.lower().split("x"))
+    except ValueError:
+        height = width = 0
+    if height < 1 or width < 1:
+        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH, as 480x640, not '{text}'")
+    return height, width
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 on, not '{text}'")
+    return int(text)
