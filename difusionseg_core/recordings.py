@@ -94,8 +94,8 @@ class Recording:
             raise RecordingError(f"{self.path} does not exist")
         if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
             raise RecordingError(
-                f"{self.path} is no recording: it has no metadata.yaml (of an interrupted recording, "
-                "`ros2 bag reindex` makes one)"
+                f"{self.path} is no recording: it has no metadata.yaml (if the recording was "
+                "interrupted, `ros2 bag reindex` makes one)"
             )
         try:
             self._reader = Reader(self.path)
