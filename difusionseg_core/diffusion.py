@@ -43,7 +43,7 @@ def denoise(
 ) -> Iterator[Tensor]:
     """Run the sampler and yield the decoder's features (B, C, h, w) of every step.
 
-    `decode(state, level)` gives features for a state at a noise level (B,), `classify(features)`
+    `decode(state, level)` gives features for a state at a noise level (1,), `classify(features)`
     logits (B, K, h, w), and `encode(labels)` the code of a class map (B, h, w). `noise` (B, C, h,
     w) is the first state.
     """
@@ -52,7 +52,7 @@ def denoise(
         level, next_level = (
             log_snr(torch.tensor([time], device=noise.device)) for time in (now, following)
         )
-        features = decode(state, level.expand(len(noise)))
+        features = decode(state, level)
         yield features
         if index + 1 < len(times):  # nobody would see the state after the last step
             code = encode(classify(features).argmax(dim=1))

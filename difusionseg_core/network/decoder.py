@@ -73,21 +73,27 @@ class DecoderLayer(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, x: Tensor, position: Tensor, time: Tensor) -> Tensor:
-        x = self.norm1(x + self.attention(x, position))
-        x = self.norm2(x + self._feed_forward(x))
-        scale, shift = self.film(F.silu(time))[:, :, None, None].chunk(2, dim=1)
-        return torch.addcmul(shift, x, 1 + scale)
+        x = self.norm1(self.attention(x, position) + x)
+        x = self._add_feed_forward(x)
+        scale, shift = self.film(F.silu(time)).chunk(2, dim=1)
+        if len(time) > 1:
+            x = self.norm2(x)
+            return torch.addcmul(shift[:, :, None, None], x, 1 + scale[:, :, None, None])
+        # One time for all images: it goes into the norm's own scale and shift.
+        gain = 1 + scale[0]
+        return self.norm2.scaled(x, self.norm2.weight * gain, self.norm2.bias * gain + shift[0])
 
-    def _feed_forward(self, x: Tensor) -> Tensor:
+    def _add_feed_forward(self, x: Tensor) -> Tensor:
         if torch.is_grad_enabled() or x.is_cuda:
-            return self.project(F.gelu(self.expand(x)))
-        # A few rows at a time, so that the wide hidden layer stays in a CPU's cache.
-        rows = x.split(_ROWS_AT_A_TIME, dim=2)
-        return torch.cat([self.project(F.gelu(self.expand(part))) for part in rows], dim=2)
+            return x + self.project(F.gelu(self.expand(x)))
+        # In place, and a few rows at a time, so that the wide hidden layer stays in the cache.
+        for rows in x.split(_ROWS_AT_A_TIME, dim=2):
+            rows.add_(self.project(F.gelu(self.expand(rows))))
+        return x
 
 
 class Decoder(nn.Module):
-    """(B, dim, h, w) and a time embedding (B, 4*dim) -> (B, dim, h, w)."""
+    """(B, dim, h, w) and a time embedding, (B, 4*dim) or (1, 4*dim) for all -> (B, dim, h, w)."""
 
     def __init__(
         self, dim: int = 256, layers: int = 6, heads: int = 8, points: int = 4, hidden: int = 1024

@@ -11,7 +11,13 @@ class ChannelLayerNorm(nn.LayerNorm):
     """Layer norm over the channels of (B, C, H, W). Free of copies on channels-last memory."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        return self.scaled(x, self.weight, self.bias)
+
+    def scaled(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """With other scales and shifts (C,) than the layer's own."""
+        pixels = x.permute(0, 2, 3, 1)
+        normed = F.layer_norm(pixels, self.normalized_shape, weight, bias, self.eps)
+        return normed.permute(0, 3, 1, 2)
 
 
 def conv_norm(

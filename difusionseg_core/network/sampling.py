@@ -20,37 +20,42 @@ def sample(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
 
 
 def _sample_by_lookup(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    # A sample is a weighted sum of four pixels, so all samples of a head are one of 4 * points
-    # rows of a table: what an embedding bag computes, without writing the samples down first.
+    # A bilinear sample is a weighted sum of four pixels, so all samples of a head are one sum over
+    # 4 * points rows of a table. That is what an embedding bag computes, with nothing in between.
     batch, dim, height, width = values.shape
     heads, points = weights.shape[3:]
-    column = torch.arange(width, device=values.device, dtype=offsets.dtype).view(1, -1, 1, 1)
-    row = torch.arange(height, device=values.device, dtype=offsets.dtype).view(-1, 1, 1, 1)
-    x, x_share = _neighbours(column + offsets[..., 0], width)
-    y, y_share = _neighbours(row + offsets[..., 1], height)
-    # Tables lie behind one another: image by image, pixel by pixel, head by head.
-    head = torch.arange(heads, device=values.device, dtype=torch.int32).view(-1, 1, 1)
-    image = torch.arange(batch, device=values.device, dtype=torch.int32).view(-1, 1, 1, 1, 1, 1)
-    y = y * (width * heads) + (head + image * (height * width * heads))
-    lines = y[..., :, None] + (x * heads)[..., None, :]
-    shares = (y_share * weights[..., None])[..., :, None] * x_share[..., None, :]
+    # Zeros around the map, and places held to within them, stand for what lies outside.
+    table = F.pad(values.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2))
+    x = torch.arange(1, width + 1, device=values.device).view(1, -1, 1, 1) + offsets[..., 0]
+    y = torch.arange(1, height + 1, device=values.device).view(-1, 1, 1, 1) + offsets[..., 1]
+    x, y = x.clamp_(0, width + 1), y.clamp_(0, height + 1)
+    left, top = x.floor(), y.floor()
+    first = _row_of_table(left.int(), top.int(), height + 3, width + 3)
+    steps = torch.tensor([0, 1, width + 3, width + 4], device=values.device, dtype=torch.int32)
+    rows = first[..., None] + steps * heads
+
+    right_share, bottom_share = x.sub_(left), y.sub_(top)
+    bottom = weights * bottom_share
+    upper = weights - bottom
+    bottom_right, top_right = bottom * right_share, upper * right_share
+    shares = torch.stack(
+        [upper - top_right, top_right, bottom - bottom_right, bottom_right], dim=-1
+    )
     summed = F.embedding_bag(
-        lines.view(-1, 4 * points),
-        values.permute(0, 2, 3, 1).reshape(-1, dim // heads),
-        per_sample_weights=shares.view(-1, 4 * points),
+        rows.reshape(-1, 4 * points),
+        table.reshape(-1, dim // heads),
+        per_sample_weights=shares.reshape(-1, 4 * points).to(values.dtype),
         mode="sum",
     )
     return summed.view(batch, height, width, dim).permute(0, 3, 1, 2)
 
 
-def _neighbours(place: Tensor, length: int) -> tuple[Tensor, Tensor]:
-    """The two cells (..., 2) beside each place and their bilinear shares, 0 outside the map."""
-    low = place.floor()
-    cells = torch.stack([low, low + 1], dim=-1)
-    above = place - low
-    shares = torch.stack([1 - above, above], dim=-1)
-    inside = cells.clamp(0, length - 1)
-    return inside.int(), shares * (inside == cells)
+def _row_of_table(column: Tensor, row: Tensor, height: int, width: int) -> Tensor:
+    # The table lists images, rows, columns and heads, the last one fastest.
+    batch, heads = column.shape[0], column.shape[3]
+    head = torch.arange(heads, device=column.device, dtype=torch.int32).view(-1, 1)
+    image = torch.arange(batch, device=column.device, dtype=torch.int32).view(-1, 1, 1, 1, 1)
+    return row * (width * heads) + column * heads + (head + image * (height * width * heads))
 
 
 def _sample_by_grid(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:

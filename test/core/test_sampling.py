@@ -1,0 +1,27 @@
+"""Two ways to sample a map give the same values, in and outside of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from difusionseg_core.network import sampling
+
+
+@pytest.mark.parametrize("reach", [0.0, 0.4, 5.0, 100.0])
+def test_lookup_samples_as_the_grid_does(reach) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(2, 12, 5, 7, generator=generator)
+    offsets = reach * torch.randn(2, 5, 7, 3, 4, 2, generator=generator)
+    weights = torch.rand(2, 5, 7, 3, 4, generator=generator)
+    by_lookup = sampling._sample_by_lookup(values, offsets, weights)
+    by_grid = sampling._sample_by_grid(values, offsets, weights)
+    torch.testing.assert_close(by_lookup, by_grid, rtol=0, atol=1e-5)
+
+
+def test_whole_offsets_pick_pixels() -> None:
+    values = torch.arange(12.0).view(1, 1, 3, 4)
+    offsets = torch.tensor([1.0, -1.0]).expand(1, 3, 4, 1, 1, 2)
+    picked = sampling.sample(values, offsets, torch.ones(1, 3, 4, 1, 1))
+    expected = torch.tensor([[0, 0, 0, 0], [1, 2, 3, 0], [5, 6, 7, 0]])
+    assert picked[0, 0].tolist() == expected.tolist()
