@@ -62,12 +62,17 @@ class RecordingSource:
         except ValueError:
             self.close()
             raise
-        roles = ((self._topics.rgb, RGB), (self._topics.thermal, THERMAL),
-                 (self._topics.mask, MASK), (self._topics.camera_info, RGB_CAMERA_INFO))
+        roles = (
+            (self._topics.rgb, RGB),
+            (self._topics.thermal, THERMAL),
+            (self._topics.mask, MASK),
+            (self._topics.camera_info, RGB_CAMERA_INFO),
+        )
         types = self._recording.topics
         self._names = {
             recorded: base + ("/compressed" if types[recorded] == COMPRESSED_IMAGE else "")
-            for recorded, base in roles if recorded is not None
+            for recorded, base in roles
+            if recorded is not None
         }
         self.topics = {name: types[recorded] for recorded, name in self._names.items()}
         self.frames = self._recording.count(self._topics.rgb)
@@ -83,9 +88,12 @@ class RecordingSource:
             stamp_ns = message.stamp_ns
             seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
             yield Item(
-                topic=self._names[message.topic], type=message.type,
+                topic=self._names[message.topic],
+                type=message.type,
                 due=(message.recorded_ns - begin_ns) / 1e9 / self._speed,
-                name=f"{seconds}.{nanoseconds:09d}", stamp_ns=stamp_ns, content=message.data,
+                name=f"{seconds}.{nanoseconds:09d}",
+                stamp_ns=stamp_ns,
+                content=message.data,
             )
 
 
@@ -112,8 +120,9 @@ class FolderSource:
             if pair.labels is not None:
                 images[MASK] = read_labels(pair.labels)
             for topic, image in images.items():
-                yield Item(topic, "sensor_msgs/msg/Image", number / self._rate, pair.name, None,
-                           image)
+                yield Item(
+                    topic, "sensor_msgs/msg/Image", number / self._rate, pair.name, None, image
+                )
 
 
 Source = RecordingSource | FolderSource

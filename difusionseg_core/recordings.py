@@ -1,9 +1,9 @@
 """rosbag2 recordings (MCAP or sqlite3), read and written with rosbags, without ROS.
 
-    with Recording("drive") as recording:
-        topics = recording.choose_topics()
-        for message in recording.messages([topics.rgb, topics.thermal]):
-            print(message.topic, message.stamp_ns, message.image().shape)
+with Recording("drive") as recording:
+    topics = recording.choose_topics()
+    for message in recording.messages([topics.rgb, topics.thermal]):
+        print(message.topic, message.stamp_ns, message.image().shape)
 """
 
 from __future__ import annotations
@@ -176,8 +176,11 @@ class Recording:
                 )
             return name
         for ending in (convention, f"{convention}/compressed"):
-            found = [topic for topic, kind in self.topics.items()
-                     if kind in types and topic.endswith(f"/{ending}") and self.count(topic)]
+            found = [
+                topic
+                for topic, kind in self.topics.items()
+                if kind in types and topic.endswith(f"/{ending}") and self.count(topic)
+            ]
             if len(found) > 1:
                 raise RecordingError(
                     f"{self.path} has several topics {ending}: {', '.join(sorted(found))}; name one"
@@ -187,8 +190,9 @@ class Recording:
         return None
 
     def _images_in_words(self) -> str:
-        images = sorted(topic for topic, kind in self.topics.items()
-                        if kind in (IMAGE, COMPRESSED_IMAGE))
+        images = sorted(
+            topic for topic, kind in self.topics.items() if kind in (IMAGE, COMPRESSED_IMAGE)
+        )
         if images:
             return f"its image topics are {', '.join(images)}"
         return f"it has no image topic, only {', '.join(sorted(self.topics)) or 'nothing'}"

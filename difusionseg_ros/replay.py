@@ -92,9 +92,13 @@ class ReplayNode(Node):
             if not self.values["input"]:
                 raise ValueError("parameter 'input' is missing; name a recording or a folder")
             self.source = open_source(
-                self.values["input"], self.values["rate"], self.values["speed"],
-                **{camera: self.values[f"{camera}_topic"] or None
-                   for camera in ("rgb", "thermal", "mask", "camera_info")},
+                self.values["input"],
+                self.values["rate"],
+                self.values["speed"],
+                **{
+                    camera: self.values[f"{camera}_topic"] or None
+                    for camera in ("rgb", "thermal", "mask", "camera_info")
+                },
             )
         except (ValueError, OSError):
             self.destroy_node()
@@ -169,8 +173,11 @@ class ReplayNode(Node):
 
     def has_subscribers(self) -> bool:
         """Whether somebody listens to both cameras."""
-        return all(output.get_subscription_count() for topic, output in self._outputs.items()
-                   if topic.removesuffix("/compressed") in (RGB, THERMAL))
+        return all(
+            output.get_subscription_count()
+            for topic, output in self._outputs.items()
+            if topic.removesuffix("/compressed") in (RGB, THERMAL)
+        )
 
     def _wait_for_subscribers(self) -> None:
         deadline = time.monotonic() + self.values["wait_for_subscribers"]

@@ -47,27 +47,51 @@ class Job:
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
-        "synthesize", help=HELP, description=HELP, epilog=_EXAMPLE,
+        "synthesize",
+        help=HELP,
+        description=HELP,
+        epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--output", type=Path, required=True,
-                        help="folder or recording to make; it must not exist")
-    parser.add_argument("--format", choices=("folder", *STORAGES), default="folder",
-                        help="data-set folder, or rosbag2 recording with that storage")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder or recording to make; it must not exist"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("folder", *STORAGES),
+        default="folder",
+        help="data-set folder, or rosbag2 recording with that storage",
+    )
     parser.add_argument("--scenes", type=int, default=100, help="how many different scenes")
-    parser.add_argument("--frames", type=int, default=1,
-                        help="frames of each scene, in which things move")
+    parser.add_argument(
+        "--frames", type=int, default=1, help="frames of each scene, in which things move"
+    )
     parser.add_argument("--rate", type=float, default=10.0, help="frames per second of a scene")
-    parser.add_argument("--seed", type=int, default=0,
-                        help="seed of the first scene; the others count on from it")
-    parser.add_argument("--conditions", nargs="+", choices=CONDITIONS, metavar="CONDITION",
-                        help="light of the scenes in turn (day, dusk, night); default: mixed")
-    parser.add_argument("--size", type=_size, default=(480, 640), metavar="HEIGHTxWIDTH",
-                        help="default 480x640")
-    parser.add_argument("--quality", type=int, default=90,
-                        help="JPEG quality of RGB images in a recording, 1 to 100")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1,
-                        help="processes that draw; default: one a core")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the first scene; the others count on from it"
+    )
+    parser.add_argument(
+        "--conditions",
+        nargs="+",
+        choices=CONDITIONS,
+        metavar="CONDITION",
+        help="light of the scenes in turn (day, dusk, night); default: mixed",
+    )
+    parser.add_argument(
+        "--size", type=_size, default=(480, 640), metavar="HEIGHTxWIDTH", help="default 480x640"
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=90,
+        help="JPEG quality of RGB images in a recording, 1 to 100",
+    )
+    parser.add_argument(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="processes that draw; default: one a core",
+    )
     parser.set_defaults(run=run)
 
 
@@ -127,8 +151,11 @@ def _draw_to_folder(job: Job, folder: Path, numbered: bool) -> None:
     frame = scene.frame(job.time)
     letter = "D" if scene.condition == "day" else "N"
     name = f"{job.seed:06d}_{job.number:04d}{letter}" if numbered else f"{job.seed:06d}{letter}"
-    for part, image in ((VISIBLE, frame.rgb), (THERMAL_FOLDER, frame.thermal),
-                        (LABELS, frame.labels)):
+    for part, image in (
+        (VISIBLE, frame.rgb),
+        (THERMAL_FOLDER, frame.thermal),
+        (LABELS, frame.labels),
+    ):
         write_png(folder / part / f"{name}.png", image)
 
 
@@ -145,8 +172,11 @@ def _write_recording(args: argparse.Namespace) -> None:
 
 def _draw_compressed(job: Job, quality: int) -> list[tuple[bytes, str]]:
     frame = _scene(job.seed, job.size, job.condition).frame(job.time)
-    return [compress(frame.rgb, "jpeg", quality), compress(frame.thermal, "png"),
-            compress(frame.labels, "png")]
+    return [
+        compress(frame.rgb, "jpeg", quality),
+        compress(frame.thermal, "png"),
+        compress(frame.labels, "png"),
+    ]
 
 
 @contextmanager

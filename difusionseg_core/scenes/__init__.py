@@ -26,8 +26,7 @@ class Scene:
         condition: one of CONDITIONS ("day", "dusk", "night"), or None to let the seed choose.
     """
 
-    def __init__(self, seed: int, size: tuple[int, int] = (480, 640),
-                 condition: str | None = None):
+    def __init__(self, seed: int, size: tuple[int, int] = (480, 640), condition: str | None = None):
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, not {seed}")
         if min(size) < 32:
@@ -52,8 +51,13 @@ def draw(seed: int, size: tuple[int, int] = (480, 640), condition: str | None = 
     return Scene(seed, size, condition).frame()
 
 
-def sequence(seed: int, frames: int, rate: float, size: tuple[int, int] = (480, 640),
-             condition: str | None = None) -> Iterator[Frame]:
+def sequence(
+    seed: int,
+    frames: int,
+    rate: float,
+    size: tuple[int, int] = (480, 640),
+    condition: str | None = None,
+) -> Iterator[Frame]:
     """`frames` successive frames at `rate` Hz, in which things and camera move."""
     scene = Scene(seed, size, condition)
     for number in range(frames):

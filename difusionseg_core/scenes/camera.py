@@ -32,10 +32,14 @@ class Camera:
         centre = np.array([self.width / 2, self.horizon])
         return seen[..., :2] / seen[..., 2:] * np.array([self.focal, -self.focal]) + centre
 
-    def rays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """World direction of every pixel's ray, scaled to depth 1: x (1, W), y (H, 1), z (1, W)."""
+    def rays(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """World direction of the rays of some rows, scaled to depth 1.
+
+        Returns x (1, W), y (H, 1), z (1, W), float32.
+        """
         across = ((np.arange(self.width) - self.width / 2) / self.focal)[None].astype(np.float32)
-        up = ((self.horizon - np.arange(self.height)) / self.focal)[:, None].astype(np.float32)
+        down = np.arange(rows.start, rows.stop)[:, None]
+        up = ((self.horizon - down) / self.focal).astype(np.float32)
         cos, sin = np.float32(np.cos(self.yaw)), np.float32(np.sin(self.yaw))
         return cos * across + sin, up, cos - sin * across
 

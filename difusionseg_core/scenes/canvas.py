@@ -4,6 +4,7 @@ One integer image says which part each pixel shows. Colour, temperature, class a
 properties of parts, so the RGB image, the thermal image and the mask agree to the pixel.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -16,22 +17,35 @@ from difusionseg_core.scenes.parts import Cover, Face, Foliage, Group, Hull, Mat
 _SUBPIXEL = 4  # binary digits of a pixel's fraction that OpenCV's drawing keeps
 _FARTHEST = 15000 << _SUBPIXEL  # OpenCV's fixed-point drawing overflows beyond
 _ANGLES = np.linspace(0, 2 * np.pi, 14, endpoint=False)
+_BAND = 48  # rows
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
 _RIM = np.linspace(0, 2 * np.pi, 56, endpoint=False)
 # Four leafy outlines around a ball of radius 1: (4, 56, 2).
 _LEAVES = np.stack([np.cos(_RIM), np.sin(_RIM)], axis=1) * (
-    1 + 0.11 * np.random.default_rng(1).standard_normal((4, 56, 1)))
+    1 + 0.11 * np.random.default_rng(1).standard_normal((4, 56, 1))
+)
 
 # Columns of the table of painted parts.
 _COLOUR, _EMISSION, _NORMAL = slice(0, 3), slice(3, 6), slice(6, 9)
-(_OFFSET, _GRAIN, _GRAIN_SIZE, _BLOCK_WIDTH, _BLOCK_HEIGHT, _GLOSS, _EMISSIVITY, _HEAT,
- _ANCHOR_U, _ANCHOR_V) = range(9, 19)
+(
+    _OFFSET,
+    _GRAIN,
+    _GRAIN_SIZE,
+    _BLOCK_WIDTH,
+    _BLOCK_HEIGHT,
+    _GLOSS,
+    _EMISSIVITY,
+    _HEAT,
+    _ANCHOR_U,
+    _ANCHOR_V,
+) = range(9, 19)
 
 
 @dataclass
 class Surface:
-    """What every pixel shows; arrays (H, W) float32 unless said otherwise."""
+    """What the pixels of a band of rows show; arrays (H, W) float32 unless said otherwise."""
 
+    rays: tuple[np.ndarray, np.ndarray, np.ndarray]  # as those of `Camera.rays`
     sky: np.ndarray  # bool
     albedo: np.ndarray  # (H, W, 3), texture included
     emission: np.ndarray  # (H, W, 3)
@@ -51,7 +65,7 @@ class Canvas:
 
     def __init__(self, camera: Camera, sun: np.ndarray):
         shape = (camera.height, camera.width)
-        self._camera = camera
+        self.camera = camera
         self._sun = sun
         self._index = np.zeros(shape, np.int32)  # 0 is the sky
         self._shadow = np.zeros(shape, np.uint8)
@@ -80,14 +94,18 @@ class Canvas:
             self._paint_cover(part)
 
     def _paint_hull(self, hull: Hull) -> None:
-        camera = self._camera
+        camera = self.camera
         seen = camera.view(hull.centres)
         if seen[:, 2].min() < camera.NEAR:
             return
         reach = camera.focal * hull.radii / seen[:, 2]
         if reach.max() < 0.3:  # pixels
             return
-        rim = camera.to_pixels(seen)[:, None] + reach[:, None, None] * _CIRCLE
+        pixels = camera.to_pixels(seen)
+        widest = reach.max()
+        if (pixels[:, 0].max() + widest < 0) or (pixels[:, 0].min() - widest > camera.width):
+            return
+        rim = pixels[:, None] + reach[:, None, None] * _CIRCLE
         outline = cv2.convexHull(rim.reshape(-1, 2).astype(np.float32))[:, 0]
         towards = camera.position - hull.centres[0]
         towards = towards / np.sqrt(towards @ towards)
@@ -95,23 +113,28 @@ class Canvas:
         cv2.fillPoly(self._index, [_fixed(outline)], row, shift=_SUBPIXEL)
 
     def _paint_foliage(self, foliage: Foliage) -> None:
-        camera = self._camera
+        camera = self.camera
         seen = camera.view(foliage.centres)
         if seen[:, 2].min() < camera.NEAR:
             return
         reach = camera.focal * foliage.radii / seen[:, 2]
+        pixels = camera.to_pixels(seen)
+        outside = (pixels[:, 0] + 1.5 * reach < 0) | (pixels[:, 0] - 1.5 * reach > camera.width)
         shapes = _LEAVES[np.arange(len(reach)) % len(_LEAVES)]
-        outlines = _fixed(camera.to_pixels(seen)[:, None] + reach[:, None, None] * shapes)
+        outlines = _fixed(pixels[:, None] + reach[:, None, None] * shapes)
         middle = foliage.centres[0]
         towards = camera.position - middle
         towards = towards / np.sqrt(towards @ towards)
         for number in np.argsort(-seen[:, 2]):
-            row = self._add_row(foliage.material, towards, middle, foliage.label,
-                                tone=foliage.tones[number])
+            if outside[number]:
+                continue
+            row = self._add_row(
+                foliage.material, towards, middle, foliage.label, tone=foliage.tones[number]
+            )
             cv2.fillPoly(self._index, [outlines[number]], row, shift=_SUBPIXEL)
 
     def _paint_tube(self, tube: Tube) -> None:
-        camera = self._camera
+        camera = self.camera
         seen = camera.view(tube.points)
         if seen[:, 2].min() < camera.NEAR:
             return
@@ -122,11 +145,17 @@ class Canvas:
         towards = camera.position - middle
         towards = towards / np.sqrt(towards @ towards)
         row = self._add_row(tube.material, towards, middle, tube.label)
-        cv2.polylines(self._index, [_fixed(camera.to_pixels(seen))], tube.closed, row,
-                      max(1, round(width)), shift=_SUBPIXEL)
+        cv2.polylines(
+            self._index,
+            [_fixed(camera.to_pixels(seen))],
+            tube.closed,
+            row,
+            max(1, round(width)),
+            shift=_SUBPIXEL,
+        )
 
     def _paint_face(self, face: Face) -> None:
-        camera = self._camera
+        camera = self.camera
         polygons = face.points if face.points.ndim == 3 else face.points[None]
         if face.outward is not None and face.outward @ (polygons[0, 0] - camera.position) >= 0:
             return
@@ -160,7 +189,7 @@ class Canvas:
 
     def _project(self, polygons: np.ndarray) -> list[np.ndarray]:
         """World polygons (M, N, 3) as fixed-point pixels, without what is behind the camera."""
-        camera = self._camera
+        camera = self.camera
         seen = camera.view(polygons)
         if seen[..., 2].min() >= camera.NEAR:
             return list(_fixed(camera.to_pixels(seen)))
@@ -174,7 +203,8 @@ class Canvas:
         for part in group:
             if isinstance(part, Foliage):
                 polygons = part.centres[:, None] + part.radii[:, None, None] * (
-                    across * _CIRCLE[:, :1] + np.array([0, 1.0, 0]) * _CIRCLE[:, 1:])
+                    across * _CIRCLE[:, :1] + np.array([0, 1.0, 0]) * _CIRCLE[:, 1:]
+                )
             elif isinstance(part, Hull):
                 sides = part.radii[:, None] * across
                 points = np.concatenate([part.centres + sides, part.centres - sides])
@@ -193,75 +223,119 @@ class Canvas:
         for fixed in self._project(outline[None]):
             cv2.fillPoly(self._shadow, [fixed], int(255 * share), shift=_SUBPIXEL)
 
-    def _add_row(self, material: Material, normal: np.ndarray, point: np.ndarray,
-                 label: int, tone: float = 1.0) -> int:
+    def _add_row(
+        self,
+        material: Material,
+        normal: np.ndarray,
+        point: np.ndarray,
+        label: int,
+        tone: float = 1.0,
+    ) -> int:
         nx, ny, nz = normal.tolist()
-        px, py, pz = (point - self._camera.position).tolist()
+        px, py, pz = (point - self.camera.position).tolist()
         ax, ay, az = self._anchor.tolist()
         # Texture axes as in `_texture_axes`, for the anchor.
         anchor_u, anchor_v = (ax, az) if ny > 0.7 else (nz * ax - nx * az, ay)
         red, green, blue = material.colour
-        self._rows.append((
-            red * tone, green * tone, blue * tone, *material.emission,
-            nx, ny, nz, nx * px + ny * py + nz * pz, material.grain, material.grain_size,
-            *material.block, material.gloss, material.emissivity, material.heat, anchor_u, anchor_v,
-        ))
+        self._rows.append(
+            (
+                red * tone,
+                green * tone,
+                blue * tone,
+                *material.emission,
+                nx,
+                ny,
+                nz,
+                nx * px + ny * py + nz * pz,
+                material.grain,
+                material.grain_size,
+                *material.block,
+                material.gloss,
+                material.emissivity,
+                material.heat,
+                anchor_u,
+                anchor_v,
+            )
+        )
         self._row_labels.append(label)
         return len(self._rows) - 1
 
-    def surface(self) -> Surface:
-        """Look up what every pixel shows."""
+    def emission(self) -> np.ndarray:
+        """Light given off by every pixel's surface, (H, W, 3) float32."""
+        table = np.array([row[_EMISSION] for row in self._rows], np.float32)
+        return table.take(self._index, axis=0)
+
+    def surfaces(self) -> Iterator[tuple[slice, Surface]]:
+        """Look up what every pixel shows, in bands of rows (small arrays stay in the cache)."""
         table = np.array(self._rows, np.float32)
-        columns = np.ascontiguousarray(table.T)
-        index = self._index.ravel().astype(np.intp)
-        shape = self._index.shape
+        labels = np.array(self._row_labels, np.uint8)
+        facing = np.clip(table[:, _NORMAL] @ self._sun.astype(np.float32), 0, None)
+        blurred = cv2.GaussianBlur(self._shadow, (0, 0), 2.0)
+        for top in range(0, self.camera.height, _BAND):
+            rows = slice(top, min(top + _BAND, self.camera.height))
+            yield rows, self._surface(rows, table, labels, facing, blurred[rows])
 
-        def look_up(values: np.ndarray) -> np.ndarray:
-            return values.take(index).reshape(shape)
+    def _surface(
+        self,
+        rows: slice,
+        table: np.ndarray,
+        labels: np.ndarray,
+        facing: np.ndarray,
+        blurred: np.ndarray,
+    ) -> Surface:
+        index = self._index[rows].astype(np.intp)
 
-        normal = np.stack([look_up(column) for column in columns[_NORMAL]])
-        ray_x, ray_y, ray_z = self._camera.rays()
+        def look_up(column: int) -> np.ndarray:
+            return table[:, column].take(index)
+
+        normal = table[:, _NORMAL].T.take(index, axis=1)
+        ray_x, ray_y, ray_z = self.camera.rays(rows)
         along = normal[0] * ray_x
         along += normal[1] * ray_y
         along += normal[2] * ray_z
         # A plane seen edge-on has no depth of its own: keep the division away from zero.
-        depth = look_up(columns[_OFFSET]) / np.minimum(along, np.float32(-1e-3))
-        np.clip(depth, self._camera.NEAR / 2, 1e4, out=depth)
-        camera = self._camera.position.tolist()
-        position = np.stack([depth * ray_x + camera[0], depth * ray_y + camera[1],
-                             depth * ray_z + camera[2]])
+        depth = look_up(_OFFSET) / np.minimum(along, np.float32(-1e-3))
+        np.clip(depth, self.camera.NEAR / 2, 1e4, out=depth)
+        camera = self.camera.position.tolist()
+        position = np.stack(
+            [depth * ray_x + camera[0], depth * ray_y + camera[1], depth * ray_z + camera[2]]
+        )
         level = normal[1] > 0.7
         u, v = _texture_axes(normal, position, level)
-        u -= look_up(columns[_ANCHOR_U])
-        v -= look_up(columns[_ANCHOR_V])
+        u -= look_up(_ANCHOR_U)
+        v -= look_up(_ANCHOR_V)
         # The ground is seen at a slant: a pixel covers more of it than of an upright face.
-        footprint = depth * np.float32(1 / self._camera.focal)
+        footprint = depth * np.float32(1 / self.camera.focal)
         footprint *= np.where(level, depth * np.float32(1 / max(camera[1], 0.3)), np.float32(1))
-        grain_size = look_up(columns[_GRAIN_SIZE])
+        grain_size = look_up(_GRAIN_SIZE)
         fine = np.clip(1.5 - 30 * footprint / grain_size, 0, 1)
         grain = 0.7 * texture.noise(u, v, grain_size)
         grain += 0.5 * fine * texture.noise(u, v, grain_size * np.float32(1 / 9))
-        grain *= look_up(columns[_GRAIN])
+        grain *= look_up(_GRAIN)
         tone = 1 + np.clip(grain, -0.8, 1.5)
-        block_width = look_up(columns[_BLOCK_WIDTH])
-        laid = np.flatnonzero(block_width)
-        if len(laid):
-            block_height = look_up(columns[_BLOCK_HEIGHT])
-            flat = [a.ravel()[laid] for a in (u, v, block_width, block_height, footprint)]
-            tone.ravel()[laid] *= texture.blocks(*flat)
-        heat = look_up(columns[_HEAT])
+        block_width = look_up(_BLOCK_WIDTH)
+        laid = np.nonzero(block_width)
+        if len(laid[0]):
+            sizes = block_width[laid], look_up(_BLOCK_HEIGHT)[laid]
+            tone[laid] *= texture.blocks(u[laid], v[laid], *sizes, footprint[laid])
+        heat = look_up(_HEAT)
         heat += np.clip(grain, -1, 1) * (1.5 + 0.1 * np.abs(heat))
-        shadow = cv2.GaussianBlur(self._shadow, (0, 0), 2.0) * np.float32(1 / 255)
+        shadow = blurred * np.float32(1 / 255)
         shadow *= (normal[1] > 0.95) & (position[1] < 0.3)
-        facing = np.clip(table[:, _NORMAL] @ self._sun.astype(np.float32), 0, None)
         return Surface(
-            sky=self._index == 0,
-            albedo=table[:, _COLOUR].take(index, axis=0).reshape(*shape, 3) * tone[..., None],
-            emission=table[:, _EMISSION].take(index, axis=0).reshape(*shape, 3),
-            gloss=look_up(columns[_GLOSS]), emissivity=look_up(columns[_EMISSIVITY]), heat=heat,
-            normal=normal, position=position, depth=depth,
-            sunlit=look_up(facing) * (1 - shadow), shadow=shadow,
-            labels=look_up(np.array(self._row_labels, np.uint8)),
+            rays=(ray_x, ray_y, ray_z),
+            sky=index == 0,
+            albedo=table[:, _COLOUR].take(index, axis=0) * tone[..., None],
+            emission=table[:, _EMISSION].take(index, axis=0),
+            gloss=look_up(_GLOSS),
+            emissivity=look_up(_EMISSIVITY),
+            heat=heat,
+            normal=normal,
+            position=position,
+            depth=depth,
+            sunlit=facing.take(index) * (1 - shadow),
+            shadow=shadow,
+            labels=labels.take(index),
         )
 
 

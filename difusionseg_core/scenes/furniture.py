@@ -22,12 +22,18 @@ GUARDRAIL = MSRS.class_names.index("guardrail")
 CONE = MSRS.class_names.index("color_cone")
 _UP = np.array([0.0, 1.0, 0.0])
 
-_PLASTIC = Material((.6, .06, .02), grain=0.06, emissivity=0.93)
-_WHITE = Material((.75, .75, .72), grain=0.08, emissivity=0.92)
-_CONCRETE = Material((.45, .44, .41), grain=0.15, grain_size=0.8, emissivity=0.94, heat=1.0)
-_STEEL = Material((.5, .5, .5), grain=0.08, gloss=0.05, emissivity=0.90)
-_CONE_COLOURS = ((.62, .06, .02), (.62, .06, .02), (.7, .16, .02), (.02, .06, .4), (.02, .2, .08),
-                 (.7, .5, .03))
+_PLASTIC = Material((0.6, 0.06, 0.02), grain=0.06, emissivity=0.93)
+_WHITE = Material((0.75, 0.75, 0.72), grain=0.08, emissivity=0.92)
+_CONCRETE = Material((0.45, 0.44, 0.41), grain=0.15, grain_size=0.8, emissivity=0.94, heat=1.0)
+_STEEL = Material((0.5, 0.5, 0.5), grain=0.08, gloss=0.05, emissivity=0.90)
+_CONE_COLOURS = (
+    (0.62, 0.06, 0.02),
+    (0.62, 0.06, 0.02),
+    (0.7, 0.16, 0.02),
+    (0.02, 0.06, 0.4),
+    (0.02, 0.2, 0.08),
+    (0.7, 0.5, 0.03),
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ class Fixture:
 def cone(rng: np.random.Generator, where: np.ndarray) -> Fixture:
     height = rng.uniform(0.45, 0.85)
     colour = _PLASTIC.painted(_CONE_COLOURS[rng.integers(len(_CONE_COLOURS))]).warmed(
-        rng.uniform(-0.5, 2))
+        rng.uniform(-0.5, 2)
+    )
     base, tip = where + _UP * 0.03, where + _UP * height
 
     def ring(share: float) -> tuple[np.ndarray, float]:
@@ -71,20 +78,25 @@ def cone_bar(rng: np.random.Generator, a: np.ndarray, b: np.ndarray) -> Fixture:
     stops = np.linspace(0, 1, 9)[:, None]
     points = a + _UP * 0.5 + (b - a) * stops
     parts: Group = [
-        Tube(points[i : i + 2], 0.04, _WHITE.painted((.7, .5, .02) if i % 2 else (.02, .02, .02)))
+        Tube(
+            points[i : i + 2],
+            0.04,
+            _WHITE.painted((0.7, 0.5, 0.02) if i % 2 else (0.02, 0.02, 0.02)),
+        )
         for i in range(8)
     ]
     return Fixture([parts], (a + b) / 2, 0.1)
 
 
-def car_stop(rng: np.random.Generator, where: np.ndarray, heading: float, length: float,
-             height: float) -> Fixture:
+def car_stop(
+    rng: np.random.Generator, where: np.ndarray, heading: float, length: float, height: float
+) -> Fixture:
     """A block of concrete that keeps wheels out."""
     block = _CONCRETE.shaded(rng.uniform(0.8, 1.3))
     parts = box(where, (length, height, 0.22), heading, block, CAR_STOP)
     if rng.random() < 0.5:
         forward, right = heading_axes(heading)
-        mark = _WHITE.painted((.6, .45, .03))
+        mark = _WHITE.painted((0.6, 0.45, 0.03))
         top = where + _UP * (height + 0.004)
         for end in (-1, 1):
             spot = top + forward * end * length * 0.35
@@ -99,28 +111,37 @@ def guardrail(start: np.ndarray, end: np.ndarray, beam: bool, paint: tuple) -> F
     height = 0.75
     along = end - start
     parts: Group = []
-    corners = np.array([start + _UP * 0.35, end + _UP * 0.35, end + _UP * height,
-                        start + _UP * height])
+    corners = np.array(
+        [start + _UP * 0.35, end + _UP * 0.35, end + _UP * height, start + _UP * height]
+    )
     for share in (0.0, 0.5):
         foot = start + along * share
-        parts.append(Tube(np.array([foot, foot + _UP * height]), 0.09, steel.shaded(0.8),
-                          GUARDRAIL))
+        parts.append(
+            Tube(np.array([foot, foot + _UP * height]), 0.09, steel.shaded(0.8), GUARDRAIL)
+        )
     if beam:
-        for low, high, tone in ((.40, .50, .85), (.50, .58, .6), (.58, .72, 1.05)):
-            parts.append(Face(np.array([start + _UP * low, end + _UP * low, end + _UP * high,
-                                        start + _UP * high]), steel.shaded(tone), GUARDRAIL))
+        for low, high, tone in ((0.40, 0.50, 0.85), (0.50, 0.58, 0.6), (0.58, 0.72, 1.05)):
+            parts.append(
+                Face(
+                    np.array(
+                        [start + _UP * low, end + _UP * low, end + _UP * high, start + _UP * high]
+                    ),
+                    steel.shaded(tone),
+                    GUARDRAIL,
+                )
+            )
     else:
         parts.append(Cover(corners, GUARDRAIL))
         for up in (0.38, 0.56, height):
-            parts.append(Tube(np.array([start + _UP * up, end + _UP * up]), 0.06, steel,
-                              GUARDRAIL))
+            parts.append(Tube(np.array([start + _UP * up, end + _UP * up]), 0.06, steel, GUARDRAIL))
     return Fixture([parts], (start + end) / 2, 0.2)
 
 
-def lamp_post(where: np.ndarray, towards_road: float, height: float, lit: bool,
-              glow: np.ndarray) -> Fixture:
+def lamp_post(
+    where: np.ndarray, towards_road: float, height: float, lit: bool, glow: np.ndarray
+) -> Fixture:
     """A street lamp; `towards_road` is +1 if the road lies to its right."""
-    pole = _STEEL.painted((.2, .21, .2))
+    pole = _STEEL.painted((0.2, 0.21, 0.2))
     head = where + np.array([towards_road * 1.1, height, 0.0])
     neck = where + _UP * (height - 0.1)
     lens = _WHITE.glowing(tuple(glow)).warmed(15) if lit else _WHITE
@@ -128,17 +149,23 @@ def lamp_post(where: np.ndarray, towards_road: float, height: float, lit: bool,
         Tube(np.array([where, where + _UP * 1.2]), 0.2, pole),
         Tube(np.array([where, neck]), 0.13, pole),
         Tube(np.array([neck, head]), 0.09, pole),
-        Hull(np.array([head, head + [towards_road * 0.35, 0, 0]]), np.array([.09, .07]),
-             pole.shaded(1.5)),
-        Hull(np.array([head + [0, -.05, 0], head + [towards_road * 0.3, -.05, 0]]),
-             np.array([.07, .06]), lens),
+        Hull(
+            np.array([head, head + [towards_road * 0.35, 0, 0]]),
+            np.array([0.09, 0.07]),
+            pole.shaded(1.5),
+        ),
+        Hull(
+            np.array([head + [0, -0.05, 0], head + [towards_road * 0.3, -0.05, 0]]),
+            np.array([0.07, 0.06]),
+            lens,
+        ),
     ]
     return Fixture([parts], where, 0.3)
 
 
 def sign(rng: np.random.Generator, where: np.ndarray) -> Fixture:
     """A traffic sign or a notice on a post."""
-    steel = _STEEL.painted((.45, .45, .45))
+    steel = _STEEL.painted((0.45, 0.45, 0.45))
     height = rng.uniform(1.8, 2.6)
     right, up = np.array([1.0, 0.0, 0.0]), _UP
     middle = where + _UP * height
@@ -146,62 +173,84 @@ def sign(rng: np.random.Generator, where: np.ndarray) -> Fixture:
     parts: Group = [Tube(np.array([where, middle + _UP * 0.2]), 0.07, steel)]
     kind = rng.integers(4)
     if kind == 0:  # no entry
-        parts.append(Face(disc(middle + front, 0.3, right, up), _PLASTIC.painted((.6, .02, .03))))
-        bar = np.array([[-.2, -.05], [.2, -.05], [.2, .05], [-.2, .05]])
+        parts.append(
+            Face(disc(middle + front, 0.3, right, up), _PLASTIC.painted((0.6, 0.02, 0.03)))
+        )
+        bar = np.array([[-0.2, -0.05], [0.2, -0.05], [0.2, 0.05], [-0.2, 0.05]])
         parts.append(Face(middle + front + np.c_[bar, np.zeros(4)], _WHITE))
     elif kind == 1:  # speed limit
-        parts.append(Face(disc(middle + front, 0.3, right, up), _PLASTIC.painted((.6, .02, .03))))
+        parts.append(
+            Face(disc(middle + front, 0.3, right, up), _PLASTIC.painted((0.6, 0.02, 0.03)))
+        )
         parts.append(Face(disc(middle + front, 0.22, right, up), _WHITE))
     elif kind == 2:  # triangle
-        corners = np.array([[-.35, -.25, 0], [.35, -.25, 0], [0, .35, 0]])
-        parts.append(Face(middle + front + corners, _PLASTIC.painted((.6, .02, .03))))
+        corners = np.array([[-0.35, -0.25, 0], [0.35, -0.25, 0], [0, 0.35, 0]])
+        parts.append(Face(middle + front + corners, _PLASTIC.painted((0.6, 0.02, 0.03))))
         parts.append(Face(middle + front + corners * 0.62, _WHITE))
     else:  # board
-        w, h = rng.uniform(.3, .8), rng.uniform(.25, .6)
+        w, h = rng.uniform(0.3, 0.8), rng.uniform(0.25, 0.6)
         corners = np.array([[-w, -h, 0], [w, -h, 0], [w, h, 0], [-w, h, 0]])
-        colour = tuple(rng.uniform(.05, .7, 3))
+        colour = tuple(rng.uniform(0.05, 0.7, 3))
         parts.append(Face(middle + front + corners, _WHITE.painted(colour)))
-        lines = np.array([on * corners * [0.8, 0.06, 1] + [0, y, 0] for on, y in (
-            (1, .45 * h), (.8, .1 * h), (.9, -.3 * h))])
-        parts.append(Face(middle + front + lines, _WHITE.shaded(rng.choice([.1, 1.0]))))
+        lines = np.array(
+            [
+                on * corners * [0.8, 0.06, 1] + [0, y, 0]
+                for on, y in ((1, 0.45 * h), (0.8, 0.1 * h), (0.9, -0.3 * h))
+            ]
+        )
+        parts.append(Face(middle + front + lines, _WHITE.shaded(rng.choice([0.1, 1.0]))))
     return Fixture([parts], where, 0.3)
 
 
 def bollard(rng: np.random.Generator, where: np.ndarray) -> Fixture:
-    colour = ((.6, .1, .02), (.5, .5, .5), (.05, .05, .05), (.5, .4, .05))[rng.integers(4)]
+    colour = ((0.6, 0.1, 0.02), (0.5, 0.5, 0.5), (0.05, 0.05, 0.05), (0.5, 0.4, 0.05))[
+        rng.integers(4)
+    ]
     post = _STEEL.painted(colour).warmed(0.5)
     top = where + _UP * rng.uniform(0.7, 1.0)
-    parts: Group = [Tube(np.array([where, top]), 0.11, post),
-                    Tube(np.array([top - _UP * .2, top - _UP * .1]), 0.115, _WHITE)]
+    parts: Group = [
+        Tube(np.array([where, top]), 0.11, post),
+        Tube(np.array([top - _UP * 0.2, top - _UP * 0.1]), 0.115, _WHITE),
+    ]
     return Fixture([parts], where, 0.2)
 
 
-def bin_or_machine(rng: np.random.Generator, where: np.ndarray, heading: float,
-                   night: bool) -> Fixture:
+def bin_or_machine(
+    rng: np.random.Generator, where: np.ndarray, heading: float, night: bool
+) -> Fixture:
     """A box by the wall: rubbish bin, planter, or a vending machine, which is warm and lit."""
     kind = rng.integers(3)
     if kind == 0:
-        parts = box(where, (.5, .9, .5), heading, _STEEL.painted(tuple(rng.uniform(.03, .4, 3))))
+        parts = box(
+            where, (0.5, 0.9, 0.5), heading, _STEEL.painted(tuple(rng.uniform(0.03, 0.4, 3)))
+        )
         return Fixture([parts], where, 0.5)
     if kind == 1:
-        parts = box(where, (1.6, .5, .6), heading, _CONCRETE)
-        green = Material((.05, .12, .03), grain=0.5, grain_size=0.5, emissivity=0.97)
+        parts = box(where, (1.6, 0.5, 0.6), heading, _CONCRETE)
+        green = Material((0.05, 0.12, 0.03), grain=0.5, grain_size=0.5, emissivity=0.97)
         forward, _ = heading_axes(heading)
         for _ in range(7):
-            spot = where + forward * rng.uniform(-.65, .65) + _UP * rng.uniform(.5, .8)
-            shade = green.shaded(rng.uniform(.6, 1.6))
-            parts.append(Hull(spot[None], np.array([rng.uniform(.15, .3)]), shade))
+            spot = where + forward * rng.uniform(-0.65, 0.65) + _UP * rng.uniform(0.5, 0.8)
+            shade = green.shaded(rng.uniform(0.6, 1.6))
+            parts.append(Hull(spot[None], np.array([rng.uniform(0.15, 0.3)]), shade))
         return Fixture([parts], where, 0.8)
-    body = Material(tuple(rng.uniform(.05, .6, 3)), grain=0.05, emissivity=0.85, heat=3.0)
-    parts = box(where, (1.0, 1.85, .7), heading, body)
+    body = Material(tuple(rng.uniform(0.05, 0.6, 3)), grain=0.05, emissivity=0.85, heat=3.0)
+    parts = box(where, (1.0, 1.85, 0.7), heading, body)
     _, right = heading_axes(heading)
     forward, _ = heading_axes(heading)
     for side in (-1, 1):
         face = where + right * side * 0.36
-        pane = np.array([face - forward * .4 + _UP * .8, face + forward * .4 + _UP * .8,
-                         face + forward * .4 + _UP * 1.75, face - forward * .4 + _UP * 1.75])
-        glow = (.5, .55, .6) if night else (0, 0, 0)
-        lit = Material((.6, .65, .7), emission=glow, grain=0.6, grain_size=2.0, heat=6.0,
-                       emissivity=0.85)
+        pane = np.array(
+            [
+                face - forward * 0.4 + _UP * 0.8,
+                face + forward * 0.4 + _UP * 0.8,
+                face + forward * 0.4 + _UP * 1.75,
+                face - forward * 0.4 + _UP * 1.75,
+            ]
+        )
+        glow = (0.5, 0.55, 0.6) if night else (0, 0, 0)
+        lit = Material(
+            (0.6, 0.65, 0.7), emission=glow, grain=0.6, grain_size=2.0, heat=6.0, emissivity=0.85
+        )
         parts.append(Face(pane, lit, 0, right * side))
     return Fixture([parts], where, 0.7)

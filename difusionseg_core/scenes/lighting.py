@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 
 from difusionseg_core.scenes import noise, texture
-from difusionseg_core.scenes.camera import Camera
 from difusionseg_core.scenes.canvas import Surface
 
 CONDITIONS = ("day", "dusk", "night")
@@ -44,8 +43,13 @@ def draw_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
     """Choose the light of a scene; its lamps are added by whoever knows the street."""
     azimuth = rng.uniform(-np.pi, np.pi)
     elevation = rng.uniform(0.35, 1.1) if condition == "day" else rng.uniform(0.12, 0.3)
-    sun = np.array([np.sin(azimuth) * np.cos(elevation), np.sin(elevation),
-                    np.cos(azimuth) * np.cos(elevation)])
+    sun = np.array(
+        [
+            np.sin(azimuth) * np.cos(elevation),
+            np.sin(elevation),
+            np.cos(azimuth) * np.cos(elevation),
+        ]
+    )
     overcast = rain or rng.random() < 0.5
     grey = np.ones(3)
     if condition == "day":
@@ -74,12 +78,23 @@ def draw_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
         exposure = rng.uniform(1.5, 7.0)
         tint = np.array([0.85, 1.0, 0.8]) + rng.normal(0, 0.08, 3)
     visibility = rng.uniform(200, 500) if rain else rng.uniform(700, 4000)
-    return Light(condition, rain, sun, sun_colour, ambient, zenith, horizon,
-                 float(rng.uniform(0, 0.5)), visibility, exposure, tint)
+    return Light(
+        condition,
+        rain,
+        sun,
+        sun_colour,
+        ambient,
+        zenith,
+        horizon,
+        float(rng.uniform(0, 0.5)),
+        visibility,
+        exposure,
+        tint,
+    )
 
 
-def shade(surface: Surface, light: Light, camera: Camera) -> np.ndarray:
-    """Radiance (H, W, 3) float32 that reaches the camera."""
+def shade(surface: Surface, light: Light, streaks: np.ndarray | None) -> np.ndarray:
+    """Radiance (H, W, 3) float32 that reaches the camera; `streaks` where it rains."""
     upward = surface.normal[1]
     level = upward > 0.9
     open_sky = (0.72 + 0.28 * upward) * (1 - 0.65 * surface.shadow)
@@ -103,12 +118,12 @@ def shade(surface: Surface, light: Light, camera: Camera) -> np.ndarray:
     radiance += (gloss * ramp)[..., None] * mirrored
     radiance += surface.emission
     if light.rain:
-        radiance += _reflections(surface, level)
+        radiance += streaks * (0.5 * level)[..., None].astype(np.float32)
     haze = 1 - cv2.exp(surface.depth * np.float32(-1 / light.visibility))
     radiance += haze[..., None] * (light.horizon.astype(np.float32) - radiance)
     rows, columns = np.nonzero(surface.sky)
     if len(rows):
-        radiance[rows, columns] = _sky(light, camera, rows, columns)
+        radiance[rows, columns] = _sky(light, surface.rays, rows, columns)
     return radiance
 
 
@@ -133,20 +148,19 @@ def _lamp_light(surface: Surface, lamp: Lamp) -> np.ndarray:
     return reach
 
 
-def _reflections(surface: Surface, level: np.ndarray) -> np.ndarray:
-    """Streaks below lights on a wet road."""
-    small = cv2.resize(surface.emission, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
-    reach = surface.depth.shape[0] // 16
+def wet_streaks(emission: np.ndarray) -> np.ndarray:
+    """What a wet road mirrors of the lights above it: (H, W, 3) float32 from their emission."""
+    height, width = emission.shape[:2]
+    small = cv2.resize(emission, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
+    reach = height // 16
     kernel = np.zeros((2 * reach + 1, 1), np.float32)
     kernel[: reach + 1, 0] = np.linspace(0, 1, reach + 1)
     streaks = cv2.filter2D(small, -1, kernel / kernel.sum(), borderType=cv2.BORDER_CONSTANT)
-    streaks = cv2.resize(streaks, surface.depth.shape[::-1])
-    return streaks * (0.5 * level)[..., None].astype(np.float32)
+    return cv2.resize(streaks, (width, height))
 
 
-def _sky(light: Light, camera: Camera, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    ray_x, ray_y, ray_z = (np.broadcast_to(ray, (camera.height, camera.width))
-                           for ray in camera.rays())
+def _sky(light: Light, rays: tuple, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    ray_x, ray_y, ray_z = np.broadcast_arrays(*rays)
     up = ray_y[rows, columns]
     rise = np.clip(up * 2.2, 0, 1)[:, None]
     colour = light.horizon * (1 - rise) + light.zenith * rise

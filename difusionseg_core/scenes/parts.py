@@ -110,8 +110,9 @@ def box(centre, size, heading: float, material: Material, label: int = 0) -> Gro
     ):
         middle = base + normal * reach / 2
         side = along * span / 2
-        points = np.array([middle - side, middle + side, middle + side + up * height,
-                           middle - side + up * height])
+        points = np.array(
+            [middle - side, middle + side, middle + side + up * height, middle - side + up * height]
+        )
         faces.append(Face(points, material, label, normal))
     a, b = forward * length / 2, right * width / 2
     top = base + up * height + np.array([a + b, a - b, -a - b, -a + b])
@@ -122,8 +123,11 @@ def box(centre, size, heading: float, material: Material, label: int = 0) -> Gro
 def disc(centre, radius: float, axis_a: np.ndarray, axis_b: np.ndarray, corners: int = 16):
     """Points (corners, 3) of a circle in the plane of two unit vectors."""
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
-    return (np.asarray(centre) + radius * np.cos(angles)[:, None] * axis_a
-            + radius * np.sin(angles)[:, None] * axis_b)
+    return (
+        np.asarray(centre)
+        + radius * np.cos(angles)[:, None] * axis_a
+        + radius * np.sin(angles)[:, None] * axis_b
+    )
 
 
 def on_quad(quad: np.ndarray, u0: float, u1: float, v0: float, v1: float) -> np.ndarray:

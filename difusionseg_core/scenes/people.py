@@ -58,15 +58,18 @@ def draw_wardrobe(rng: np.random.Generator, climate: Climate, rain: bool) -> War
         height=rng.uniform(1.05, 1.4) if child else rng.normal(1.68, 0.09),
         girth=float(np.clip(rng.normal(1.0, 0.12), 0.8, 1.4)),
         skin=skin,
-        hair=Material(_HAIRS[rng.integers(len(_HAIRS))], grain=0.25, grain_size=0.3,
-                      heat=0.6 * climate.skin()),
-        top=top, legs=legs,
+        hair=Material(
+            _HAIRS[rng.integers(len(_HAIRS))], grain=0.25, grain_size=0.3, heat=0.6 * climate.skin()
+        ),
+        top=top,
+        legs=legs,
         shoes=cloth.painted(_cloth_colour(rng)).warmed(0.25 * climate.skin()),
         long_coat=thick > 0.5 and rng.random() < 0.4,
         skirt=rng.random() < 0.2,
         long_hair=rng.random() < 0.4,
         hat=cloth.painted(_cloth_colour(rng)).warmed(0.4 * climate.skin())
-        if rng.random() < 0.15 else None,
+        if rng.random() < 0.15
+        else None,
         backpack=pack if rng.random() < 0.25 else None,
         bag=pack.painted(_cloth_colour(rng)) if rng.random() < 0.2 else None,
         umbrella=pack.painted(_cloth_colour(rng)) if rain and rng.random() < 0.5 else None,
@@ -86,15 +89,21 @@ def _head(wear: Wardrobe, neck: np.ndarray, forward: np.ndarray, facing: bool) -
     hair = _limb(crown, crown + _UP * 0.012 * h, 0.063 * h, 0.056 * h, wear.hat or wear.hair)
     face = centre + forward * 0.02 * h
     face = _limb(face - _UP * 0.022 * h, face, 0.042 * h, 0.05 * h, wear.skin)
-    mane = _limb(crown - _UP * 0.02 * h, crown - _UP * 0.13 * h - forward * 0.02 * h, 0.06 * h,
-                 0.045 * h, wear.hair)
+    mane = _limb(
+        crown - _UP * 0.02 * h,
+        crown - _UP * 0.13 * h - forward * 0.02 * h,
+        0.06 * h,
+        0.045 * h,
+        wear.hair,
+    )
     if facing:
         return ([mane] if wear.long_hair else []) + [throat, hair, face]
     return [throat, face, hair] + ([mane] if wear.long_hair else [])
 
 
-def figure(wear: Wardrobe, feet: np.ndarray, heading: float, phase: float, stride: float,
-           eye: np.ndarray) -> list[Group]:
+def figure(
+    wear: Wardrobe, feet: np.ndarray, heading: float, phase: float, stride: float, eye: np.ndarray
+) -> list[Group]:
     """Somebody on foot, seen from `eye` (3,).
 
     feet: (3,) the ground between them; phase: of the gait in radians; stride: 0 (stands) to 1.
@@ -116,8 +125,9 @@ def figure(wear: Wardrobe, feet: np.ndarray, heading: float, phase: float, strid
         if side > 0 and wear.bag is not None:
             hand = shoulder - _UP * 0.36 * h
             groups.append([_limb(hand, hand - _UP * 0.12 * h, 0.05 * h, 0.065 * h, wear.bag)])
-    groups.append(_far_leg_first(legs, right, hip, eye)
-                  + _trunk(wear, hip, chest, neck, forward, right, eye))
+    groups.append(
+        _far_leg_first(legs, right, hip, eye) + _trunk(wear, hip, chest, neck, forward, right, eye)
+    )
     if wear.umbrella is not None:
         groups.append(_umbrella(wear.umbrella, chest + forward * 0.15, h))
     return groups
@@ -133,8 +143,12 @@ def _leg(wear: Wardrobe, hip, swing: float, bend: float, forward) -> Group:
     knee = hip + 0.245 * h * (forward * np.sin(swing) - _UP * np.cos(swing))
     ankle = knee + 0.23 * h * (forward * np.sin(swing - bend) - _UP * np.cos(swing - bend))
     lower = wear.skin if wear.skirt else wear.legs
-    shoe = Hull(np.array([ankle - _UP * 0.025 * h, ankle - _UP * 0.03 * h + forward * 0.075 * h]),
-                np.array([0.026, 0.02]) * h, wear.shoes, PERSON)
+    shoe = Hull(
+        np.array([ankle - _UP * 0.025 * h, ankle - _UP * 0.03 * h + forward * 0.075 * h]),
+        np.array([0.026, 0.02]) * h,
+        wear.shoes,
+        PERSON,
+    )
     shin = _limb(knee, ankle, 0.036 * h * fat, 0.026 * h * fat, lower)
     thigh = _limb(hip, knee, 0.055 * h * fat, 0.038 * h * fat, wear.legs)
     return [shoe, shin, thigh]
@@ -157,30 +171,50 @@ def _trunk(wear: Wardrobe, hip, chest, neck, forward, right, eye) -> Group:
     shoulders = right * 0.072 * h * fat
     seat = Hull(np.array([hip + wide, hip - wide]), np.full(2, 0.056 * h * fat), wear.legs, PERSON)
     body = Hull(
-        np.array([chest + shoulders, chest - shoulders, hip + wide + _UP * 0.04 * h,
-                  hip - wide + _UP * 0.04 * h, neck - _UP * 0.02 * h]),
-        np.array([0.047, 0.047, 0.056, 0.056, 0.03]) * h * fat, wear.top, PERSON)
+        np.array(
+            [
+                chest + shoulders,
+                chest - shoulders,
+                hip + wide + _UP * 0.04 * h,
+                hip - wide + _UP * 0.04 * h,
+                neck - _UP * 0.02 * h,
+            ]
+        ),
+        np.array([0.047, 0.047, 0.056, 0.056, 0.03]) * h * fat,
+        wear.top,
+        PERSON,
+    )
     # The middle of the body is warmer and catches more light than its rounded flanks.
     core = Hull(
-        np.array([chest + 0.5 * shoulders, chest - 0.5 * shoulders, hip + 0.6 * wide,
-                  hip - 0.6 * wide]),
+        np.array(
+            [chest + 0.5 * shoulders, chest - 0.5 * shoulders, hip + 0.6 * wide, hip - 0.6 * wide]
+        ),
         np.array([0.04, 0.04, 0.03, 0.03]) * h * fat,
-        wear.top.shaded(1.12).warmed(wear.top.heat + 1.2), PERSON)
+        wear.top.shaded(1.12).warmed(wear.top.heat + 1.2),
+        PERSON,
+    )
     parts: Group = [seat]
     below = 0.30 if wear.long_coat else (0.2 if wear.skirt else 0.0)
     if below:
         hem = hip - _UP * below * h
         cloth = wear.top if wear.long_coat else wear.legs
-        parts.append(Hull(np.array([hip + wide, hip - wide, hem + 1.1 * wide, hem - 1.1 * wide]),
-                          np.full(4, 0.05 * h * fat), cloth, PERSON))
+        parts.append(
+            Hull(
+                np.array([hip + wide, hip - wide, hem + 1.1 * wide, hem - 1.1 * wide]),
+                np.full(4, 0.05 * h * fat),
+                cloth,
+                PERSON,
+            )
+        )
     parts += [body, core]
     facing = bool(forward @ (eye - chest) > 0)
     head = _head(wear, neck, forward, facing)
     pack: Group = []
     if wear.backpack is not None:
         back = chest - forward * 0.12 * h
-        pack = [_limb(back + _UP * 0.01 * h, back - _UP * 0.14 * h, 0.085 * h, 0.1 * h,
-                      wear.backpack)]
+        pack = [
+            _limb(back + _UP * 0.01 * h, back - _UP * 0.14 * h, 0.085 * h, 0.1 * h, wear.backpack)
+        ]
     return pack + parts + head if facing else parts + head + pack
 
 
@@ -190,12 +224,20 @@ def _umbrella(material: Material, hand: np.ndarray, h: float) -> Group:
     angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     circle = rim + 0.5 * np.stack([np.cos(angles), 0 * angles, np.sin(angles)], axis=1)
     centres = np.concatenate([circle, top[None]])
-    return [Tube(np.array([hand, top]), 0.025, material.shaded(0.3)),
-            Hull(centres, np.full(len(centres), 0.02), material)]
+    return [
+        Tube(np.array([hand, top]), 0.025, material.shaded(0.3)),
+        Hull(centres, np.full(len(centres), 0.02), material),
+    ]
 
 
-def rider(wear: Wardrobe, saddle: np.ndarray, grips: np.ndarray, pedals: np.ndarray,
-          heading: float, eye: np.ndarray) -> list[Group]:
+def rider(
+    wear: Wardrobe,
+    saddle: np.ndarray,
+    grips: np.ndarray,
+    pedals: np.ndarray,
+    heading: float,
+    eye: np.ndarray,
+) -> list[Group]:
     """Somebody on a bike, seen from `eye`: saddle (3,), grips and pedals (2, 3), left first."""
     h, fat = wear.height, wear.girth
     forward, right = heading_axes(heading)
@@ -207,22 +249,36 @@ def rider(wear: Wardrobe, saddle: np.ndarray, grips: np.ndarray, pedals: np.ndar
     for index, side in enumerate((-1, 1)):
         socket = hip + right * side * 0.05 * h
         knee = _joint(socket, pedals[index], 0.25 * h, 0.25 * h, forward)
-        legs.append([
-            Hull(np.array([pedals[index], pedals[index] + forward * 0.06 * h]),
-                 np.array([0.026, 0.02]) * h, wear.shoes, PERSON),
-            _limb(knee, pedals[index], 0.036 * h, 0.026 * h,
-                  wear.skin if wear.skirt else wear.legs),
-            _limb(socket, knee, 0.056 * h * fat, 0.04 * h * fat, wear.legs),
-        ])
+        legs.append(
+            [
+                Hull(
+                    np.array([pedals[index], pedals[index] + forward * 0.06 * h]),
+                    np.array([0.026, 0.02]) * h,
+                    wear.shoes,
+                    PERSON,
+                ),
+                _limb(
+                    knee,
+                    pedals[index],
+                    0.036 * h,
+                    0.026 * h,
+                    wear.skin if wear.skirt else wear.legs,
+                ),
+                _limb(socket, knee, 0.056 * h * fat, 0.04 * h * fat, wear.legs),
+            ]
+        )
         shoulder = chest + right * side * 0.095 * h * fat
         elbow = _joint(shoulder, grips[index], 0.17 * h, 0.17 * h, -_UP)
-        groups.append([
-            _limb(elbow, grips[index], 0.027 * h, 0.021 * h, wear.top.shaded(0.92)),
-            _limb(grips[index], grips[index] + forward * 0.02, 0.021 * h, 0.018 * h, wear.skin),
-            _limb(shoulder, elbow, 0.032 * h, 0.028 * h, wear.top.shaded(0.92)),
-        ])
-    groups.append(_far_leg_first(legs, right, hip, eye)
-                  + _trunk(wear, hip, chest, neck, forward, right, eye))
+        groups.append(
+            [
+                _limb(elbow, grips[index], 0.027 * h, 0.021 * h, wear.top.shaded(0.92)),
+                _limb(grips[index], grips[index] + forward * 0.02, 0.021 * h, 0.018 * h, wear.skin),
+                _limb(shoulder, elbow, 0.032 * h, 0.028 * h, wear.top.shaded(0.92)),
+            ]
+        )
+    groups.append(
+        _far_leg_first(legs, right, hip, eye) + _trunk(wear, hip, chest, neck, forward, right, eye)
+    )
     return groups
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from difusionseg_core.scenes.camera import Camera
 from difusionseg_core.scenes.canvas import Canvas
 from difusionseg_core.scenes.layout import Layout, Thing
-from difusionseg_core.scenes.lighting import photograph, shade
+from difusionseg_core.scenes.lighting import Lamp, photograph, shade, wet_streaks
 from difusionseg_core.scenes.thermal import apparent_temperature, thermograph
 
 _LAMPS = 8  # the brightest at the camera; more cost time and are not missed
@@ -26,21 +26,51 @@ def render(layout: Layout, time: float, seed: int) -> Frame:
     """The scene at `time` seconds; `seed` is that of the cameras' noise."""
     camera = layout.camera(time)
     canvas = Canvas(camera, layout.light.sun)
-    visible = [thing for thing in layout.things if _in_view(thing, time, camera)]
+    _paint_setting(canvas, layout, time)
+    lamps = layout.light.lamps + _paint_things(canvas, layout, time)
+
+    def glare(lamp: Lamp) -> float:
+        return float(lamp.power.sum() / (np.sum((lamp.position - camera.position) ** 2) + 30))
+
+    light = replace(layout.light, lamps=sorted(lamps, key=glare, reverse=True)[:_LAMPS])
+    sun_strength = min(float(light.sun_colour.mean()), 1.0)
+    size = (camera.height, camera.width)
+    radiance = np.empty((*size, 3), np.float32)
+    warmth = np.empty(size, np.float32)
+    labels = np.empty(size, np.uint8)
+    streaks = wet_streaks(canvas.emission()) if light.rain else None
+    for rows, surface in canvas.surfaces():
+        labels[rows] = surface.labels
+        warmth[rows] = apparent_temperature(surface, layout.climate, sun_strength)
+        radiance[rows] = shade(surface, light, streaks[rows] if light.rain else None)
+    noise = np.random.default_rng([seed, round(time * 1000)])
+    rgb = photograph(radiance, light, noise)
+    thermal = thermograph(warmth, layout.climate, np.random.default_rng(seed), noise)
+    return Frame(rgb, thermal, labels)
+
+
+def _paint_setting(canvas: Canvas, layout: Layout, time: float) -> None:
+    """Everything that lies behind or below the things."""
     canvas.paint(layout.backdrop)
     for group in layout.ground:
         canvas.paint(group)
-    for fixture in _far_to_near(layout.buildings, time, camera):
+    for fixture in _far_to_near(layout.buildings, time, canvas.camera):
         for group in fixture.parts:
             canvas.paint(group)
-    sunny = float(layout.light.sun_colour.mean()) > 0.05
-    lamps = list(layout.light.lamps)
+            if _is_sunny(layout):
+                canvas.cast_shadow(group[:3])  # its walls
+
+
+def _paint_things(canvas: Canvas, layout: Layout, time: float) -> list[Lamp]:
+    """Things far to near, with their shadows; returns the lamps they carry."""
+    camera, lamps = canvas.camera, []
+    visible = [thing for thing in layout.things if _in_view(thing, time, camera)]
     for thing in _far_to_near(visible, time, camera):
         here = thing.place(time)
         groups = thing.groups(time, camera.position)
         for group in _far_groups_first(groups, camera):
             canvas.paint(group, here)
-        if sunny:
+        if _is_sunny(layout):
             for group in groups:
                 canvas.cast_shadow(group)
         elif hasattr(thing, "footprint"):
@@ -49,22 +79,12 @@ def render(layout: Layout, time: float, seed: int) -> Frame:
             canvas.darken_ground(_circle(here, thing.radius), 0.4)
         if hasattr(thing, "lamps"):
             lamps += thing.lamps(time)
-    if sunny:
-        for fixture in layout.buildings:
-            for group in fixture.parts:
-                canvas.cast_shadow(group[:3])
-    surface = canvas.surface()
+    return lamps
 
-    def glare(lamp) -> float:
-        return float(lamp.power.sum() / (np.sum((lamp.position - camera.position) ** 2) + 30))
 
-    light = replace(layout.light, lamps=sorted(lamps, key=glare, reverse=True)[:_LAMPS])
-    noise = np.random.default_rng([seed, round(time * 1000)])
-    warmth = apparent_temperature(surface, layout.climate, camera,
-                                  min(float(light.sun_colour.mean()), 1.0))
-    rgb = photograph(shade(surface, light, camera), light, noise)
-    thermal = thermograph(warmth, layout.climate, np.random.default_rng(seed), noise)
-    return Frame(rgb, thermal, surface.labels)
+def _is_sunny(layout: Layout) -> bool:
+    """Whether the sun casts shadows."""
+    return float(layout.light.sun_colour.mean()) > 0.05
 
 
 def _in_view(thing: Thing, time: float, camera: Camera) -> bool:
@@ -92,4 +112,5 @@ def _far_groups_first(groups, camera: Camera):
 def _circle(centre: np.ndarray, radius: float) -> np.ndarray:
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     return centre * [1, 0, 1] + radius * np.stack(
-        [np.cos(angles), 0 * angles, np.sin(angles)], axis=1)
+        [np.cos(angles), 0 * angles, np.sin(angles)], axis=1
+    )

@@ -21,8 +21,9 @@ def _noise_tile(smoothness: float) -> np.ndarray:
     return (noise / noise.std()).astype(np.float32).ravel()
 
 
-def noise(u: np.ndarray, v: np.ndarray, period: np.ndarray | float,
-          smoothness: float = 0.8) -> np.ndarray:
+def noise(
+    u: np.ndarray, v: np.ndarray, period: np.ndarray | float, smoothness: float = 0.8
+) -> np.ndarray:
     """Noise at surface positions in metres that repeats after `period` metres; float32."""
     per_metre = np.float32(_TILE) / period
     column = (u * per_metre).astype(np.int32) & (_TILE - 1)
@@ -35,8 +36,9 @@ def clouds(across: np.ndarray, up: np.ndarray) -> np.ndarray:
     return noise(across, up * 2.0, 3.0, smoothness=1.7)
 
 
-def blocks(u: np.ndarray, v: np.ndarray, width: np.ndarray, height: np.ndarray,
-           footprint: np.ndarray) -> np.ndarray:
+def blocks(
+    u: np.ndarray, v: np.ndarray, width: np.ndarray, height: np.ndarray, footprint: np.ndarray
+) -> np.ndarray:
     """Brightness factor of courses laid in running bond: darker joints, a tone for each block.
 
     u, v, footprint: metres (a pixel's size on the surface, by which the pattern fades out).

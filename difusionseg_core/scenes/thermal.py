@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 
 from difusionseg_core.scenes import noise, texture
-from difusionseg_core.scenes.camera import Camera
 from difusionseg_core.scenes.canvas import Surface
 
 SKIN = 32.0  # degrees C of a face, indoors; cooler in the cold
@@ -43,22 +42,28 @@ def draw_climate(rng: np.random.Generator, condition: str, rain: bool) -> Climat
     """Choose temperatures that fit the time of day, and a camera."""
     air = rng.uniform(4, 26) if condition == "day" else rng.uniform(0, 22)
     sky = air - (rng.uniform(6, 14) if rain else rng.uniform(15, 35))
-    ground = {"day": rng.uniform(-1, 3), "dusk": rng.uniform(0, 5),
-              "night": rng.uniform(-1.5, 3)}[condition]
+    ground = {"day": rng.uniform(-1, 3), "dusk": rng.uniform(0, 5), "night": rng.uniform(-1.5, 3)}[
+        condition
+    ]
     skin = air + 0.75 * (SKIN - air)
     # The gain follows the scene, as in a camera that sets it by itself: skin comes out bright,
     # the background between nearly black and a third of the range.
     background = rng.uniform(6, 28) + rng.exponential(12)
     per_degree = (rng.uniform(140, 240) - background) / max(skin - air, 5.0)
     return Climate(
-        air=air, sky=sky, sun=0.0 if rain else rng.uniform(1, 9), ground=ground,
-        walls=rng.uniform(0, 3), coldest=air - background / per_degree, per_degree=per_degree,
-        noise=rng.uniform(0.6, 2.5), softness=rng.uniform(0.5, 1.1),
+        air=air,
+        sky=sky,
+        sun=0.0 if rain else rng.uniform(1, 9),
+        ground=ground,
+        walls=rng.uniform(0, 3),
+        coldest=air - background / per_degree,
+        per_degree=per_degree,
+        noise=rng.uniform(0.6, 2.5),
+        softness=rng.uniform(0.5, 1.1),
     )
 
 
-def apparent_temperature(surface: Surface, climate: Climate, camera: Camera,
-                         sun_strength: float) -> np.ndarray:
+def apparent_temperature(surface: Surface, climate: Climate, sun_strength: float) -> np.ndarray:
     """Degrees C (H, W) float32 that a black body of the same radiance would have.
 
     `sun_strength`: 0 (none) to 1 (full) of the direct sun.
@@ -75,21 +80,26 @@ def apparent_temperature(surface: Surface, climate: Climate, camera: Camera,
     seen += (climate.air - seen) * (1 - cv2.exp(surface.depth * np.float32(-1 / 600)))
     rows, columns = np.nonzero(surface.sky)
     if len(rows):
-        seen[rows, columns] = _sky_temperature(climate, camera, rows, columns)
+        seen[rows, columns] = _sky_temperature(climate, surface.rays, rows, columns)
     return seen
 
 
-def _sky_temperature(climate: Climate, camera: Camera, rows, columns) -> np.ndarray:
-    ray_x, ray_y, ray_z = (np.broadcast_to(ray, (camera.height, camera.width))
-                           for ray in camera.rays())
+def _sky_temperature(
+    climate: Climate, rays: tuple, rows: np.ndarray, columns: np.ndarray
+) -> np.ndarray:
+    ray_x, ray_y, ray_z = np.broadcast_arrays(*rays)
     up = ray_y[rows, columns]
     share = np.clip(0.35 + up * 2, 0, 1)
     clouds = texture.clouds(ray_x[rows, columns] / ray_z[rows, columns], up)
     return climate.air + share * (climate.sky - climate.air) + 1.5 * np.clip(clouds, 0, 2)
 
 
-def thermograph(temperature: np.ndarray, climate: Climate, fixed_pattern: np.random.Generator,
-                rng: np.random.Generator) -> np.ndarray:
+def thermograph(
+    temperature: np.ndarray,
+    climate: Climate,
+    fixed_pattern: np.random.Generator,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """The thermal camera's picture (H, W) uint8 of temperatures in degrees C.
 
     `fixed_pattern` must be fresh from the same seed for every frame of a sequence.

@@ -35,6 +35,7 @@ class Shape:
     windows: int  # side windows
 
 
+# fmt: off
 SHAPES = (
     Shape((4.3, 4.8), 1.78, (1.40, 1.50), (
         (-.5, .17), (-.5, .58), (-.47, .69), (-.33, .71), (-.18, .96), (.0, 1.0), (.08, .98),
@@ -55,19 +56,33 @@ SHAPES = (
         (-.5, .12), (-.5, .35), (-.5, .45), (-.49, .95), (-.48, 1.0), (.46, 1.0), (.48, .97),
         (.5, .42), (.5, .38), (.5, .3), (.5, .1)), (2, 7), 0.48, (-.28, .32), 7),
 )
+# fmt: on
 BUS = len(SHAPES) - 1
-_PAINTS = ((.75, .75, .76), (.75, .75, .76), (.6, .6, .58), (.35, .36, .38), (.35, .36, .38),
-           (.02, .02, .025), (.02, .02, .025), (.12, .13, .15), (.35, .02, .02), (.02, .05, .2),
-           (.04, .12, .3), (.3, .27, .2), (.05, .15, .1), (.5, .35, .02))
+_PAINTS = (
+    (0.75, 0.75, 0.76),
+    (0.75, 0.75, 0.76),
+    (0.6, 0.6, 0.58),
+    (0.35, 0.36, 0.38),
+    (0.35, 0.36, 0.38),
+    (0.02, 0.02, 0.025),
+    (0.02, 0.02, 0.025),
+    (0.12, 0.13, 0.15),
+    (0.35, 0.02, 0.02),
+    (0.02, 0.05, 0.2),
+    (0.04, 0.12, 0.3),
+    (0.3, 0.27, 0.2),
+    (0.05, 0.15, 0.1),
+    (0.5, 0.35, 0.02),
+)
 
-_PAINT = Material((.5, .5, .5), grain=0.03, gloss=0.12, emissivity=0.86)
-_GLASS = Material((.02, .025, .03), grain=0.05, gloss=0.3, emissivity=0.82)
-_RUBBER = Material((.018, .018, .02), grain=0.1, grain_size=0.5, emissivity=0.95)
-_RIM = Material((.35, .35, .36), grain=0.2, grain_size=0.3, gloss=0.1, emissivity=0.6)
-_BLACK = Material((.015, .015, .015), grain=0.1, emissivity=0.93)
-_LENS = Material((.55, .55, .55), grain=0.1, gloss=0.2, emissivity=0.85)
-_RED_LENS = Material((.35, .01, .01), grain=0.1, gloss=0.1, emissivity=0.88)
-_PLATE = Material((.7, .7, .62), grain=0.2, grain_size=0.3, emissivity=0.9)
+_PAINT = Material((0.5, 0.5, 0.5), grain=0.03, gloss=0.12, emissivity=0.86)
+_GLASS = Material((0.02, 0.025, 0.03), grain=0.05, gloss=0.3, emissivity=0.82)
+_RUBBER = Material((0.018, 0.018, 0.02), grain=0.1, grain_size=0.5, emissivity=0.95)
+_RIM = Material((0.35, 0.35, 0.36), grain=0.2, grain_size=0.3, gloss=0.1, emissivity=0.6)
+_BLACK = Material((0.015, 0.015, 0.015), grain=0.1, emissivity=0.93)
+_LENS = Material((0.55, 0.55, 0.55), grain=0.1, gloss=0.2, emissivity=0.85)
+_RED_LENS = Material((0.35, 0.01, 0.01), grain=0.1, gloss=0.1, emissivity=0.88)
+_PLATE = Material((0.7, 0.7, 0.62), grain=0.2, grain_size=0.3, emissivity=0.9)
 
 
 @dataclass(frozen=True)
@@ -134,19 +149,21 @@ class _Builder:
         self.half[[0, -1]] *= 0.96
 
     def at(self, along, up, across) -> np.ndarray:
-        return (self.place + self.forward * along + _UP * up + self.right * across)
+        return self.place + self.forward * along + _UP * up + self.right * across
 
     def _side(self, side: int, indices) -> np.ndarray:
         return np.array([self.at(self.along[i], self.up[i], side * self.half[i]) for i in indices])
 
     def _panel(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Quad (4, 3) from profile point i to i + 1, and its outward normal."""
-        quad = np.array([
-            self.at(self.along[i], self.up[i], -self.half[i]),
-            self.at(self.along[i], self.up[i], self.half[i]),
-            self.at(self.along[i + 1], self.up[i + 1], self.half[i + 1]),
-            self.at(self.along[i + 1], self.up[i + 1], -self.half[i + 1]),
-        ])
+        quad = np.array(
+            [
+                self.at(self.along[i], self.up[i], -self.half[i]),
+                self.at(self.along[i], self.up[i], self.half[i]),
+                self.at(self.along[i + 1], self.up[i + 1], self.half[i + 1]),
+                self.at(self.along[i + 1], self.up[i + 1], -self.half[i + 1]),
+            ]
+        )
         run, rise = self.along[i + 1] - self.along[i], self.up[i + 1] - self.up[i]
         return quad, -self.forward * rise + _UP * run
 
@@ -158,8 +175,17 @@ class _Builder:
         paint = car.paint.warmed(2.0 * car.warmth)
         parts: Group = []
         parts += self._wheels(-1, inner=True) + self._wheels(1, inner=True)
-        belly = np.array([self.at(a, 0.26, s * car.shape.width * 0.46) for a, s in (
-            (self.along[0], -1), (self.along[0], 1), (self.along[-1], 1), (self.along[-1], -1))])
+        belly = np.array(
+            [
+                self.at(a, 0.26, s * car.shape.width * 0.46)
+                for a, s in (
+                    (self.along[0], -1),
+                    (self.along[0], 1),
+                    (self.along[-1], 1),
+                    (self.along[-1], -1),
+                )
+            ]
+        )
         parts.append(Face(belly, _BLACK.warmed(0.6 * hot), CAR))
         for i in range(count - 1):
             quad, outward = self._panel(i)
@@ -191,22 +217,31 @@ class _Builder:
 
         glass = _GLASS.warmed(2 * car.warmth)
         if i == first and car.cargo is None:
-            return [face(.07, .93, .12, .9, glass)]
+            return [face(0.07, 0.93, 0.12, 0.9, glass)]
         if i == last - 1:
-            return [face(.05, .95, .06, .95, glass)]
+            return [face(0.05, 0.95, 0.06, 0.95, glass)]
         if i == 0 and car.cargo is None:
             red = _RED_LENS
             if car.lights or car.braking:
-                red = red.glowing((1.6, .06, .04) if car.braking else (.4, .015, .01)).warmed(4)
-            return [face(.0, 1., .0, .3, _BLACK.warmed(1)), face(.02, .2, .62, .97, red),
-                    face(.8, .98, .62, .97, red), face(.36, .64, .45, .72, _PLATE),
-                    face(.12, .2, .0, .12, _BLACK.warmed(60 * car.warmth))]
+                red = red.glowing((1.6, 0.06, 0.04) if car.braking else (0.4, 0.015, 0.01)).warmed(
+                    4
+                )
+            return [
+                face(0.0, 1.0, 0.0, 0.3, _BLACK.warmed(1)),
+                face(0.02, 0.2, 0.62, 0.97, red),
+                face(0.8, 0.98, 0.62, 0.97, red),
+                face(0.36, 0.64, 0.45, 0.72, _PLATE),
+                face(0.12, 0.2, 0.0, 0.12, _BLACK.warmed(60 * car.warmth)),
+            ]
         if i == count - 2:
             lens = _LENS.glowing((5, 4.8, 4.2)).warmed(12) if car.lights else _LENS
-            return [face(.0, 1., .55, 1., _BLACK.warmed(0.9 * hot)),
-                    face(.25, .75, .05, .5, _BLACK.warmed(hot)),
-                    face(.38, .62, .55, .75, _PLATE.warmed(0.3 * hot)),
-                    face(.02, .22, .0, .3, lens), face(.78, .98, .0, .3, lens)]
+            return [
+                face(0.0, 1.0, 0.55, 1.0, _BLACK.warmed(0.9 * hot)),
+                face(0.25, 0.75, 0.05, 0.5, _BLACK.warmed(hot)),
+                face(0.38, 0.62, 0.55, 0.75, _PLATE.warmed(0.3 * hot)),
+                face(0.02, 0.22, 0.0, 0.3, lens),
+                face(0.78, 0.98, 0.0, 0.3, lens),
+            ]
         return []
 
     def _side_windows(self, side: int) -> Group:
@@ -228,8 +263,14 @@ class _Builder:
             head = foot + inset
             head[1] = top
             pillar = self.forward * 0.04
-            parts.append(Face(np.array([foot - pillar, foot + pillar, head + pillar,
-                                        head - pillar]), _BLACK, CAR, normal))
+            parts.append(
+                Face(
+                    np.array([foot - pillar, foot + pillar, head + pillar, head - pillar]),
+                    _BLACK,
+                    CAR,
+                    normal,
+                )
+            )
         return parts
 
     def _doors(self, side: int) -> Group:
@@ -243,18 +284,41 @@ class _Builder:
         parts: Group = []
         for share in (0.36, 0.52, 0.66):
             x = start + share * (end - start)
-            parts.append(Face(np.array([self.at(x, low, out), self.at(x + 0.02, low, out),
-                                        self.at(x + 0.02, high, out), self.at(x, high, out)]),
-                              seam, CAR, normal))
-        sill = np.array([self.at(start, 0.16 * car.height, out),
-                         self.at(end, 0.16 * car.height, out),
-                         self.at(end, 0.21 * car.height, out),
-                         self.at(start, 0.21 * car.height, out)])
+            parts.append(
+                Face(
+                    np.array(
+                        [
+                            self.at(x, low, out),
+                            self.at(x + 0.02, low, out),
+                            self.at(x + 0.02, high, out),
+                            self.at(x, high, out),
+                        ]
+                    ),
+                    seam,
+                    CAR,
+                    normal,
+                )
+            )
+        sill = np.array(
+            [
+                self.at(start, 0.16 * car.height, out),
+                self.at(end, 0.16 * car.height, out),
+                self.at(end, 0.21 * car.height, out),
+                self.at(start, 0.21 * car.height, out),
+            ]
+        )
         parts.append(Face(sill, _BLACK, CAR, normal))
-        mirror = self.at(self.along[last] - 0.15, self.up[last] + 0.08, side * (
-            car.shape.width / 2 + 0.1))
-        parts.append(Hull(np.array([mirror, mirror + self.right * side * 0.08]),
-                          np.array([.07, .07]), car.paint.shaded(0.8), CAR))
+        mirror = self.at(
+            self.along[last] - 0.15, self.up[last] + 0.08, side * (car.shape.width / 2 + 0.1)
+        )
+        parts.append(
+            Hull(
+                np.array([mirror, mirror + self.right * side * 0.08]),
+                np.array([0.07, 0.07]),
+                car.paint.shaded(0.8),
+                CAR,
+            )
+        )
         return parts
 
     def _wheels(self, side: int, inner: bool) -> Group:
@@ -286,8 +350,13 @@ class _Builder:
         length = car.length * (1 - self.cab_share) - 0.15
         middle = self.at(-car.length / 2 + length / 2, 0.85, 0)
         parts = self._wheels(-1, inner=True) + self._wheels(1, inner=True)
-        parts += box(middle - _UP * 0.3, (length, 0.35, car.shape.width * 0.8), car.heading,
-                     _BLACK.warmed(4 * car.warmth), CAR)
+        parts += box(
+            middle - _UP * 0.3,
+            (length, 0.35, car.shape.width * 0.8),
+            car.heading,
+            _BLACK.warmed(4 * car.warmth),
+            CAR,
+        )
         for side in (-1, 1):
             parts += [p for p in self._wheels(side, inner=False)]
         height = car.height * 1.25 - 0.85
@@ -295,16 +364,22 @@ class _Builder:
         tail = self.at(-car.length / 2 - 0.01, 0.6, 0)
         for side in (-1, 1):
             corner = tail + self.right * side * car.shape.width * 0.4
-            quad = np.array([corner - self.right * 0.1, corner + self.right * 0.1,
-                             corner + self.right * 0.1 + _UP * 0.15,
-                             corner - self.right * 0.1 + _UP * 0.15])
-            red = _RED_LENS.glowing((.4, .015, .01)) if car.lights else _RED_LENS
+            quad = np.array(
+                [
+                    corner - self.right * 0.1,
+                    corner + self.right * 0.1,
+                    corner + self.right * 0.1 + _UP * 0.15,
+                    corner - self.right * 0.1 + _UP * 0.15,
+                ]
+            )
+            red = _RED_LENS.glowing((0.4, 0.015, 0.01)) if car.lights else _RED_LENS
             parts.append(Face(quad, red, CAR, -self.forward))
         return parts
 
 
-def draw_vehicle(rng: np.random.Generator, start: np.ndarray, heading: float, speed: float,
-                 night: bool) -> Vehicle:
+def draw_vehicle(
+    rng: np.random.Generator, start: np.ndarray, heading: float, speed: float, night: bool
+) -> Vehicle:
     """Choose a car; a moving one is warm and, when it is dark, has its lights on."""
     kind = BUS if rng.random() < 0.06 else int(rng.integers(BUS))
     truck = kind != BUS and rng.random() < 0.12
@@ -314,14 +389,29 @@ def draw_vehicle(rng: np.random.Generator, start: np.ndarray, heading: float, sp
     if truck:
         length, height = rng.uniform(4.7, 6.5), rng.uniform(1.9, 2.2)
         cargo = _PAINT.painted(tuple(rng.uniform(0.3, 0.8) * rng.uniform(0.85, 1.1, 3)))
-        shape = Shape(shape.length, rng.uniform(1.7, 2.1), shape.height, shape.profile, shape.belt,
-                      0.36, (-.28, .36), 1)
+        shape = Shape(
+            shape.length,
+            rng.uniform(1.7, 2.1),
+            shape.height,
+            shape.profile,
+            shape.belt,
+            0.36,
+            (-0.28, 0.36),
+            1,
+        )
     moving = speed > 0
     running = moving or rng.random() < 0.15
     colour = np.array(_PAINTS[rng.integers(len(_PAINTS))]) * rng.uniform(0.8, 1.2)
     return Vehicle(
-        shape=shape, length=length, height=height, start=np.asarray(start, float),
-        heading=heading, speed=speed, paint=_PAINT.painted(tuple(np.clip(colour, 0, 0.85))),
+        shape=shape,
+        length=length,
+        height=height,
+        start=np.asarray(start, float),
+        heading=heading,
+        speed=speed,
+        paint=_PAINT.painted(tuple(np.clip(colour, 0, 0.85))),
         warmth=float(rng.uniform(0.5, 1.0)) if running else float(rng.choice([0, 0, 0.1, 0.3])),
-        lights=night and running, braking=running and rng.random() < 0.3, cargo=cargo,
+        lights=night and running,
+        braking=running and rng.random() < 0.3,
+        cargo=cargo,
     )

@@ -17,8 +17,9 @@ def folder(tmp_path):
     for name in ("b", "a", "c"):
         cv2.imwrite(str(tmp_path / "vi" / f"{name}.png"), COLOUR[..., ::-1])
         cv2.imwrite(str(tmp_path / "ir" / f"{name}.png"), np.full((6, 8), 7, np.uint8))
-        cv2.imwrite(str(tmp_path / "Segmentation_labels" / f"{name}.png"),
-                    np.ones((6, 8), np.uint8))
+        cv2.imwrite(
+            str(tmp_path / "Segmentation_labels" / f"{name}.png"), np.ones((6, 8), np.uint8)
+        )
     return tmp_path
 
 

@@ -14,8 +14,7 @@ MS = 1_000_000
 
 def record(path, stamps_by_topic):
     """A recording of images with these stamps in ms."""
-    events = sorted((stamp, topic) for topic, stamps in stamps_by_topic.items()
-                    for stamp in stamps)
+    events = sorted((stamp, topic) for topic, stamps in stamps_by_topic.items() for stamp in stamps)
     with RecordingWriter(path) as writer:
         for stamp, topic in events:
             writer.write_image(topic, stamp * MS, "", IMAGE, "mono8")
@@ -27,8 +26,11 @@ def test_a_recording_is_played_at_its_pace_times_speed(tmp_path):
     source = RecordingSource(path, speed=2.0)
     items = list(source.items())
     assert [(item.topic, item.due) for item in items] == [
-        ("rgb/image", 0.0), ("thermal/image", 0.005), ("rgb/image", 0.05),
-        ("thermal/image", 0.055)]
+        ("rgb/image", 0.0),
+        ("thermal/image", 0.005),
+        ("rgb/image", 0.05),
+        ("thermal/image", 0.055),
+    ]
     assert items[0].name == "0.500000000" and items[0].stamp_ns == 500 * MS
     assert source.frames == 2
     assert list(source.items()) == items  # a second pass
@@ -36,12 +38,19 @@ def test_a_recording_is_played_at_its_pace_times_speed(tmp_path):
 
 
 def test_groups_end_with_the_pair_and_what_has_its_stamp(tmp_path):
-    path = record(tmp_path / "r", {
-        "/rgb/image": [10, 20, 30, 40], "/thermal/image": [20, 45], "/ground_truth/mask": [20],
-    })
+    path = record(
+        tmp_path / "r",
+        {
+            "/rgb/image": [10, 20, 30, 40],
+            "/thermal/image": [20, 45],
+            "/ground_truth/mask": [20],
+        },
+    )
     source = open_source(path)
-    groups = [[(item.topic.split("/")[0], item.stamp_ns // MS) for item in group]
-              for group in instants(source.items())]
+    groups = [
+        [(item.topic.split("/")[0], item.stamp_ns // MS) for item in group]
+        for group in instants(source.items())
+    ]
     source.close()
     assert sorted(groups[0]) == [("ground_truth", 20), ("rgb", 10), ("rgb", 20), ("thermal", 20)]
     assert groups[1:] == [[("rgb", 30), ("rgb", 40), ("thermal", 45)]]
@@ -64,7 +73,8 @@ def test_a_folder_is_played_at_a_rate(tmp_path):
     groups = list(instants(source.items()))
     assert [[(item.topic, item.name, item.due) for item in group] for group in groups] == [
         [("rgb/image", "x", 0.0), ("thermal/image", "x", 0.0)],
-        [("rgb/image", "y", 0.25), ("thermal/image", "y", 0.25)]]
+        [("rgb/image", "y", 0.25), ("thermal/image", "y", 0.25)],
+    ]
 
 
 def test_what_cannot_be_played_is_one_line(tmp_path):

@@ -157,8 +157,12 @@ def image_message(image, encoding, big_endian=False, padding=0):
     rows = np.frombuffer(stored.tobytes(), np.uint8).reshape(image.shape[0], -1)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
     return SimpleNamespace(
-        height=image.shape[0], width=image.shape[1], encoding=encoding, step=rows.shape[1],
-        is_bigendian=int(big_endian), data=rows.ravel(),
+        height=image.shape[0],
+        width=image.shape[1],
+        encoding=encoding,
+        step=rows.shape[1],
+        is_bigendian=int(big_endian),
+        data=rows.ravel(),
     )
 
 
@@ -179,8 +183,13 @@ def test_grey_encodings(encoding, dtype, big_endian, padding):
 @pytest.mark.parametrize("padding", [0, 3])
 @pytest.mark.parametrize(
     ("encoding", "order"),
-    [("rgb8", [0, 1, 2]), ("bgr8", [2, 1, 0]), ("8UC3", [2, 1, 0]), ("rgba8", [0, 1, 2, 0]),
-     ("bgra8", [2, 1, 0, 0])],
+    [
+        ("rgb8", [0, 1, 2]),
+        ("bgr8", [2, 1, 0]),
+        ("8UC3", [2, 1, 0]),
+        ("rgba8", [0, 1, 2, 0]),
+        ("bgra8", [2, 1, 0, 0]),
+    ],
 )
 def test_colour_encodings(encoding, order, padding):
     image = picture(2, (5, 7, 3))

@@ -20,8 +20,22 @@ def run(*arguments):
 
 
 def test_a_folder_holds_the_scenes(tmp_path, capsys):
-    assert run("--output", tmp_path / "drawn", "--scenes", 3, "--seed", 7, "--workers", 1,
-               "--conditions", "day", "night") == 0
+    assert (
+        run(
+            "--output",
+            tmp_path / "drawn",
+            "--scenes",
+            3,
+            "--seed",
+            7,
+            "--workers",
+            1,
+            "--conditions",
+            "day",
+            "night",
+        )
+        == 0
+    )
     assert "3 frames of 3 scenes" in capsys.readouterr().out
     pairs = list_pairs(tmp_path / "drawn")
     assert [pair.name for pair in pairs] == ["000007D", "000008N", "000009D"]
@@ -33,8 +47,23 @@ def test_a_folder_holds_the_scenes(tmp_path, capsys):
 
 def test_a_recording_holds_the_frames_in_order_whoever_drew_them(tmp_path):
     for name, workers in (("alone", 1), ("together", 2)):
-        assert run("--output", tmp_path / name / "r", "--format", "mcap", "--scenes", 2,
-                   "--frames", 6, "--rate", 5, "--workers", workers) == 0
+        assert (
+            run(
+                "--output",
+                tmp_path / name / "r",
+                "--format",
+                "mcap",
+                "--scenes",
+                2,
+                "--frames",
+                6,
+                "--rate",
+                5,
+                "--workers",
+                workers,
+            )
+            == 0
+        )
     alone = (tmp_path / "alone" / "r" / "r.mcap").read_bytes()
     assert (tmp_path / "together" / "r" / "r.mcap").read_bytes() == alone
     with Recording(tmp_path / "alone" / "r") as recording:

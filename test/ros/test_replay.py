@@ -67,8 +67,11 @@ class Listener(Node):
         return [len(messages) for messages in self.received.values()]
 
 
-RECORDED = {"rgb/image": Image, "thermal/image/compressed": CompressedImage,
-            "ground_truth/mask/compressed": CompressedImage}
+RECORDED = {
+    "rgb/image": Image,
+    "thermal/image/compressed": CompressedImage,
+    "ground_truth/mask/compressed": CompressedImage,
+}
 FROM_FOLDER = {"rgb/image": Image, "thermal/image": Image, "ground_truth/mask": Image}
 
 
@@ -79,8 +82,10 @@ def replay(context):
 
     def replay(source, **parameters):
         values = {"input": str(source), **parameters}
-        node = ReplayNode(context=context, parameter_overrides=[
-            Parameter(name, value=value) for name, value in values.items()])
+        node = ReplayNode(
+            context=context,
+            parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+        )
         nodes.append(node)
         return node
 
@@ -108,9 +113,13 @@ def test_pairs_of_a_recording_one_by_one(context, spin_until, replay, recording)
         assert pair.name == f"{pair.stamp_ns // SECOND}.{pair.stamp_ns % SECOND:09d}"
         spin_until(lambda count=number + 1: listener.counts() == [count] * 3, node, listener)
     assert node.publish_next() is None
-    for number, (image, thermal) in enumerate(zip(
-        listener.received["rgb/image"], listener.received["thermal/image/compressed"], strict=True
-    )):
+    for number, (image, thermal) in enumerate(
+        zip(
+            listener.received["rgb/image"],
+            listener.received["thermal/image/compressed"],
+            strict=True,
+        )
+    ):
         assert stamp_ns(image) == stamp_ns(thermal) == 100 * SECOND + number * SECOND // 20
         assert (image.encoding, image.header.frame_id) == ("rgb8", "front")
         assert bytes(image.data) == picture(number).tobytes()
@@ -123,8 +132,9 @@ def test_pairs_of_a_folder_one_by_one(context, spin_until, replay, folder):
     pairs = [node.publish_next() for _ in range(3)]
     assert [pair.name for pair in pairs] == ["a", "b", "c"] and node.publish_next() is None
     spin_until(lambda: listener.counts() == [3, 3, 3], node, listener)
-    for messages, encoding in zip(listener.received.values(), ("rgb8", "mono16", "mono8"),
-                                  strict=True):
+    for messages, encoding in zip(
+        listener.received.values(), ("rgb8", "mono16", "mono8"), strict=True
+    ):
         assert [stamp_ns(message) for message in messages] == [pair.stamp_ns for pair in pairs]
         assert {message.encoding for message in messages} == {encoding}
     assert pairs[0].stamp_ns < pairs[1].stamp_ns < pairs[2].stamp_ns
@@ -184,11 +194,17 @@ def start(context, monkeypatch):
     monkeypatch.setenv("ROS_DOMAIN_ID", str(context.get_domain_id()))
 
     def start(**parameters):
-        values = [argument for name, value in parameters.items()
-                  for argument in ("-p", f"{name}:={value}")]
+        values = [
+            argument
+            for name, value in parameters.items()
+            for argument in ("-p", f"{name}:={value}")
+        ]
         process = subprocess.Popen(
             [sys.executable, "-m", "difusionseg_ros.replay", "--ros-args", *values],
-            stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+        )
         processes.append(process)
         return process
 
