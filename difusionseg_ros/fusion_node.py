@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
 
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.outputs import Outputs
@@ -29,6 +31,7 @@ from difusionseg_ros.parameters import (
 )
 from difusionseg_ros.pipeline import Pipeline
 
+_STOP_CHECK_PERIOD = 0.2  # seconds; Python sees signals only between two waits for messages
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -126,26 +129,28 @@ class FusionNode(LifecycleNode):
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit status, 1 if it could not start."""
+    # Not rclpy's handlers: they take ROS away from under the frame that is just being worked on.
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked_to_stop.set())
     try:
-        rclpy.init(args=args)
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # arguments or a parameter file that cannot be read
         print("fusion_node:", " ".join(str(error).split()), file=sys.stderr)
         return 1
     node = None
     try:
         node = FusionNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
         if node.settings.autostart and not node.start():
             return 1
-        rclpy.spin(node)
+        while not asked_to_stop.is_set():
+            executor.spin_once(timeout_sec=_STOP_CHECK_PERIOD)
     except BadParameter as error:
         rclpy.logging.get_logger("fusion_node").error(str(error))
         return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
     finally:
-        # A launch file's SIGINT may come a second time while this cleans up.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.close()
             node.destroy_node()

@@ -135,8 +135,6 @@ class Pipeline:
         self._outputs.publish_status(status)
 
     def _process_failed(self, error: Exception) -> None:
-        if not self._node.context.ok():
-            return  # shut down while a frame was at work: there is nobody to publish to
         self._failed += 1
         self._last_failure = " ".join(f"{type(error).__name__}: {error}".split())
         self._log.error("network", f"a pair failed: {self._last_failure}")
