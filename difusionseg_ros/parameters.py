@@ -24,7 +24,7 @@ from rclpy.parameter import Parameter
 from difusionseg_core.predictor import BACKENDS
 from difusionseg_core.schedule import MAX_STEPS
 
-_TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool"}
+TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool"}
 
 
 class BadParameter(ValueError):
@@ -190,7 +190,7 @@ def declare_parameters(node: Node) -> Settings:
         except InvalidParameterTypeException as error:
             raise BadParameter(
                 f"parameter '{item.name}' has the wrong type; it must be of type "
-                f"{_TYPE_NAMES[type(item.default)]}, such as {item.default!r}"
+                f"{TYPE_NAMES[type(item.default)]}, such as {item.default!r}"
             ) from error
     settings = Settings(**values)
     # Only now the ranges: rclpy's own refusal of a first value does not say what is allowed.

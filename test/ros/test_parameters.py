@@ -1,8 +1,10 @@
 """Parameters: declared from one dataclass, checked at start and when changed."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
+import yaml
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -14,6 +16,7 @@ from difusionseg_ros.parameters import (
     limits_by_name,
 )
 
+CONFIG = Path(__file__).resolve().parents[2] / "config" / "fusion_node.yaml"
 DEFAULTS = dataclasses.asdict(Settings())
 RANGED = [name for name, limits in limits_by_name().items() if limits.minimum is not None]
 
@@ -92,3 +95,8 @@ def test_changes_are_taken_together_or_not_at_all():
     assert not answer.successful
     assert "thermal_high" in answer.reason
     assert unchanged is settings
+
+
+def test_the_configuration_file_lists_every_parameter_with_its_default():
+    (node_parameters,) = yaml.safe_load(CONFIG.read_text()).values()
+    assert node_parameters["ros__parameters"] == DEFAULTS
