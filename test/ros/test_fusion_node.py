@@ -1,13 +1,14 @@
 """The fusion node within one process, over real DDS, with a small untrained network."""
 
 import gc
+import threading
 import weakref
 
 import cv2
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from difusionseg_ros.msg import FrameStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
@@ -31,11 +32,13 @@ def predictor():
 
 
 class TappedPredictor:
-    """A predictor that tells what it was given, and raises `error` once where it is set."""
+    """A predictor that tells what it was given, waits at a gate, and can be made to fail once."""
 
     def __init__(self, predictor):
         self._predictor = predictor
         self.inputs = []
+        self.gate = threading.Event()
+        self.gate.set()
         self.error = None
 
     def __getattr__(self, name):
@@ -43,6 +46,7 @@ class TappedPredictor:
 
     def __call__(self, rgb, thermal):
         self.inputs.append((rgb.copy(), thermal.copy()))
+        assert self.gate.wait(timeout=20)
         error, self.error = self.error, None
         if error is not None:
             raise error
@@ -158,6 +162,25 @@ def test_status_of_a_frame(running):
     stages += [latency.postprocess, latency.publish]
     assert all(seconds >= 0 for seconds in stages)
     assert latency.inference > 0
+
+
+def test_while_the_network_is_busy_the_newest_pair_wins(running):
+    """The node goes on receiving and pairing while a frame is at work."""
+    statuses = running.received[topics.FRAME_STATUS.name]
+    running.watch(topics.DIAGNOSTICS)
+    inputs = running.predictor.inputs
+    running.predictor.gate.clear()
+    busy_with = running.send_pair()
+    running.until(lambda: len(inputs) == 2)
+    for paired in (3, 4, 5, 6):
+        newest = running.send_pair()
+        counted = KeyValue(key="paired", value=str(paired))
+        running.diagnostics("pairing", lambda s, counted=counted: counted in s.values)
+    running.predictor.gate.set()
+    running.until(lambda: len(statuses) == 3)
+    assert [status.header for status in statuses[1:]] == [busy_with, newest]
+    assert statuses[-1].dropped_pairs == 3
+    assert statuses[-1].paired == 6
 
 
 def test_offset_of_a_pair_is_signed_and_corrected(running):
