@@ -9,9 +9,8 @@ from rclpy.executors import SingleThreadedExecutor
 
 
 @pytest.fixture
-def context(monkeypatch):
-    """A ROS context on a random domain that only this machine sees."""
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+def context():
+    """A ROS context on a domain of its own: no test meets what another one left."""
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=random.randint(1, 100))
     yield context

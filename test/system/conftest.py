@@ -1,6 +1,5 @@
 """The fusion node as a process of its own, and a node in this process that talks to it over DDS."""
 
-import os
 import random
 import signal
 import subprocess
@@ -12,25 +11,13 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from difusionseg_core import create_model
-from difusionseg_core.checkpoints import ModelInfo, save_weights
-
 
 @pytest.fixture
 def domain(monkeypatch):
-    """A random ROS domain that only this machine sees, for this process and its children."""
+    """A ROS domain of each test's own, for this process and its children."""
     domain = random.randint(1, 100)
     monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return domain
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory):
-    """A weights file of an untrained small network."""
-    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    save_weights(create_model("lite"), path, ModelInfo("lite", num_classes=9))
-    return path
 
 
 @pytest.fixture
@@ -45,7 +32,6 @@ def start_node(domain, tmp_path):
                 [sys.executable, "-m", "difusionseg_ros.fusion_node", "--ros-args", *ros_arguments],
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
-                env={**os.environ, "ROS_LOG_DIR": str(tmp_path / "log")},
             )
         process.log = log
         processes.append(process)

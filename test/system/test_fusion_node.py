@@ -61,9 +61,9 @@ class Cameras:
 
 @pytest.mark.parametrize("width, height", [(640, 480), (101, 75)])
 def test_every_output_arrives_with_the_rgb_header_and_size(
-    start_node, peer, weights, width, height
+    start_node, peer, untrained_weights, width, height
 ):
-    start_node("-p", f"model:={weights}", "-p", "steps:=1")
+    start_node("-p", f"model:={untrained_weights}", "-p", "steps:=1")
     for topic in topics.OUTPUTS:
         peer.listen(topic)
     peer.until(lambda: all(peer.node.count_publishers(topic.name) for topic in topics.OUTPUTS))
@@ -99,8 +99,8 @@ def test_every_output_arrives_with_the_rgb_header_and_size(
     assert 0 < status.latency.inference < status.latency.total
 
 
-def test_malformed_images_are_counted_and_the_node_goes_on(start_node, peer, weights):
-    process = start_node("-p", f"model:={weights}", "-p", "diagnostics_period:=0.1")
+def test_malformed_images_are_counted_and_the_node_goes_on(start_node, peer, untrained_weights):
+    process = start_node("-p", f"model:={untrained_weights}", "-p", "diagnostics_period:=0.1")
     peer.listen(topics.DIAGNOSTICS)
     peer.listen(topics.FRAME_STATUS)
     cameras = Cameras(peer, 64, 48)
@@ -145,8 +145,10 @@ def test_what_cannot_start_ends_with_a_line_that_says_why(start_node, arguments,
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_during_inference_ends_the_node_cleanly(start_node, peer, weights, number):
-    process = start_node("-p", f"model:={weights}", "-p", "steps:=20")
+def test_a_signal_during_inference_ends_the_node_cleanly(
+    start_node, peer, untrained_weights, number
+):
+    process = start_node("-p", f"model:={untrained_weights}", "-p", "steps:=20")
     peer.listen(topics.FRAME_STATUS)
     statuses = peer.received[topics.FRAME_STATUS.name]
     cameras = Cameras(peer, 320, 240)
