@@ -1,4 +1,4 @@
-"""The node's publishers. Pictures are made only for topics that somebody listens to."""
+"""The node's publishers. Messages are made only for topics that somebody listens to."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -44,21 +45,20 @@ class Outputs:
         `opacity` is that of the class colours in the overlay, 0 to 1.
         """
         labels, label_set = result.labels, self._label_set
-        pictures: tuple[tuple[topics.Topic, str, Callable[[], np.ndarray]], ...] = (
-            (topics.FUSED, "rgb8", lambda: result.fused),
-            (topics.MASK, "mono8", lambda: labels),
-            (topics.COLOR, "rgb8", lambda: colorize(labels, label_set)),
-            (topics.OVERLAY, "rgb8", lambda: overlay(result.fused, labels, label_set, opacity)),
-            (topics.CONFIDENCE, "32FC1", lambda: result.confidence),
-        )
-        for topic, encoding, draw in pictures:
-            if self._publishers[topic.name].get_subscription_count() > 0:
-                self._publish(topic, image_message(draw(), encoding, header))
+
+        def publish(topic: topics.Topic, encoding: str, draw: Callable[[], np.ndarray]) -> None:
+            self._publish(topic, lambda: image_message(draw(), encoding, header))
+
+        publish(topics.FUSED, "rgb8", lambda: result.fused)
+        publish(topics.MASK, "mono8", lambda: labels)
+        publish(topics.COLOR, "rgb8", lambda: colorize(labels, label_set))
+        publish(topics.OVERLAY, "rgb8", lambda: overlay(result.fused, labels, label_set, opacity))
+        publish(topics.CONFIDENCE, "32FC1", lambda: result.confidence)
         if camera_info is not None:
             stamped = copy.copy(camera_info)
             stamped.header = header
             for topic in (topics.FUSED_CAMERA_INFO, topics.SEGMENTATION_CAMERA_INFO):
-                self._publish(topic, stamped)
+                self._publish(topic, lambda: stamped)
 
     def class_shares(self, labels: np.ndarray) -> list[float]:
         """Share of each class among the pixels of a class map (H, W) uint8."""
@@ -67,19 +67,21 @@ class Outputs:
 
     def publish_status(self, status: FrameStatus) -> None:
         """Publish what became of a frame."""
-        self._publish(topics.FRAME_STATUS, status)
+        self._publish(topics.FRAME_STATUS, lambda: status)
 
-    def publish_diagnostics(self, message: topics.DiagnosticArray) -> None:
+    def publish_diagnostics(self, message: DiagnosticArray) -> None:
         """Publish on /diagnostics."""
-        self._publish(topics.DIAGNOSTICS, message)
+        self._publish(topics.DIAGNOSTICS, lambda: message)
 
     def close(self) -> None:
         """Take the topics off the graph."""
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
 
-    def _publish(self, topic: topics.Topic, message: object) -> None:
-        self._publishers[topic.name].publish(message)
+    def _publish(self, topic: topics.Topic, make: Callable[[], object]) -> None:
+        publisher = self._publishers[topic.name]
+        if publisher.get_subscription_count() > 0:
+            publisher.publish(make())
 
 
 def _publisher(node: Node, topic: topics.Topic) -> Publisher:
