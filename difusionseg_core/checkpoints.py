@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from difusionseg_core.model import DiFusionSeg, create_model
@@ -32,7 +32,7 @@ def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
     metadata = {"format": FORMAT, **{key: str(value) for key, value in asdict(info).items()}}
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     unfinished = path.with_name(path.name + ".part")
-    save_file(weights, unfinished, metadata)
+    unfinished.write_bytes(save(weights, metadata))
     os.replace(unfinished, path)
 
 

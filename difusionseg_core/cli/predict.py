@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         write_png(folders["fused"] / f"{name}.png", result.fused)
         write_png(folders["mask"] / f"{name}.png", result.labels)
-        marked = overlay(rgb, result.labels, predictor.label_set)
+        marked = overlay(result.fused, result.labels, predictor.label_set)
         write_png(folders["overlay"] / f"{name}.png", marked)
     print(f"{len(pairs) - failed} of {len(pairs)} pairs are in {args.output}")
     return 1 if failed else 0
