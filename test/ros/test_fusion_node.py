@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
-from difusionseg_ros.msg import FrameStatus
 from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
@@ -22,6 +21,7 @@ from difusionseg_core import Predictor, create_model
 from difusionseg_ros import topics
 from difusionseg_ros.fusion_node import FusionNode
 from difusionseg_ros.images import image_message
+from difusionseg_ros.msg import FrameStatus
 
 SIZE = HEIGHT, WIDTH = 48, 64
 
