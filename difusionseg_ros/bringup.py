@@ -82,25 +82,29 @@ def bringup_processes(values: Mapping[str, str]) -> list[Process]:
     params_file = Path(values["params_file"] or share / "config" / "fusion_node.yaml")
     if not params_file.is_file():
         raise BadArgument(f"params_file '{params_file}' does not exist")
-    recording = open_bag(values) if values["bag"] else None
-    if recording is not None:
-        # The node must listen to what the recording holds.
-        values = {**values, **transports(recording)}
-        recording.close()
 
+    qos_overrides = {}
+    if values["bag"]:
+        # The node must listen to what the recording holds, and may ask for every image: a camera
+        # usually sends best effort, by which Fast DDS loses many images of a megabyte.
+        values = {**values, **_recorded_transports(values)}
+        qos_overrides = {
+            f"qos_overrides.{topic}.subscription.reliability": "reliable"
+            for topic in _image_topics(values)
+        }
     given = ("model", "device", "rgb_transport", "thermal_transport")
     processes = [
         Process(
             PACKAGE,
             "fusion_node",
             namespace=values["namespace"],
-            parameters={name: values[name] for name in given if values[name]},
+            parameters={name: values[name] for name in given if values[name]} | qos_overrides,
             params_file=str(params_file),
             remaps=_camera_remaps(values),
             essential=True,
         )
     ]
-    if recording is not None:
+    if values["bag"]:
         processes.append(_replay(values, {}))
     if _is_true("rviz", values["rviz"]):
         config = share / "config" / "rviz" / "difusionseg.rviz"
@@ -114,27 +118,9 @@ def replay_processes(values: Mapping[str, str]) -> list[Process]:
     """What replay.launch.py starts, for the values of REPLAY_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
         raise BadArgument("say what to replay, with bag:=RECORDING_OR_FOLDER")
-    open_bag(values).close()
+    _open_bag(values).close()
     pace = {name: _number(name, values[name]) for name in ("rate", "speed")}
     return [_replay(values, {**pace, "loop": _is_true("loop", values["loop"])})]
-
-
-def open_bag(values: Mapping[str, str]) -> Source:
-    """The recording or folder of the argument `bag`. Raises BadArgument where it is unusable."""
-    topics = _recorded_topics(values)
-    names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
-    try:
-        return open_source(values["bag"], **names)
-    except (ValueError, OSError) as error:
-        raise BadArgument(f"bag: {error}") from error
-
-
-def transports(source: Source) -> dict[str, str]:
-    """The arguments `rgb_transport` and `thermal_transport` that fit what a source plays."""
-    return {
-        f"{camera}_transport": "raw" if f"{camera}/image" in source.topics else "compressed"
-        for camera in ("rgb", "thermal")
-    }
 
 
 def main() -> int:
@@ -184,6 +170,36 @@ def _replay(values: Mapping[str, str], parameters: Mapping[str, float | bool]) -
         parameters={"input": values["bag"], **_recorded_topics(values), **parameters},
         remaps={**remaps, **compressed},
     )
+
+
+def _open_bag(values: Mapping[str, str]) -> Source:
+    topics = _recorded_topics(values)
+    names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
+    try:
+        return open_source(values["bag"], **names)
+    except (ValueError, OSError) as error:
+        raise BadArgument(f"bag: {error}") from error
+
+
+def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
+    """The arguments `rgb_transport` and `thermal_transport` that fit the bag."""
+    source = _open_bag(values)
+    source.close()
+    return {
+        f"{camera}_transport": "raw" if f"{camera}/image" in source.topics else "compressed"
+        for camera in ("rgb", "thermal")
+    }
+
+
+def _image_topics(values: Mapping[str, str]) -> list[str]:
+    """The full names of the two topics that the node takes images from."""
+    namespace = values["namespace"].strip("/")
+    topics = []
+    for name in ("rgb_topic", "thermal_topic"):
+        ending = "/compressed" if values[_transport(name)] == "compressed" else ""
+        topic = values[name] + ending
+        topics.append(topic if topic.startswith("/") else f"/{namespace}/{topic}".replace("//", "/"))
+    return topics
 
 
 def _recorded_topics(values: Mapping[str, str]) -> dict[str, str]:

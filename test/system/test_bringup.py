@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import rclpy
 import yaml
-from difusionseg_ros.msg import LabelInfo
 from rclpy.wait_for_message import wait_for_message
 
 from difusionseg_core.recordings import RecordingWriter
@@ -25,6 +24,7 @@ from difusionseg_ros.bringup import (
     read_arguments,
     replay_processes,
 )
+from difusionseg_ros.msg import LabelInfo
 from difusionseg_ros.parameters import Settings
 from difusionseg_ros.processes import command_line
 from difusionseg_ros.topics import LABEL_INFO
@@ -111,7 +111,12 @@ def test_bag_is_replayed_where_the_node_listens(recording):
     assert replay.parameters == {"input": str(recording)}
     assert replay.namespace == node.namespace
     assert not replay.essential
-    assert node.parameters == {"rgb_transport": "compressed", "thermal_transport": "raw"}
+    assert node.parameters == {
+        "rgb_transport": "compressed",
+        "thermal_transport": "raw",
+        "qos_overrides./robot/rgb/image/compressed.subscription.reliability": "reliable",
+        "qos_overrides./robot/thermal/image.subscription.reliability": "reliable",
+    }
 
 
 def test_bag_with_topics_of_its_own(recording):

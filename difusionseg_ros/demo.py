@@ -1,0 +1,279 @@
+"""The demo: bringup's processes, fed by a replay in lockstep, and their pictures on the disk.
+
+    scripts/demo --input RECORDING_OR_FOLDER --output DIR
+
+The replay runs in this process and waits for each frame's results, so that every pair is processed
+however slow the machine is. Pictures, `contact_sheet.png` and `summary.json` appear in the output
+folder when all went well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from tqdm import tqdm
+
+from difusionseg_core.recordings import RGB, THERMAL
+from difusionseg_ros import processes
+from difusionseg_ros.bringup import (
+    BRINGUP_ARGUMENTS,
+    BadArgument,
+    bringup_processes,
+    read_arguments,
+)
+from difusionseg_ros.demo_output import Album, OutputRefused, replaced
+from difusionseg_ros.demo_recorder import Recorder
+from difusionseg_ros.processes import NotInstalled
+from difusionseg_ros.replay import PublishedPair, ReplayNode
+from difusionseg_ros.topics import FUSED, MASK, OVERLAY
+
+START_TIMEOUT = 120.0  # seconds until the node has loaded its network and listens
+FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame warms the network up
+FRAME_TIMEOUT = 10.0
+# Seconds without a result after which one more pair is sent. A pair of unequal stamps is certain
+# only when the next image has come (see NearestStampPairer), so its result awaits that.
+PATIENCE = 5.0
+SHEET_ROWS = 8
+LOG_LINES = 10
+
+
+class DemoFailed(RuntimeError):
+    """Something essential is missing; the message begins with a line that says what."""
+
+
+@dataclass
+class Figures:
+    """What a run counted; latencies in seconds, from a pair's later image to its outputs."""
+
+    sent: int = 0
+    paired: int = 0
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)  # one per processed frame
+
+    def summary(self) -> dict:
+        """As summary.json has it."""
+        median, p95 = 1000 * np.percentile(self.latencies, (50, 95))
+        return {
+            "frames_sent": self.sent,
+            "pairs": self.paired,
+            "processed": len(self.latencies),
+            "dropped": self.sent - len(self.latencies),
+            "frames_per_second": round(len(self.latencies) / self.seconds, 2),
+            "latency_ms": {"median": round(median, 1), "p95": round(p95, 1)},
+        }
+
+
+class Graph:
+    """The demo's own nodes and bringup's processes, whose prints go to `log`."""
+
+    def __init__(
+        self,
+        executor: SingleThreadedExecutor,
+        children: list[subprocess.Popen],
+        log: IO[bytes],
+    ) -> None:
+        self._executor = executor
+        self._children = children
+        self._log = log
+
+    def spin_until(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Serve the nodes until the condition holds; False where it did not within `timeout` s.
+
+        Raises DemoFailed when one of the processes ends.
+        """
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() >= deadline:
+                return False
+            if any(child.poll() is not None for child in self._children):
+                raise DemoFailed(self.with_log("the fusion node ended"))
+            self._executor.spin_once(timeout_sec=0.1)
+        return True
+
+    def with_log(self, line: str) -> str:
+        """The line, followed by the last lines that the processes printed."""
+        self._log.seek(0)
+        lines = self._log.read().decode(errors="replace").splitlines()[-LOG_LINES:]
+        return "\n  ".join([line + "; its last words:", *lines]) if lines else line
+
+
+class Player:
+    """Sends the pairs of a replay one by one and files what comes back."""
+
+    def __init__(self, graph: Graph, replay: ReplayNode, recorder: Recorder, album: Album) -> None:
+        self._graph = graph
+        self._replay = replay
+        self._recorder = recorder
+        self._album = album
+        self._figures = Figures()
+        rows = min(SHEET_ROWS, replay.source.frames)
+        self._sheet_frames = set(np.linspace(0, replay.source.frames - 1, rows).astype(int))
+
+    def play(self) -> Figures:
+        """Play everything. Raises DemoFailed where nothing at all comes back."""
+        under_way: deque[tuple[int, PublishedPair]] = deque()
+        patience = PATIENCE
+        begin = time.monotonic()
+        with tqdm(total=self._replay.source.frames, unit="frame", desc="demo") as progress:
+            while (pair := self._replay.publish_next()) is not None:
+                under_way.append((self._figures.sent, pair))
+                self._figures.sent += 1
+                if not self._is_done(pair, patience):
+                    patience = 0.0
+                while len(under_way) > (0 if self._is_done(pair, 0.0) else 1):
+                    self._finish(*under_way.popleft())
+                    progress.update()
+            for frame in under_way:
+                self._finish(*frame)
+                progress.update()
+        self._figures.seconds = time.monotonic() - begin
+        if not self._figures.latencies:
+            raise DemoFailed(
+                self._graph.with_log(
+                    f"none of {self._figures.sent} pairs came back from the fusion node"
+                )
+            )
+        return self._figures
+
+    def _is_done(self, pair: PublishedPair, timeout: float) -> bool:
+        return self._graph.spin_until(lambda: self._recorder.is_complete(pair.stamp_ns), timeout)
+
+    def _finish(self, index: int, pair: PublishedPair) -> None:
+        """Wait for a pair's results and file them; a pair without results counts as dropped."""
+        seconds = FRAME_TIMEOUT if self._figures.latencies else FIRST_FRAME_TIMEOUT
+        if not self._is_done(pair, seconds):
+            return
+        frame = self._recorder.frames.pop(pair.stamp_ns)
+        labels, truth = frame.picture(MASK), frame.true_labels()
+        pictures = frame.picture(FUSED), frame.picture(OVERLAY)
+        self._album.add(pair.name, pictures[0], labels, pictures[1])
+        if truth is not None:
+            self._album.score(truth, labels)
+        if index in self._sheet_frames:
+            thermal = self._recorder.thermal_image(pair.stamp_ns)
+            self._album.add_to_sheet(frame.rgb_image(), thermal, *pictures, truth)
+        self._figures.paired = max(self._figures.paired, frame.status.paired)
+        stages = frame.status.latency
+        self._figures.latencies.append(
+            stages.waiting
+            + stages.conversion
+            + stages.preprocess
+            + stages.inference
+            + stages.postprocess
+            + stages.publish
+        )
+
+
+def run(source: Path, output: Path, model: str, device: str) -> None:
+    """Replay `source` into bringup's processes and leave their results in the folder `output`.
+
+    Raises DemoFailed, OutputRefused, and ValueError or OSError for an unusable source.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(replaced(output))
+        use_own_domain()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        replay = ReplayNode(parameter_overrides=[Parameter("input", value=str(source))])
+        stack.callback(replay.source.close)
+        recorder = Recorder(replay.source.topics)
+        executor = SingleThreadedExecutor()
+        executor.add_node(recorder)
+
+        given = {"model": model, "device": device, "bag": str(source)}
+        started = bringup_processes({**read_arguments((), BRINGUP_ARGUMENTS), **given})
+        started = [process for process in started if process.executable != "replay"]  # is in here
+        log = stack.enter_context(tempfile.TemporaryFile())
+        children = processes.start(started, log)
+        stack.callback(processes.end, children)
+        graph = Graph(executor, children, log)
+
+        print("demo: starting the fusion node", file=sys.stderr)
+        cameras = [
+            publisher
+            for publisher in replay.publishers
+            if publisher.topic_name.removesuffix("/compressed").endswith((RGB, THERMAL))
+        ]
+
+        def listens() -> bool:
+            # The recorder listens to each camera, and the node when it is active.
+            subscribed = all(camera.get_subscription_count() >= 2 for camera in cameras)
+            return recorder.label_set is not None and subscribed
+
+        if not graph.spin_until(listens, START_TIMEOUT):
+            raise DemoFailed(graph.with_log("the fusion node did not start listening"))
+        album = Album(folder, recorder.label_set)
+        summary = Player(graph, replay, recorder, album).play().summary()
+        summary = {"input": str(source), "model": model, **summary}
+        score = album.finish(summary)
+        processes.end(children)
+    report(summary, score, output)
+
+
+def use_own_domain() -> None:
+    """Keep the demo's topics from a robot's, unless the user chose a domain."""
+    if "ROS_DOMAIN_ID" in os.environ:
+        return
+    os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
+    if os.environ.get("ROS_DISTRO") == "humble":
+        os.environ["ROS_LOCALHOST_ONLY"] = "1"
+    else:
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+
+
+def report(summary: dict, score: float | None, output: Path) -> None:
+    """Print what came out and where it is."""
+    latency = summary["latency_ms"]
+    print(
+        f"{summary['processed']} of {summary['frames_sent']} pairs processed, "
+        f"{summary['frames_per_second']:.1f} frames/s, "
+        f"latency {latency['median']:.0f} ms (95 %: {latency['p95']:.0f} ms)"
+        + ("" if score is None else f", mean IoU {score:.2f}")
+    )
+    print(f"pictures in {output.absolute()}, begin with contact_sheet.png")
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--input", type=Path, help="recording, or folder with vi and ir (default: sample/)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo_output"), help="folder (default: demo_output)"
+    )
+    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        run(options.input, options.output, options.model, options.device)
+    except (DemoFailed, BadArgument, NotInstalled, OutputRefused, ValueError, OSError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("demo: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
