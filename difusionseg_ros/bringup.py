@@ -193,12 +193,12 @@ def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
 
 def _image_topics(values: Mapping[str, str]) -> list[str]:
     """The full names of the two topics that the node takes images from."""
-    namespace = values["namespace"].strip("/")
+    base = f"/{values['namespace'].strip('/')}/".replace("//", "/")
     topics = []
     for name in ("rgb_topic", "thermal_topic"):
         ending = "/compressed" if values[_transport(name)] == "compressed" else ""
-        topic = values[name] + ending
-        topics.append(topic if topic.startswith("/") else f"/{namespace}/{topic}".replace("//", "/"))
+        absolute = values[name].startswith("/")
+        topics.append(("" if absolute else base) + values[name] + ending)
     return topics
 
 
