@@ -53,10 +53,51 @@ MSRS = LabelSet(
 """Classes and colours of MSRS, MFNet and MFD (the same nine; Ha et al., IROS 2017)."""
 
 
+FMB = LabelSet(
+    name="fmb",
+    class_names=(
+        "unlabelled",
+        "road",
+        "sidewalk",
+        "building",
+        "traffic_light",
+        "traffic_sign",
+        "vegetation",
+        "sky",
+        "person",
+        "car",
+        "truck",
+        "bus",
+        "motorcycle",
+        "bicycle",
+        "pole",
+    ),
+    palette=(
+        (0, 0, 0),
+        (179, 228, 228),
+        (181, 57, 133),
+        (67, 162, 177),
+        (200, 178, 50),
+        (132, 45, 199),
+        (66, 172, 84),
+        (179, 73, 79),
+        (76, 99, 166),
+        (66, 121, 253),
+        (137, 165, 91),
+        (155, 97, 152),
+        (105, 153, 140),
+        (222, 215, 158),
+        (135, 113, 90),
+    ),
+)
+"""Classes and colours of FMB (Liu et al., ICCV 2023)."""
+
+
 def label_set_of(num_classes: int) -> LabelSet:
-    """MSRS for nine classes; for another number, numbered classes in colours round the wheel."""
-    if num_classes == MSRS.num_classes:
-        return MSRS
+    """MSRS for 9 classes, FMB for 15; for another number, numbered classes round the wheel."""
+    for label_set in (MSRS, FMB):
+        if num_classes == label_set.num_classes:
+            return label_set
     hues = (colorsys.hsv_to_rgb(i / num_classes, 0.8, 0.8) for i in range(1, num_classes))
     colors = (tuple(round(255 * channel) for channel in hue) for hue in hues)
     names = (f"class_{i}" for i in range(1, num_classes))
