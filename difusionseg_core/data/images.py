@@ -30,14 +30,34 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_thermal(path: Path) -> np.ndarray:
-    """(H, W) uint8 or uint16; of a grey picture saved in colour, its first channel."""
+    """(H, W) uint8 or uint16.
+
+    Of a grey picture saved in colour, its first channel; of RGB and thermal in one picture (as in
+    MFNet's data set), the fourth. A fourth channel that is opaque all over is no thermal image.
+    """
     image = _read(path, cv2.IMREAD_UNCHANGED)
-    return image if image.ndim == 2 else np.ascontiguousarray(image[..., 0])
+    if image.ndim == 2:
+        return image
+    fourth = image.shape[2] == 4 and image[..., 3].min() < np.iinfo(image.dtype).max
+    return np.ascontiguousarray(image[..., 3 if fourth else 0])
+
+
+def read_rgb_thermal(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 3) uint8 RGB and (H, W) uint8 thermal of one picture with four channels."""
+    image = _read(path, cv2.IMREAD_UNCHANGED)
+    if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.uint8:
+        raise DataError(
+            f"{path}: expected four 8-bit channels, RGB and thermal; "
+            f"found {image.shape} {image.dtype}"
+        )
+    return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(image[..., 3])
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """(H, W) uint8 class ids."""
+    """(H, W) uint8 class ids; three equal channels are taken for one."""
     labels = _read(path, cv2.IMREAD_UNCHANGED)
+    if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
+        labels = np.ascontiguousarray(labels[..., 0])
     if labels.ndim != 2 or labels.dtype != np.uint8:
         raise DataError(
             f"{path} is no class map: expected one 8-bit channel, "

@@ -63,14 +63,16 @@ def test_missing_partners_are_named(folder):
 
 def test_folders_that_do_not_fit(folder, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
-    with pytest.raises(DataError, match="has no folder 'vi'"):
+    with pytest.raises(DataError, match="expected 'vi' and 'ir' .*, found nothing$"):
         list_pairs(empty)
     (empty / "vi").mkdir()
-    with pytest.raises(DataError, match="has no folder 'ir'"):
+    with pytest.raises(DataError, match="vi holds no images: expected .png, .*, found nothing$"):
         list_pairs(empty)
-    (empty / "ir").mkdir()
-    with pytest.raises(DataError, match="holds no images"):
+    cv2.imwrite(str(empty / "vi" / "a.png"), COLOUR)
+    with pytest.raises(DataError, match="ir holds no images: .* found no such folder$"):
         list_pairs(empty)
+    with pytest.raises(DataError, match="there is no folder .*nowhere$"):
+        list_pairs(empty / "nowhere")
 
 
 def test_a_damaged_image_is_named(folder):

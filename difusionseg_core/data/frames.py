@@ -1,0 +1,75 @@
+"""Reading the frames of a data set, and refusing those that do not fit together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from difusionseg_core.classes import IGNORE, LabelSet
+from difusionseg_core.data.boxes import Box, read_boxes
+from difusionseg_core.data.folder import Pair
+from difusionseg_core.data.images import (
+    DataError,
+    read_labels,
+    read_rgb,
+    read_rgb_thermal,
+    read_thermal,
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The images of one moment, all of one size; None for what the data set does not have.
+
+    `rgb` (H, W, 3) uint8 RGB, `thermal` (H, W) uint8 or uint16, `labels` (H, W) uint8 class ids
+    with 255 for ignore.
+    """
+
+    name: str
+    rgb: np.ndarray
+    thermal: np.ndarray
+    labels: np.ndarray | None
+    boxes: list[Box] | None
+
+
+def read_frame(pair: Pair, label_set: LabelSet) -> Frame:
+    """The contents of a pair's files.
+
+    Raises DataError, in one line, for files that cannot be read, for images of different sizes and
+    for labels that `label_set` does not have.
+    """
+    if pair.visible == pair.thermal:
+        rgb, thermal = read_rgb_thermal(pair.visible)
+    else:
+        rgb, thermal = read_rgb(pair.visible), read_thermal(pair.thermal)
+    height, width = rgb.shape[:2]
+    if thermal.shape != (height, width):
+        raise _size_error(pair, rgb, "thermal image", thermal)
+    labels = boxes = None
+    if pair.labels:
+        labels = read_labels(pair.labels)
+        if labels.shape != (height, width):
+            raise _size_error(pair, rgb, "class map", labels)
+        _check_range(pair, labels, label_set)
+    if pair.boxes:
+        boxes = read_boxes(pair.boxes, width, height)
+    return Frame(pair.name, rgb, thermal, labels, boxes)
+
+
+def _size_error(pair: Pair, rgb: np.ndarray, what: str, other: np.ndarray) -> DataError:
+    sizes = [f"{image.shape[0]}x{image.shape[1]}" for image in (rgb, other)]
+    return DataError(
+        f"{pair.name}: expected images of one size, "
+        f"found RGB image {sizes[0]} and {what} {sizes[1]} (height x width)"
+    )
+
+
+def _check_range(pair: Pair, labels: np.ndarray, label_set: LabelSet) -> None:
+    found = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
+    wrong = [str(label) for label in found if label_set.num_classes <= label != IGNORE]
+    if wrong:
+        raise DataError(
+            f"{pair.labels}: expected labels 0 to {label_set.num_classes - 1} ({label_set.name}) "
+            f"or {IGNORE}, found {', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}"
+        )
