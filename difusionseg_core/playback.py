@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from difusionseg_core.data.folder import THERMAL as THERMAL_FOLDER
-from difusionseg_core.data.folder import VISIBLE as VISIBLE_FOLDER
-from difusionseg_core.data.folder import list_pairs
-from difusionseg_core.data.images import DataError, read_labels, read_rgb, read_thermal
+from difusionseg_core.data.folder import open_data_set
+from difusionseg_core.data.frames import read_frame
+from difusionseg_core.data.images import DataError
 from difusionseg_core.image_messages import COMPRESSED_IMAGE
 from difusionseg_core.recordings import (
     MASK,
@@ -98,28 +97,30 @@ class RecordingSource:
 
 
 class FolderSource:
-    """The pairs of a data-set folder (`vi`, `ir`, optional `Segmentation_labels`), at `rate` Hz.
+    """The frames of a data-set folder of any layout that `data.folder` knows, at `rate` Hz.
 
     Raises DataError.
     """
 
     def __init__(self, path: Path | str, rate: float = 10.0):
-        self._pairs = list_pairs(path)
+        self._data_set = open_data_set(path)
         self._rate = rate
-        cameras = [RGB, THERMAL] + ([MASK] if self._pairs[0].labels else [])
+        pairs = self._data_set.pairs
+        cameras = [RGB, THERMAL] + ([MASK] if pairs[0].labels else [])
         self.topics = {camera: "sensor_msgs/msg/Image" for camera in cameras}
-        self.frames = len(self._pairs)
+        self.frames = len(pairs)
 
     def close(self) -> None:
         """Nothing is kept open."""
 
     def items(self) -> Iterator[Item]:
         """One pass. Raises DataError for an image that cannot be read."""
-        for number, pair in enumerate(self._pairs):
-            images = {RGB: read_rgb(pair.visible), THERMAL: read_thermal(pair.thermal)}
-            if pair.labels is not None:
-                images[MASK] = read_labels(pair.labels)
+        for number, pair in enumerate(self._data_set.pairs):
+            frame = read_frame(pair, self._data_set.label_set)
+            images = {RGB: frame.rgb, THERMAL: frame.thermal, MASK: frame.labels}
             for topic, image in images.items():
+                if image is None:
+                    continue
                 yield Item(
                     topic, "sensor_msgs/msg/Image", number / self._rate, pair.name, None, image
                 )
@@ -142,12 +143,10 @@ def open_source(
     """
     path = Path(path)
     if path.is_dir() and not (path / "metadata.yaml").exists():
-        if not (path / VISIBLE_FOLDER).exists():
-            raise DataError(
-                f"{path} is neither a recording (it has no metadata.yaml) nor a data-set folder "
-                f"(it has no '{VISIBLE_FOLDER}' and '{THERMAL_FOLDER}')"
-            )
-        return FolderSource(path, rate)
+        try:
+            return FolderSource(path, rate)
+        except DataError as error:
+            raise DataError(f"{error}; a recording would have a metadata.yaml") from None
     return RecordingSource(path, speed, **topics)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 HELP = "train a model"
 
@@ -21,5 +22,7 @@ def run(args: argparse.Namespace) -> int:
     from difusionseg_core.training.datamodule import PairData
     from difusionseg_core.training.module import LiteTraining
 
-    LightningCLI(LiteTraining, PairData, seed_everything_default=0, args=["fit", *args.arguments])
+    # Lightning reads the program's own arguments, and warns where it is handed others.
+    sys.argv = ["difusionseg train", "fit", *args.arguments]
+    LightningCLI(LiteTraining, PairData, seed_everything_default=0)
     return 0

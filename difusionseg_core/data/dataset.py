@@ -11,15 +11,15 @@ from torch.utils.data import Dataset
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.data.augmentation import Sample
-from difusionseg_core.data.boxes import correct_labels, read_boxes
-from difusionseg_core.data.folder import BOXES, Pair, list_pairs
-from difusionseg_core.data.images import read_labels, read_rgb, read_thermal
+from difusionseg_core.data.boxes import Box, correct_labels
+from difusionseg_core.data.folder import open_data_set
+from difusionseg_core.data.frames import Frame, read_frame
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.thermal import to_uint8
 
 
 class PairDataset(Dataset):
-    """Items are {"name", "image": (4, H, W) float32, "labels": (H, W) int64}, 255 without truth.
+    """Items are {"index", "image": (4, H, W) float32, "labels": (H, W) int64}, 255 without truth.
 
     With `boxes`, class maps are corrected by the folder's box files. `augment(sample, rng)`
     changes an item; what it draws depends on `seed`, `epoch` and the index alone, so a resumed
@@ -34,8 +34,9 @@ class PairDataset(Dataset):
         boxes: bool = False,
         seed: int = 0,
     ) -> None:
-        self.root = Path(root)
-        self.pairs = list_pairs(root)
+        data_set = open_data_set(root)
+        self.pairs = data_set.pairs
+        self.label_set = data_set.label_set
         self.augment = augment
         self.boxes = boxes
         self.seed = seed
@@ -50,33 +51,33 @@ class PairDataset(Dataset):
         for index in range(len(self)):
             self.sample(index)
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor | str]:
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
         sample = self.sample(index)
         if self.augment:
             sample = self.augment(sample, np.random.default_rng((self.seed, self.epoch, index)))
         image = normalize(sample.rgb, sample.thermal)
         return {
-            "name": self.pairs[index].name,
+            "index": index,
             "image": torch.from_numpy(image),
             "labels": torch.from_numpy(sample.labels.astype(np.int64)),
         }
 
     def sample(self, index: int) -> Sample:
-        """The images as they are on the disk."""
+        """The images as they are on the disk, labels corrected where asked."""
         if index not in self._samples:
-            self._samples[index] = _load(
-                self.pairs[index], self.root / BOXES if self.boxes else None
-            )
+            frame = read_frame(self.pairs[index], self.label_set)
+            self._samples[index] = _sample(frame, correct=self.boxes)
         return self._samples[index]
 
+    def boxes_of(self, index: int) -> list[Box] | None:
+        """The objects that people marked; None where the data set has none."""
+        return read_frame(self.pairs[index], self.label_set).boxes
 
-def _load(pair: Pair, boxes: Path | None) -> Sample:
-    rgb = read_rgb(pair.visible)
-    thermal = to_uint8(read_thermal(pair.thermal))
-    if pair.labels is None:
-        return Sample(rgb, thermal, np.full(thermal.shape, IGNORE, np.uint8))
-    labels = read_labels(pair.labels)
-    if boxes is not None:
-        height, width = labels.shape
-        labels = correct_labels(labels, read_boxes(boxes / f"{pair.name}.txt", width, height))
-    return Sample(rgb, thermal, labels)
+
+def _sample(frame: Frame, correct: bool) -> Sample:
+    labels = frame.labels
+    if labels is None:
+        labels = np.full(frame.thermal.shape, IGNORE, np.uint8)
+    elif correct and frame.boxes is not None:
+        labels = correct_labels(labels, frame.boxes)
+    return Sample(frame.rgb, to_uint8(frame.thermal), labels)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from difusionseg_core.checkpoints import ModelInfo, save_weights
 from difusionseg_core.classes import MSRS
-from difusionseg_core.data.boxes import BOX_CLASSES, read_boxes
-from difusionseg_core.data.folder import BOXES
+from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.model import create_model
@@ -67,10 +66,10 @@ class LiteTraining(pl.LightningModule):
             prediction = self.model(image).logits.argmax(1).to(torch.uint8).cpu().numpy()
         truth = batch["labels"].to(torch.uint8).cpu().numpy()
         self.confusion += confusion_matrix(truth, prediction, MSRS.num_classes)
-        for name, labels in zip(batch["name"], prediction, strict=True):
-            boxes = self.trainer.datamodule.validation.root / BOXES / f"{name}.txt"
-            if boxes.is_file():
-                self.boxes.add(labels, read_boxes(boxes, labels.shape[1], labels.shape[0]))
+        for index, labels in zip(batch["index"], prediction, strict=True):
+            boxes = self.trainer.datamodule.validation.boxes_of(int(index))
+            if boxes is not None:
+                self.boxes.add(labels, boxes)
 
     def on_validation_epoch_end(self) -> None:
         scores = {f"f1/{MSRS.class_names[c]}": self.boxes.f1(c) for c in BOX_CLASSES.values()}

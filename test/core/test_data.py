@@ -94,7 +94,7 @@ def folder(tmp_path):
 
 def test_dataset_items(folder) -> None:
     item = PairDataset(folder)[0]
-    assert item["name"] == "a"
+    assert item["index"] == 0
     assert item["image"].shape == (4, 48, 64) and item["labels"].shape == (48, 64)
     assert (item["labels"] == CAR).sum() == 100
     assert (PairDataset(folder, boxes=True)[0]["labels"] == CAR).sum() == 0
