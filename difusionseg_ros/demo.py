@@ -48,9 +48,12 @@ from difusionseg_ros.topics import FUSED, MASK, OVERLAY
 START_TIMEOUT = 120.0  # seconds until the node has loaded its network and listens
 FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame warms the network up
 FRAME_TIMEOUT = 10.0
-# Seconds without a result after which one more pair is sent. A pair of unequal stamps is certain
-# only when the next image has come (see NearestStampPairer), so its result awaits that.
-PATIENCE = 5.0
+# Without a result for this long, one more pair is sent: one of unequal stamps may be certain
+# only with the next image (see NearestStampPairer). Seconds for the first frame; then a factor on the
+# longest time that a frame has taken, and the least.
+FIRST_PATIENCE = 5.0
+PATIENCE_FACTOR = 4.0
+LEAST_PATIENCE = 0.5
 SHEET_ROWS = 8
 LOG_LINES = 10
 
@@ -124,25 +127,28 @@ class Player:
         self._recorder = recorder
         self._album = album
         self._figures = Figures()
+        self._under_way: deque[tuple[int, PublishedPair]] = deque()  # with their numbers
+        self._patience = FIRST_PATIENCE
+        self._longest = 0.0
         rows = min(SHEET_ROWS, replay.source.frames)
         self._sheet_frames = set(np.linspace(0, replay.source.frames - 1, rows).astype(int))
 
     def play(self) -> Figures:
         """Play everything. Raises DemoFailed where nothing at all comes back."""
-        under_way: deque[tuple[int, PublishedPair]] = deque()
-        patience = PATIENCE
         begin = time.monotonic()
         with tqdm(total=self._replay.source.frames, unit="frame", desc="demo") as progress:
             while (pair := self._replay.publish_next()) is not None:
-                under_way.append((self._figures.sent, pair))
+                self._under_way.append((self._figures.sent, pair))
                 self._figures.sent += 1
-                if not self._is_done(pair, patience):
-                    patience = 0.0
-                while len(under_way) > (0 if self._is_done(pair, 0.0) else 1):
-                    self._finish(*under_way.popleft())
+                self._wait_for(pair, self._patience)
+                # The newest may stay under way: perhaps it awaits the next one.
+                while len(self._under_way) > (
+                    0 if self._recorder.is_complete(pair.stamp_ns) else 1
+                ):
+                    self._finish_oldest()
                     progress.update()
-            for frame in under_way:
-                self._finish(*frame)
+            while self._under_way:
+                self._finish_oldest()
                 progress.update()
         self._figures.seconds = time.monotonic() - begin
         if not self._figures.latencies:
@@ -153,14 +159,27 @@ class Player:
             )
         return self._figures
 
-    def _is_done(self, pair: PublishedPair, timeout: float) -> bool:
-        return self._graph.spin_until(lambda: self._recorder.is_complete(pair.stamp_ns), timeout)
+    def _wait_for(self, pair: PublishedPair, timeout: float) -> None:
+        begin = time.monotonic()
+        if self._graph.spin_until(lambda: self._recorder.is_complete(pair.stamp_ns), timeout):
+            self._longest = max(self._longest, time.monotonic() - begin)
+            self._patience = max(LEAST_PATIENCE, PATIENCE_FACTOR * self._longest)
 
-    def _finish(self, index: int, pair: PublishedPair) -> None:
-        """Wait for a pair's results and file them; a pair without results counts as dropped."""
-        seconds = FRAME_TIMEOUT if self._figures.latencies else FIRST_FRAME_TIMEOUT
-        if not self._is_done(pair, seconds):
-            return
+    def _finish_oldest(self) -> None:
+        """Await the results of the oldest pair under way and file them, or count it as dropped."""
+        index, pair = self._under_way.popleft()
+        timeout = FRAME_TIMEOUT if self._figures.latencies else FIRST_FRAME_TIMEOUT
+
+        def is_decided() -> bool:
+            # Results come in order: one of a later pair means that this pair's will not come.
+            later = (other.stamp_ns for _, other in self._under_way)
+            return any(map(self._recorder.is_complete, (pair.stamp_ns, *later)))
+
+        self._graph.spin_until(is_decided, timeout)
+        if self._recorder.is_complete(pair.stamp_ns):
+            self._file(index, pair)
+
+    def _file(self, index: int, pair: PublishedPair) -> None:
         frame = self._recorder.frames.pop(pair.stamp_ns)
         labels, truth = frame.picture(MASK), frame.true_labels()
         pictures = frame.picture(FUSED), frame.picture(OVERLAY)

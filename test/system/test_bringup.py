@@ -164,9 +164,7 @@ def test_refused_arguments_are_named(token, named):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_bringup_and_its_node(
-    start_bringup, listener, untrained_weights, number
-):
+def test_a_signal_ends_bringup_and_its_node(start_bringup, listener, untrained_weights, number):
     process = start_bringup(f"model:={untrained_weights}", f"namespace:=ended_by_{number.name}")
     topic = f"/ended_by_{number.name}/{LABEL_INFO.name}"
     came, _ = wait_for_message(
