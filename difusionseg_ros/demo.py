@@ -48,8 +48,8 @@ from difusionseg_ros.topics import FUSED, MASK, OVERLAY
 START_TIMEOUT = 120.0  # seconds until the node has loaded its network and listens
 FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame warms the network up
 FRAME_TIMEOUT = 10.0
-# Without a result for this long, one more pair is sent: one of unequal stamps may be certain
-# only with the next image (see NearestStampPairer). Seconds for the first frame; then a factor on the
+# Without a result for this long, one more pair is sent: one of unequal stamps may be certain only
+# with the next image (see NearestStampPairer). Seconds for the first frame; then a factor on the
 # longest time that a frame has taken, and the least.
 FIRST_PATIENCE = 5.0
 PATIENCE_FACTOR = 4.0
