@@ -12,14 +12,18 @@ unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 "$DIFUSIONSEG_ROS_ROOT/scripts/setup" || return 1
 
 difusionseg_ros_activate() {
-  local nounset=${-//[^u]/} prefix
-  set +u # colcon's scripts read unset variables
-  for prefix in "$DIFUSIONSEG_ROS_ROOT/.venv" "$DIFUSIONSEG_ROS_ROOT/install"; do
+  local venv=$DIFUSIONSEG_ROS_ROOT/.venv prefix=$DIFUSIONSEG_ROS_ROOT/install/difusionseg_ros folder
+  if [[ -f "$venv/local_setup.bash" ]]; then
     # shellcheck disable=SC1091
-    if [[ -f "$prefix/local_setup.bash" ]]; then source "$prefix/local_setup.bash"; fi
+    source "$venv/local_setup.bash"
+  fi
+  # What install/local_setup.bash does; colcon's does not work in a path with spaces.
+  export AMENT_PREFIX_PATH="$prefix${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
+  export LD_LIBRARY_PATH="$prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+  export PATH="$venv/bin:$prefix/bin:$PATH"
+  for folder in "$prefix"/{lib,local/lib}/python3*/{site,dist}-packages; do
+    if [[ -d "$folder" ]]; then export PYTHONPATH="$folder${PYTHONPATH:+:$PYTHONPATH}"; fi
   done
-  if [[ -n "$nounset" ]]; then set -u; fi
-  export PATH="$DIFUSIONSEG_ROS_ROOT/.venv/bin:$PATH"
   # The working tree before its installed copy: an edited file takes effect without a build.
   export PYTHONPATH="$DIFUSIONSEG_ROS_ROOT${PYTHONPATH:+:$PYTHONPATH}"
 }
