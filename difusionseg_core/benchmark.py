@@ -39,6 +39,7 @@ class Configuration:
     device: str = "auto"
     precision: str = "float32"
     steps: int | None = None
+    compile: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,10 +157,16 @@ def _serve(pipe: Connection, what: Configuration) -> None:
 def _predictor(what: Configuration) -> Predictor:
     from difusionseg_core import Predictor, create_model
 
-    options = {"device": what.device, "backend": what.backend, "precision": what.precision}
+    options = {
+        "device": what.device,
+        "backend": what.backend,
+        "precision": what.precision,
+        "steps": what.steps,
+        "compile": what.compile,
+    }
     if what.model in ("paper", "lite"):  # speed does not depend on the weights
-        return Predictor(create_model(what.model), steps=what.steps, **options)
-    return Predictor.from_pretrained(what.model, steps=what.steps, **options)
+        return Predictor(create_model(what.model), **options)
+    return Predictor.from_pretrained(what.model, **options)
 
 
 def _frame(predictor: Predictor, rgb: np.ndarray, thermal: np.ndarray) -> dict[str, float]:

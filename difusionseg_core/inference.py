@@ -20,15 +20,14 @@ class InferenceGraph(nn.Module):
     their probabilities averaged, so that where they disagree the confidence falls.
     """
 
-    def __init__(self, model: DiFusionSeg, steps: int) -> None:
+    def __init__(self, model: DiFusionSeg) -> None:
         super().__init__()
         self.model = model
-        self.steps = steps
 
-    def forward(self, image: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
         encoded = self.model.encode(image)
         repeated = encoded.repeated(len(noise))
-        *_, features = self.model.denoise(repeated, noise, self.steps)
+        *_, features = self.model.denoise(repeated, noise, steps)
         logits = resize(self.model.segment(features, repeated).float(), image.shape[-2:])
         fused = (encoded.fused[0] * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
         if len(noise) == 1:

@@ -11,7 +11,7 @@ import numpy as np
 
 from difusionseg_core.classes import label_set_of
 from difusionseg_core.preprocessing import normalize
-from difusionseg_core.schedule import check_steps
+from difusionseg_core.schedule import check_schedule, check_steps
 from difusionseg_core.thermal import to_uint8
 
 if TYPE_CHECKING:
@@ -40,9 +40,10 @@ class Predictor:
     """Runs a model on pairs of pictures.
 
     `steps` diffusion steps (1 to 20) can be changed between calls; the model's own number where
-    None. `draws` noises are denoised side by side, and their spread lowers the confidence. `seed`
-    makes the noises, which stay the same for all frames: equal pairs give equal results, and video
-    does not flicker. `device` is auto, cpu, cuda or cuda:N; `precision` float32 or bf16.
+    None, and so for `schedule`, "published" or "chained". `draws` noises are denoised side by
+    side, and their spread lowers the confidence. `seed` makes the noises, which stay the same for
+    all frames: equal pairs give equal results, and video does not flicker. `device`, `precision`
+    and `compile` are those of `backends.pytorch.TorchBackend`. The model itself stays as it is.
 
     >>> predictor = Predictor.from_pretrained("lite")
     >>> result = predictor(rgb, thermal)
@@ -54,7 +55,9 @@ class Predictor:
         device: str = "auto",
         backend: str = "auto",
         precision: str = "float32",
+        compile: bool = False,
         steps: int | None = None,
+        schedule: str | None = None,
         draws: int = 1,
         seed: int = 0,
     ) -> None:
@@ -69,7 +72,8 @@ class Predictor:
         self.draws = draws
         self.seed = seed
         self._dim, self._stride = model.dim, model.stride
-        self._runner = TorchBackend(model, device, precision)
+        self._runner = TorchBackend(model, device, precision, compile)
+        self.model.schedule = check_schedule(schedule or model.schedule)
         self._noise = np.empty(0, np.float32)
 
     @classmethod
@@ -155,9 +159,7 @@ def find_weights(model: str | Path) -> Path:
     return Path(model)
 
 
-def check_pair(
-    rgb: np.ndarray | None, thermal: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def check_pair(rgb: np.ndarray | None, thermal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """The pair with a missing picture made black; ValueError, in one line, for one that is no
     pair.
     """

@@ -13,6 +13,13 @@ def check_steps(steps: int) -> int:
     return steps
 
 
+def check_schedule(schedule: str) -> str:
+    """`schedule` if it is the name of one; ValueError otherwise."""
+    if schedule not in SCHEDULES:
+        raise ValueError(f"schedule '{schedule}' is unknown; use one of {', '.join(SCHEDULES)}")
+    return schedule
+
+
 def time_steps(steps: int, schedule: str) -> list[tuple[float, float]]:
     """Times (now, next) of each step, from 1 (noise only) towards 0 (class map only).
 
@@ -22,7 +29,6 @@ def time_steps(steps: int, schedule: str) -> list[tuple[float, float]]:
     outside 1..20.
     """
     check_steps(steps)
-    if schedule not in SCHEDULES:
-        raise ValueError(f"schedule '{schedule}' is unknown; use one of {', '.join(SCHEDULES)}")
+    check_schedule(schedule)
     ahead = 2 if schedule == "published" else 1
     return [(1 - i / steps, max(1 - (i + ahead) / steps, 0.0)) for i in range(steps)]

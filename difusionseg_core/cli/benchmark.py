@@ -24,16 +24,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--model", default="lite", help="paper or lite (random weights), or a file"
-    )
+    parser.add_argument("--model", default="lite", help="paper or lite (random weights), or a file")
     parser.add_argument("--size", type=_size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", help="float32 or bf16")
-    parser.add_argument(
-        "--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)"
-    )
+    parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile")
     parser.add_argument("--repeats", type=_positive, default=5, help="counted frames (default: 5)")
     parser.add_argument("--warmup", type=int, default=2, help="frames not counted (default: 2)")
     parser.add_argument(
@@ -51,7 +48,14 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print, and write the figures where asked."""
     height, width = args.size
     first = Configuration(
-        args.model, height, width, args.backend, args.device, args.precision, args.steps
+        args.model,
+        height,
+        width,
+        args.backend,
+        args.device,
+        args.precision,
+        args.steps,
+        args.compile,
     )
     configurations = [first]
     if args.against:
@@ -101,8 +105,11 @@ def _change(text: str) -> dict[str, object]:
         return {"steps": _positive(value)}
     if name in ("model", "backend", "device", "precision"):
         return {name: value}
+    if text in ("compile=true", "compile=false"):
+        return {"compile": value == "true"}
     raise argparse.ArgumentTypeError(
-        f"expected model, size, backend, device, precision or steps =VALUE, not '{text}'"
+        "expected model, size, backend, device, precision, steps or compile (true, false) =VALUE, "
+        f"not '{text}'"
     )
 
 

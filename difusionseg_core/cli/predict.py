@@ -37,13 +37,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """What to run and where: `--model`, `--device`, `--precision`, `--steps`, `--seed`."""
+    """What to run and where: the model, the device, the sampler."""
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", choices=("float32", "bf16"))
-    parser.add_argument(
-        "--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)"
-    )
+    parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
+    parser.add_argument("--schedule", help="published or chained (default: the model's)")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile")
     parser.add_argument("--draws", type=int, default=1, help="noises a frame (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
 
@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
         args.model,
         device=args.device,
         precision=args.precision,
+        compile=args.compile,
         steps=args.steps,
+        schedule=args.schedule,
         draws=args.draws,
         seed=args.seed,
     )
@@ -100,7 +102,5 @@ def find_pairs(rgb: Path, thermal: Path) -> list[tuple[str, Path, Path]]:
         raise DataError(f"{rgb} holds no images")
     alone = sorted(rgb_files.keys() ^ thermal_files.keys())
     if alone:
-        raise DataError(
-            f"{len(alone)} images have no partner of the same name, first '{alone[0]}'"
-        )
+        raise DataError(f"{len(alone)} images have no partner of the same name, first '{alone[0]}'")
     return [(name, path, thermal_files[name]) for name, path in sorted(rgb_files.items())]

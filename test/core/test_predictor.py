@@ -57,6 +57,22 @@ def test_several_draws_average_their_probabilities(model, pair) -> None:
     np.testing.assert_allclose(result.confidence, confidence.numpy(), atol=1e-5)
 
 
+def test_the_schedule_is_chosen_by_name(model, pair) -> None:
+    results = [
+        Predictor(model, device="cpu", schedule=name)(*pair) for name in ("published", "chained")
+    ]
+    assert not np.array_equal(results[0].confidence, results[1].confidence)
+    assert np.array_equal(Predictor(model, device="cpu")(*pair).confidence, results[1].confidence)
+
+
+def test_half_precision_stays_close(model, pair) -> None:
+    exact, half = (
+        Predictor(model, device="cpu", precision=name)(*pair) for name in ("float32", "bf16")
+    )
+    assert np.abs(half.confidence - exact.confidence).max() < 0.05
+    assert np.abs(half.fused.astype(int) - exact.fused).max() <= 2
+
+
 def test_a_missing_camera_is_a_black_picture(model, pair) -> None:
     rgb, thermal = pair
     predictor = Predictor(model, device="cpu")
@@ -91,6 +107,7 @@ def test_bad_pictures_are_refused(model, rgb, thermal, complaint) -> None:
         ({"device": "cuda:99"}, "not on this machine"),
         ({"backend": "magic"}, "backend 'magic'"),
         ({"precision": "int3"}, "precision 'int3'"),
+        ({"schedule": "guessed"}, "schedule 'guessed'"),
     ],
 )
 def test_bad_options_are_refused(model, options, complaint) -> None:
