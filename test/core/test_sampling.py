@@ -25,3 +25,13 @@ def test_whole_offsets_pick_pixels() -> None:
     picked = sampling.sample(values, offsets, torch.ones(1, 3, 4, 1, 1))
     expected = torch.tensor([[0, 0, 0, 0], [1, 2, 3, 0], [5, 6, 7, 0]])
     assert picked[0, 0].tolist() == expected.tolist()
+
+
+def test_half_precision_offsets_still_find_far_columns() -> None:
+    values = torch.arange(300.0).view(1, 1, 1, 300)
+    offsets = torch.full((1, 1, 300, 1, 1, 2), 0.5)
+    offsets[..., 1] = 0
+    weights = torch.ones(1, 1, 300, 1, 1)
+    exact = sampling.sample(values, offsets, weights)
+    half = sampling.sample(values, offsets.bfloat16(), weights)
+    assert torch.equal(exact, half)
