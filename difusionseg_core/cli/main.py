@@ -5,9 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 
-from difusionseg_core.cli import benchmark, check_data, convert, predict, synthesize, train
+from difusionseg_core.cli import (
+    benchmark,
+    check_data,
+    convert,
+    evaluate,
+    predict,
+    synthesize,
+    train,
+)
 
-COMMANDS = (predict, train, check_data, synthesize, convert, benchmark)
+COMMANDS = (predict, train, evaluate, check_data, synthesize, convert, benchmark)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from difusionseg_core.data.images import (
     DataError,
@@ -14,6 +15,9 @@ from difusionseg_core.data.images import (
     write_png,
 )
 from difusionseg_core.visualization import overlay
+
+if TYPE_CHECKING:
+    from difusionseg_core import Predictor
 
 _EXAMPLE = """example:
   difusionseg predict --rgb data/vi --thermal data/ir --model lite --output results
@@ -48,14 +52,11 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Predict every pair; a damaged image is named and skipped, and the exit status is then 1."""
-    from tqdm import tqdm
-
+def make_predictor(args: argparse.Namespace) -> Predictor:
+    """The predictor that the options of `add_model_options` ask for."""
     from difusionseg_core import Predictor
 
-    pairs = find_pairs(args.rgb, args.thermal)
-    predictor = Predictor.from_pretrained(
+    return Predictor.from_pretrained(
         args.model,
         device=args.device,
         precision=args.precision,
@@ -65,6 +66,14 @@ def run(args: argparse.Namespace) -> int:
         draws=args.draws,
         seed=args.seed,
     )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Predict every pair; a damaged image is named and skipped, and the exit status is then 1."""
+    from tqdm import tqdm
+
+    pairs = find_pairs(args.rgb, args.thermal)
+    predictor = make_predictor(args)
     folders = {name: args.output / name for name in ("fused", "mask", "overlay")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
