@@ -48,14 +48,16 @@ class Output:
 class Encoded:
     """What does not change over the diffusion steps.
 
-    `fused` (B, 3, H, W); `features` (B, dim, h, w), the neck's merged map; `detail` (B, dim, H/4,
-    W/4), its finest level; `guide` (B, dim, h, w), features joined with the fused image.
+    `fused` (B, 3, H, W); `features` (B, dim, h, w), the neck's merged map; `detail`
+    (B, dim, H/4, W/4), its finest level; `guide` (B, dim, h, w), features joined with the fused
+    image; `joined_guide` (B, dim, h, w), the guide's share in joining it with any state.
     """
 
     fused: Tensor
     features: Tensor
     detail: Tensor
     guide: Tensor
+    joined_guide: Tensor
 
     def repeated(self, times: int) -> Encoded:
         """One image's encoding for `times` noises at once, without copies."""
@@ -134,7 +136,9 @@ class DiFusionSeg(nn.Module):
         features, detail = self.neck(self.backbone(image))
         fused = self.fusion(features, image)
         guide = self.join(torch.cat([features, self.fusion_down(fused)], dim=1))
-        return Encoded(fused, features, detail, guide)
+        # The guide is later joined with every state: its share of that is computed here, once.
+        joined_guide = nn.functional.conv2d(guide, self.join.weight[:, : self.dim], self.join.bias)
+        return Encoded(fused, features, detail, guide, joined_guide)
 
     def denoise(
         self, encoded: Encoded, noise: Tensor | None = None, timesteps: int | None = None
@@ -157,8 +161,9 @@ class DiFusionSeg(nn.Module):
 
     def decode(self, encoded: Encoded, state: Tensor, level: Tensor) -> Tensor:
         """One denoising step: the decoder's features for a state at noise `level` (B,)."""
-        tokens = self.join(torch.cat([encoded.guide, state], dim=1))
-        return self.decoder(tokens, self.time_embedding(level))
+        on_state = self.join.weight[:, self.dim :]
+        x = nn.functional.conv2d(state, on_state) + encoded.joined_guide
+        return self.decoder(x, self.time_embedding(level))
 
     def segment(self, features: Tensor, encoded: Encoded) -> Tensor:
         """The decoder's features -> final logits (B, K, H/4, W/4)."""

@@ -14,7 +14,7 @@ def sample(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     (B, h, w, heads, points) -> (B, dim, h, w). Each head samples its own dim / heads channels;
     outside the map are zeros.
     """
-    offsets = offsets.float()  # half precision could not tell neighbouring pixels of a wide map apart
+    offsets = offsets.float()  # half precision cannot tell far neighbouring pixels apart
     if values.is_cuda or torch.compiler.is_exporting() or torch.jit.is_tracing():
         return _sample_by_grid(values, offsets, weights)
     return _sample_by_lookup(values, offsets, weights)
