@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from difusionseg_core.network.layers import ChannelLayerNorm
+from difusionseg_core.network.layers import ChannelLayerNorm, in_pieces
 from difusionseg_core.network.sampling import sample
 
 _ROWS_AT_A_TIME = 12
@@ -84,7 +84,7 @@ class DecoderLayer(nn.Module):
         return self.norm2.scaled(x, self.norm2.weight * gain, self.norm2.bias * gain + shift[0])
 
     def _add_feed_forward(self, x: Tensor) -> Tensor:
-        if torch.is_grad_enabled() or x.is_cuda:
+        if x.is_cuda or not in_pieces():
             return x + self.project(F.gelu(self.expand(x)))
         # In place, and a few rows at a time, so that the wide hidden layer stays in the cache.
         for rows in x.split(_ROWS_AT_A_TIME, dim=2):

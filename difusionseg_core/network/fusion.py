@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from difusionseg_core.network.layers import conv_bn_relu, resize
+from difusionseg_core.network.layers import conv_bn_relu, in_pieces, resize
 from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
@@ -68,9 +68,9 @@ _STRIPE_ROWS = 120
 
 
 def _stripes(image: Tensor) -> list[tuple[int, int]]:
-    """Rows (first, last + 1) to draw at once: without gradients, stripes that save memory."""
+    """Rows (first, last + 1) to draw at once."""
     height = image.shape[2]
-    if torch.is_grad_enabled():
+    if not in_pieces():
         return [(0, height)]
     return [(top, min(top + _STRIPE_ROWS, height)) for top in range(0, height, _STRIPE_ROWS)]
 

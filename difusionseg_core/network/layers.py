@@ -62,3 +62,13 @@ def separable_conv(channels: int, out_channels: int) -> nn.Sequential:
 def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
     """Bilinear, pixel centres as in OpenCV (align_corners False)."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def in_pieces() -> bool:
+    """Whether large maps are best worked through a few rows at a time, to save cache and memory.
+
+    So for eager inference. Training needs the whole for its gradients, and a compiler, which sees
+    the whole graph, finds better pieces itself.
+    """
+    recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    return not (torch.is_grad_enabled() or recorded)

@@ -15,7 +15,7 @@ def sample(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     outside the map are zeros.
     """
     offsets = offsets.float()  # half precision cannot tell far neighbouring pixels apart
-    if values.is_cuda or torch.compiler.is_exporting() or torch.jit.is_tracing():
+    if values.is_cuda or torch.jit.is_tracing():
         return _sample_by_grid(values, offsets, weights)
     return _sample_by_lookup(values, offsets, weights)
 
