@@ -20,6 +20,7 @@ class NewestWinsWorker(Generic[Job]):
         self.replaced = 0
         self._work = work
         self._on_error = on_error
+        self._current: Job | None = None  # at work, or about to be when the thread wakes up
         self._waiting: Job | None = None
         self._stopping = False
         self._changed = threading.Condition()
@@ -31,10 +32,13 @@ class NewestWinsWorker(Generic[Job]):
         with self._changed:
             if self._stopping:
                 return
+            if self._current is None:
+                self._current = job
+                self._changed.notify()
+                return
             if self._waiting is not None:
                 self.replaced += 1
             self._waiting = job
-            self._changed.notify()
 
     def stop(self) -> None:
         """Forget the waiting job, let the running one finish, and end the thread."""
@@ -51,9 +55,10 @@ class NewestWinsWorker(Generic[Job]):
             except Exception as error:
                 self._on_error(error)
             job = None  # do not keep images alive while idle
+            with self._changed:
+                self._current, self._waiting = self._waiting, None
 
     def _next(self) -> Job | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting is not None or self._stopping)
-            job, self._waiting = self._waiting, None
-            return job
+            self._changed.wait_for(lambda: self._current is not None or self._stopping)
+            return None if self._stopping else self._current

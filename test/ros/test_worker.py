@@ -53,6 +53,19 @@ def test_newest_job_wins_and_the_replaced_are_counted(worker, recorder):
     assert worker.replaced == 2
 
 
+def test_a_burst_at_an_idle_worker_loses_nothing(recorder):
+    recorder.go.release(40)
+    for _ in range(20):
+        worker = NewestWinsWorker(recorder.work, recorder.errors.append)
+        worker.submit("first")
+        worker.submit("second")  # most likely before the thread woke up
+        for _ in range(2):
+            assert recorder.finished.acquire(timeout=TIMEOUT)
+        worker.stop()
+        assert worker.replaced == 0
+    assert recorder.jobs == ["first", "second"] * 20
+
+
 def test_an_exception_is_reported_and_the_work_goes_on(worker, recorder):
     recorder.go.release(2)
     for job in ("bad", "good"):
