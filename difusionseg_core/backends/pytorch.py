@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from difusionseg_core.backends.memory import keep_freed_memory
 from difusionseg_core.inference import InferenceGraph
 from difusionseg_core.model import DiFusionSeg, check_image
 
@@ -37,6 +38,8 @@ class TorchBackend:
             raise ValueError(f"precision '{precision}' is unknown; use {' or '.join(PRECISIONS)}")
         self.device = _resolve_device(device)
         self.precision = precision
+        if self.device == "cpu":
+            keep_freed_memory()
         model = fold_batch_norms(copy.deepcopy(model).eval())
         self.model = model.to(self.device, memory_format=torch.channels_last)
         graph = InferenceGraph(self.model)

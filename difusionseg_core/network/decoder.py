@@ -54,8 +54,14 @@ class DeformableAttention(nn.Module):
         query = x + position
         shape = (batch, height, width, self.heads, self.points)
         offsets = self.offsets(query).permute(0, 2, 3, 1).reshape(*shape, 2)
-        weights = self.weights(query).permute(0, 2, 3, 1).reshape(shape).softmax(-1)
+        weights = _softmax(self.weights(query).permute(0, 2, 3, 1).reshape(shape))
         return self.output(sample(self.value(x), offsets, weights))
+
+
+def _softmax(x: Tensor) -> Tensor:
+    # Over the last axis. With as few as four values there a CPU is eight times as fast when they
+    # do not lie side by side.
+    return x.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1).contiguous()
 
 
 class DecoderLayer(nn.Module):

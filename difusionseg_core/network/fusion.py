@@ -64,7 +64,7 @@ class FusionModule(nn.Module):
         return drawn[:, :, top - inner_first : bottom - inner_first]
 
 
-_STRIPE_ROWS = 120
+_STRIPE_ROWS = 96
 
 
 def _stripes(image: Tensor) -> list[tuple[int, int]]:

@@ -1,0 +1,23 @@
+"""The C library's way with freed memory, which decides a tenth of a large network's time on a CPU."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
+
+
+def keep_freed_memory() -> None:
+    """Let the process keep memory that it has freed, for the next frame.
+
+    glibc hands large blocks back to the system at once, which zeroes every page of them anew for
+    each layer of each frame. Holds for the whole process; it needs no more memory at its peak but
+    for what fragments. Does nothing where the C library is another one.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
