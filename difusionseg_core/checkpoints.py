@@ -52,9 +52,7 @@ def import_checkpoint(source: Path, target: Path) -> ModelInfo:
     """
     weights = read_published(source)
     scaled_head = "decode_head.conv_seg.depthwise.weight" in weights
-    head = (
-        "decode_head.conv_seg.pointwise.weight" if scaled_head else "decode_head.conv_seg.weight"
-    )
+    head = "decode_head.conv_seg.pointwise.weight" if scaled_head else "decode_head.conv_seg.weight"
     if head not in weights:
         raise ValueError(f"{source} is no DiFusionSeg checkpoint: it has no '{head}'")
     info = ModelInfo("paper", len(weights[head]), scaled_head)

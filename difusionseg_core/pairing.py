@@ -1,4 +1,4 @@
-"""Pairing of two camera streams by time stamp: stamps in, pairs and counts out. No ROS, no clock."""
+"""Pairing of two camera streams by time stamp: stamps in, pairs and counts out. No ROS."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Pair:
 class PairingCounts:
     """What became of the messages, in totals.
 
-    `dropped_rgb`, `dropped_thermal`: found no partner. `late`: not newer than the message before it
-    in its stream (a stamp sent twice, or out of order). `unstamped`: stamp 0. `jumps`: times that a
-    stream went back in time.
+    `dropped_rgb`, `dropped_thermal`: found no partner. `late`: not newer than the message before
+    it in its stream (a stamp sent twice, or out of order). `unstamped`: stamp 0. `jumps`: times
+    that a stream went back in time.
     """
 
     paired: int = 0
@@ -86,29 +86,31 @@ class _Stream:
 class NearestStampPairer:
     """Pairs the messages of an RGB and a thermal camera by nearest stamp.
 
-    `add_rgb` and `add_thermal` take a stamp in integer nanoseconds and any message, in the order of
-    arrival, and return the pairs that became certain, oldest first. What a pair guarantees:
+    `add_rgb` and `add_thermal` take a stamp in integer nanoseconds and any message, in the order
+    of arrival, and return the pairs that became certain, oldest first. What a pair guarantees:
 
     - its stamps differ by at most `slop_ns` (0 pairs equal stamps only);
     - no message was in two pairs, and pairs come in the order of time, for both cameras;
-    - no unused message of either camera was nearer in time to one of the two than its partner. Of two
-      equally near ones the earlier is taken.
+    - no unused message of either camera was nearer in time to one of the two than its partner. Of
+      two equally near ones the earlier is taken.
 
-    A pair is returned as soon as no nearer partner can come. Stamps of one camera rise, so that is at
-    once for equal stamps, and else at the latest with the next message of the camera whose image is
-    the older one of the pair. To wait less, the next interval of a camera is taken to be at least 0.75
-    of the shortest of its last 8; where a camera breaks that, the pair it completes was the nearest of
-    those at hand. Nothing depends on when a call is made: a recording gives the same pairs every time.
+    A pair is returned as soon as no nearer partner can come. Stamps of one camera rise, so that is
+    at once for equal stamps, and else at the latest with the next message of the camera whose
+    image is the older one of the pair. To wait less, the next interval of a camera is taken to be
+    at least 0.75 of the shortest of its last 8; where a camera breaks that, the pair it completes
+    was the nearest of those at hand. Nothing depends on when a call is made: a recording gives the
+    same pairs every time.
 
     A message is dropped when it can no longer be in a pair, or as the oldest of more than
     `queue_size` waiting ones; an oldest one that only awaits certainty is paired instead. A camera
     that stops therefore costs no memory. A message not newer than the one before it is late and
-    left out; one older by more than `slop_ns` means that time jumped back (a recording that loops):
-    all that waits is dropped, and pairing starts anew with it.
+    left out; one older by more than `slop_ns` means that time jumped back (a recording that
+    loops): all that waits is dropped, and pairing starts anew with it.
 
-    `thermal_offset_ns` is added to every thermal stamp, for clocks that differ by a constant. It and
-    `slop_ns` may be set at any time. Amortised constant time a message, at most `2 * queue_size`
-    messages kept. Not thread-safe. Raises ValueError for a negative slop or an empty queue.
+    `thermal_offset_ns` is added to every thermal stamp, for clocks that differ by a constant. It
+    and `slop_ns` may be set at any time. Amortised constant time a message, at most `2 *
+    queue_size` messages kept. Not thread-safe. Raises ValueError for a negative slop or an empty
+    queue.
     """
 
     def __init__(self, slop_ns: int, queue_size: int, thermal_offset_ns: int = 0) -> None:
@@ -139,7 +141,7 @@ class NearestStampPairer:
         return self._add(self._thermal, stamp_ns, self.thermal_offset_ns, message)
 
     def flush(self) -> list[Pair]:
-        """Return the pairs among the messages that wait, when no more will come; drop the others."""
+        """The pairs among the messages that wait, when no more will come; drops the others."""
         pairs = []
         while self._rgb.waiting and self._thermal.waiting:
             pairs += self._step(certain=True)
@@ -181,7 +183,7 @@ class NearestStampPairer:
         if newer.head() < older.head():
             older, newer = newer, older
         stamp, partner = older.head(), newer.head()
-        # All partners before `partner` are used or dropped and none can come: it is the nearest one.
+        # All partners before `partner` are used or dropped and none can come: it is the nearest.
         if partner - stamp > self.slop_ns:
             older.drop_head()
             return []

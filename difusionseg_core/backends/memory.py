@@ -1,4 +1,4 @@
-"""The C library's way with freed memory, which decides a tenth of a large network's time on a CPU."""
+"""The C library's way with freed memory: a tenth of a large network's time on a CPU."""
 
 from __future__ import annotations
 

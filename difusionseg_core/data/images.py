@@ -18,9 +18,7 @@ class DataError(ValueError):
 def images_by_name(folder: Path) -> dict[str, Path]:
     """The images of a folder by their names without endings."""
     return {
-        path.stem: path
-        for path in sorted(folder.iterdir())
-        if path.suffix.lower() in IMAGE_ENDINGS
+        path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_ENDINGS
     }
 
 

@@ -27,9 +27,7 @@ SMALLEST_SIDE = 17
 """Pixels: the window of VIF's finest scale."""
 
 
-def fusion_metrics(
-    visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray
-) -> dict[str, float]:
+def fusion_metrics(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray) -> dict[str, float]:
     """All fusion metrics of one image, by the names papers use; each one's function defines it.
 
     `visible` and `fused` are (H, W, 3) uint8 RGB or (H, W) uint8 grey, `thermal` is (H, W) uint8.

@@ -95,9 +95,7 @@ class _Evil:
         return print, ("unpickled",)
 
 
-@pytest.mark.parametrize(
-    "content", [{"state_dict": {"x": _Evil()}}, {"meta": 1}, b"no checkpoint"]
-)
+@pytest.mark.parametrize("content", [{"state_dict": {"x": _Evil()}}, {"meta": 1}, b"no checkpoint"])
 def test_convert_refuses_what_is_no_checkpoint(tmp_path, capsys, content) -> None:
     file = tmp_path / "bad.pth"
     file.write_bytes(content) if isinstance(content, bytes) else torch.save(content, file)

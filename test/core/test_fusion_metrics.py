@@ -220,9 +220,7 @@ def test_torchmetrics_agrees():
     image = pytest.importorskip("torchmetrics.functional.image")
     images = triple()
     visible, thermal, fused = (torch.from_numpy(grey)[None, None].double() for grey in images)
-    vif = [
-        float(image.visual_information_fidelity(fused, source)) for source in (visible, thermal)
-    ]
+    vif = [float(image.visual_information_fidelity(fused, source)) for source in (visible, thermal)]
     assert fusion_metrics(*images)["VIF"] == pytest.approx(sum(vif), rel=1e-6)
 
 
