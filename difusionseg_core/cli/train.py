@@ -24,5 +24,10 @@ def run(args: argparse.Namespace) -> int:
 
     # Lightning reads the program's own arguments, and warns where it is handed others.
     sys.argv = ["difusionseg train", "fit", *args.arguments]
-    LightningCLI(LiteTraining, PairData, seed_everything_default=0)
+    LightningCLI(
+        LiteTraining,
+        PairData,
+        seed_everything_default=0,
+        save_config_kwargs={"overwrite": True},  # a resumed run writes it again
+    )
     return 0
