@@ -85,11 +85,6 @@ def open_data_set(path: Path | str, split: str | None = None) -> DataSet:
     return data_set
 
 
-def list_pairs(path: Path | str) -> list[Pair]:
-    """All frames of a data set or split, by name. Raises DataError as `open_data_set`."""
-    return open_data_set(path).pairs
-
-
 def list_splits(path: Path | str) -> list[str]:
     """The splits that a folder holds, as folders or lists of names; often none."""
     path = Path(path)

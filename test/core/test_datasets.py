@@ -8,7 +8,7 @@ import pytest
 
 from difusionseg_core.classes import FMB, IGNORE, MSRS, label_set_of
 from difusionseg_core.data.boxes import Box
-from difusionseg_core.data.folder import find_data_set, list_pairs, list_splits, open_data_set
+from difusionseg_core.data.folder import find_data_set, list_splits, open_data_set
 from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.images import DataError, read_rgb, read_thermal
 
@@ -101,7 +101,7 @@ def test_mfnet(tmp_path, path) -> None:
 
 def test_mfnet_files_are_read_one_camera_at_a_time_too(tmp_path) -> None:
     make_mfnet(tmp_path)
-    (pair,) = list_pairs(tmp_path / "test")
+    (pair,) = open_data_set(tmp_path / "test").pairs
     assert (read_rgb(pair.visible) == RGB).all()
     assert (read_thermal(pair.thermal) == THERMAL).all()
 

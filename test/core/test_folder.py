@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from difusionseg_core.data.folder import list_pairs
+from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.images import DataError, read_labels, read_rgb, read_thermal
 
 COLOUR = np.full((6, 8, 3), (10, 20, 30), np.uint8)
@@ -24,7 +24,7 @@ def folder(tmp_path):
 
 
 def test_pairs_come_in_order_of_their_names(folder):
-    pairs = list_pairs(folder)
+    pairs = open_data_set(folder).pairs
     assert [pair.name for pair in pairs] == ["a", "b", "c"]
     assert (read_rgb(pairs[0].visible) == COLOUR).all()
     assert (read_thermal(pairs[0].thermal) == 7).all()
@@ -37,7 +37,7 @@ def test_endings_may_differ_and_labels_be_absent(folder):
     for file in (folder / "Segmentation_labels").iterdir():
         file.unlink()
     (folder / "Segmentation_labels").rmdir()
-    first = list_pairs(folder)[0]
+    first = open_data_set(folder).pairs[0]
     assert first.thermal.name == "a.bmp" and first.labels is None
 
 
@@ -53,26 +53,26 @@ def test_thermal_images_keep_their_depth_and_lose_their_colours(folder):
 def test_missing_partners_are_named(folder):
     (folder / "ir" / "b.png").unlink()
     with pytest.raises(DataError, match=r"ir lacks b$"):
-        list_pairs(folder)
+        open_data_set(folder)
     (folder / "vi" / "b.png").unlink()
     with pytest.raises(DataError) as caught:
         cv2.imwrite(str(folder / "vi" / "d.png"), COLOUR)
-        list_pairs(folder)
+        open_data_set(folder)
     assert "lacks d" in str(caught.value)
 
 
 def test_folders_that_do_not_fit(folder, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
     with pytest.raises(DataError, match="expected 'vi' and 'ir' .*, found nothing$"):
-        list_pairs(empty)
+        open_data_set(empty)
     (empty / "vi").mkdir()
     with pytest.raises(DataError, match="vi holds no images: expected .png, .*, found nothing$"):
-        list_pairs(empty)
+        open_data_set(empty)
     cv2.imwrite(str(empty / "vi" / "a.png"), COLOUR)
     with pytest.raises(DataError, match="ir holds no images: .* found no such folder$"):
-        list_pairs(empty)
+        open_data_set(empty)
     with pytest.raises(DataError, match="there is no folder .*nowhere$"):
-        list_pairs(empty / "nowhere")
+        open_data_set(empty / "nowhere")
 
 
 def test_a_damaged_image_is_named(folder):

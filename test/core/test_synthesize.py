@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from difusionseg_core.cli import synthesize
-from difusionseg_core.data.folder import list_pairs
+from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.images import read_labels, read_rgb, read_thermal
 from difusionseg_core.recordings import Recording
 from difusionseg_core.scenes import draw, sequence
@@ -37,7 +37,7 @@ def test_a_folder_holds_the_scenes(tmp_path, capsys):
         == 0
     )
     assert "3 frames of 3 scenes" in capsys.readouterr().out
-    pairs = list_pairs(tmp_path / "drawn")
+    pairs = open_data_set(tmp_path / "drawn").pairs
     assert [pair.name for pair in pairs] == ["000007D", "000008N", "000009D"]
     rgb, thermal, labels = draw(8, (64, 80), "night")
     assert (read_rgb(pairs[1].visible) == rgb).all()
