@@ -1,13 +1,13 @@
 """Weights in the names and the channel order of the authors' release, and in ours.
 
 The release emits BGR and this package RGB, so the few weights that touch the fused image's
-channels are turned round. Else only names differ.
+channels are turned round; its linear layers over pixels are 1x1 convolutions here.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -83,7 +83,10 @@ _LINEAR = re.compile(
 
 
 def published_name(name: str) -> str:
-    """The release's name of one of our weights, e.g. `join.bias` -> `transform.conv.bias`."""
+    """The release's name of one of our weights, e.g. `join.bias` -> `transform.conv.bias`.
+
+    Raises ValueError for a weight that only `lite` has.
+    """
     for ours, theirs in _NAMES:
         pattern = re.escape(ours).replace(r"\#", "#").replace("#", r"(\d+)")
         match = re.match(pattern, name)
@@ -92,7 +95,7 @@ def published_name(name: str) -> str:
             for index in match.groups():
                 leading = leading.replace("#", index, 1)
             return leading + name[match.end() :]
-    raise KeyError(f"'{name}' has no counterpart in the published model")
+    raise ValueError(f"'{name}' has no counterpart in the published model, which is 'paper'")
 
 
 def from_published(state_dict: dict[str, Tensor], names: list[str]) -> dict[str, Tensor]:
@@ -113,7 +116,7 @@ def to_published(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def read_published(path: Any) -> dict[str, Tensor]:
+def read_published(path: Path) -> dict[str, Tensor]:
     """The weights in a checkpoint file of mmcv or plain PyTorch; unpickles nothing but tensors.
 
     Raises FileNotFoundError, or ValueError for a file that holds no weights.

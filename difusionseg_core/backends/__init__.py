@@ -1,3 +1,1 @@
-"""Ways to run the network. A backend offers `name`, `device`, `stride`, `dim` and `run`, see
-`pytorch`.
-"""
+"""Ways to run the network. A backend has `name`, `device`, `model` and `run`; see `pytorch`."""

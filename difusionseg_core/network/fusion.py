@@ -15,6 +15,8 @@ from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
 
+_STRIPE_ROWS = 96  # of the picture, drawn at once; more take more memory, fewer waste more rows
+
 
 class FusionModule(nn.Module):
     """The paper's fusion module: a semantic branch at stride 4 and a detail branch at full size.
@@ -62,9 +64,6 @@ class FusionModule(nn.Module):
         high = self.high(image[:, :, first:last])[:, :, inner_first - first : inner_last - first]
         drawn = self.output(self.cross(torch.cat([low[:, :, inner_first:inner_last], high], dim=1)))
         return drawn[:, :, top - inner_first : bottom - inner_first]
-
-
-_STRIPE_ROWS = 96
 
 
 def _stripes(image: Tensor) -> list[tuple[int, int]]:

@@ -137,6 +137,11 @@ def test_wrong_weights_are_all_named(published) -> None:
         assert part in str(error.value)
 
 
+def test_lite_has_no_published_weights(published) -> None:
+    with pytest.raises(ValueError, match="which is 'paper'"):
+        load_published_weights(create_model("lite"), published)
+
+
 def test_ignored_pixels_count_in_the_divisor() -> None:
     logits, labels = torch.zeros(1, 2, 1, 2), torch.tensor([[[0, 255]]])
     assert float(cross_entropy(logits, labels)) == pytest.approx(np.log(2) / 2)
