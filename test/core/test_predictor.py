@@ -9,7 +9,6 @@ import torch
 from difusionseg_core import Predictor, create_model
 from difusionseg_core.predictor import find_weights
 from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD, normalize
-from difusionseg_core.thermal import ThermalNormalizer
 
 
 @pytest.fixture(scope="module")
@@ -136,46 +135,3 @@ def test_normalization_and_padding(pair) -> None:
     np.testing.assert_allclose(image[:, :61, :83], expected.transpose(2, 0, 1), atol=1e-5)
     assert np.array_equal(image[:, 63], image[:, 60])
     assert np.array_equal(image[:, :, 83], image[:, :, 82])
-
-
-def test_eight_bit_thermal_passes_untouched() -> None:
-    image = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    assert ThermalNormalizer("fixed")(image) is image
-
-
-def test_thermal_range_is_smoothed_over_time() -> None:
-    normalizer = ThermalNormalizer("percentile", smoothing=0.9)
-    cold = np.linspace(7000, 8000, 6400).astype(np.uint16).reshape(80, 80)
-    first = normalizer(cold)
-    assert first.min() == 0 and first.max() == 255
-    hot = cold.copy()
-    hot[20:60, 20:60] += 4000
-    steady = hot[:, :20]
-    assert abs(int(normalizer(hot)[0, 10]) - int(first[0, 10])) < 20, steady.shape
-
-
-@pytest.mark.parametrize("mode", ["percentile", "minmax"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_flat_and_broken_thermal_frames(mode, dtype) -> None:
-    flat = np.full((32, 32), 77, dtype)
-    assert np.ptp(ThermalNormalizer(mode)(flat)) == 0
-    if dtype == np.float32:
-        flat[:] = np.nan
-        assert ThermalNormalizer(mode)(flat).max() == 0
-        mixed = np.linspace(20, 40, 1024, dtype=np.float32).reshape(32, 32)
-        mixed[0, :4] = np.nan, np.inf, -np.inf, np.nan
-        result = ThermalNormalizer(mode)(mixed)
-        assert result[0, :4].max() == 0 and result.max() == 255
-
-
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"mode": "auto"}, "use one of"),
-        ({"low": 5, "high": 5}, "empty"),
-        ({"smoothing": 1}, "smoothing"),
-    ],
-)
-def test_bad_thermal_options_are_refused(options, complaint) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        ThermalNormalizer(**options)
