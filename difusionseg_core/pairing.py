@@ -132,6 +132,16 @@ class NearestStampPairer:
         totals.dropped_rgb, totals.dropped_thermal = self._rgb.dropped, self._thermal.dropped
         return totals
 
+    @property
+    def newest_apart_ns(self) -> int | None:
+        """The newest thermal stamp, corrected, minus the newest RGB stamp; None before both came.
+
+        Tells a constant offset of the clocks where nothing pairs.
+        """
+        if self._rgb.newest is None or self._thermal.newest is None:
+            return None
+        return self._thermal.newest - self._rgb.newest
+
     def add_rgb(self, stamp_ns: int, message: Any) -> list[Pair]:
         """Take the next RGB message; return the pairs that are certain now."""
         return self._add(self._rgb, stamp_ns, 0, message)

@@ -109,12 +109,17 @@ class Predictor:
     def steps(self, steps: int) -> None:
         self._steps = check_steps(steps)
 
+    def to_cpu(self) -> None:
+        """Run on the CPU from now on: the way on after OutOfMemory."""
+        self._runner.to_cpu()
+
     def __call__(self, rgb: np.ndarray | None, thermal: np.ndarray | None) -> Prediction:
         """Fuse and segment one pair.
 
         `rgb` (H, W, 3) uint8 RGB; `thermal` (H, W) uint8, or uint16 or float32, which are
         stretched by their percentiles; one of them may be None where a camera is missing. Raises
-        ValueError for other shapes and types, and for pictures of different sizes.
+        ValueError for other shapes and types, and for pictures of different sizes, and
+        `backends.OutOfMemory`.
         """
         start = perf_counter()
         rgb, thermal = check_pair(rgb, thermal)

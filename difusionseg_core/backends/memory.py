@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
 
@@ -15,9 +16,18 @@ def keep_freed_memory() -> None:
     each layer of each frame. Holds for the whole process; it needs no more memory at its peak but
     for what fragments. Does nothing where the C library is another one.
     """
-    if sys.platform != "linux":
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    mallopt = _of_c_library("mallopt")
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+
+
+def return_freed_memory() -> None:
+    """Give the system back what the process has freed, as far as the C library can."""
+    malloc_trim = _of_c_library("malloc_trim")
+    if malloc_trim is not None:
+        malloc_trim(ctypes.c_size_t(0))
+
+
+def _of_c_library(function: str) -> Callable[..., int] | None:
+    return getattr(ctypes.CDLL(None), function, None) if sys.platform == "linux" else None

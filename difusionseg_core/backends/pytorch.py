@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.backends.memory import keep_freed_memory
 from difusionseg_core.inference import InferenceGraph
 from difusionseg_core.model import DiFusionSeg, check_image
@@ -51,16 +52,26 @@ class TorchBackend:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`image` (4, H, W), `noise` (R, dim, h, w) -> fused, labels, confidence.
 
-        The three are those of `InferenceGraph`.
+        The three are those of `InferenceGraph`. Raises OutOfMemory.
         """
         batch = torch.from_numpy(image)[None].to(self.device, memory_format=torch.channels_last)
         check_image(batch)
         first = torch.from_numpy(noise).to(self.device, memory_format=torch.channels_last)
         kind = torch.device(self.device).type
-        with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16"):
-            outputs = self._graph(batch, first, steps)
+        try:
+            with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16"):
+                outputs = self._graph(batch, first, steps)
+        except torch.cuda.OutOfMemoryError as error:
+            raise OutOfMemory(str(error)) from error
         fused, labels, confidence = (output.cpu().numpy() for output in outputs)
         return fused, labels, confidence
+
+    def to_cpu(self) -> None:
+        """Run on the CPU from now on, and give the GPU's memory back."""
+        self.device = "cpu"
+        keep_freed_memory()
+        self.model.to(self.device)
+        torch.cuda.empty_cache()
 
 
 def _resolve_device(device: str) -> str:

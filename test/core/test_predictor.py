@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from difusionseg_core import Predictor, create_model
+from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.predictor import find_weights
 from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD, normalize
 
@@ -135,3 +136,21 @@ def test_normalization_and_padding(pair) -> None:
     np.testing.assert_allclose(image[:, :61, :83], expected.transpose(2, 0, 1), atol=1e-5)
     assert np.array_equal(image[:, 63], image[:, 60])
     assert np.array_equal(image[:, :, 83], image[:, :, 82])
+
+
+def test_out_of_memory_has_a_name_and_the_cpu_is_a_way_on(model, pair, monkeypatch) -> None:
+    """No GPU is needed: the error is PyTorch's own, raised where the network runs."""
+    predictor = Predictor(model, device="cpu")
+    expected = predictor(*pair)
+
+    def exhausted(*_):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(predictor._runner, "_graph", exhausted)
+        with pytest.raises(OutOfMemory, match="CUDA out of memory"):
+            predictor(*pair)
+    predictor._runner.device = "cuda"
+    predictor.to_cpu()
+    assert predictor.device == "cpu"
+    assert np.array_equal(predictor(*pair).labels, expected.labels)
