@@ -10,19 +10,14 @@ folder when all went well.
 from __future__ import annotations
 
 import argparse
-import os
-import random
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import rclpy
@@ -41,6 +36,7 @@ from difusionseg_ros.bringup import (
 )
 from difusionseg_ros.demo_output import Album, OutputRefused, replaced
 from difusionseg_ros.demo_recorder import Recorder
+from difusionseg_ros.graph import Graph, GraphFailed, use_own_domain
 from difusionseg_ros.processes import NotInstalled
 from difusionseg_ros.replay import PublishedPair, ReplayNode
 from difusionseg_ros.topics import FUSED, MASK, OVERLAY
@@ -55,11 +51,6 @@ FIRST_PATIENCE = 5.0
 PATIENCE_FACTOR = 4.0
 LEAST_PATIENCE = 0.5
 SHEET_ROWS = 8
-LOG_LINES = 10
-
-
-class DemoFailed(RuntimeError):
-    """Something essential is missing; the message begins with a line that says what."""
 
 
 @dataclass
@@ -84,40 +75,6 @@ class Figures:
         }
 
 
-class Graph:
-    """The demo's own nodes and bringup's processes, whose prints go to `log`."""
-
-    def __init__(
-        self,
-        executor: SingleThreadedExecutor,
-        children: list[subprocess.Popen],
-        log: IO[bytes],
-    ) -> None:
-        self._executor = executor
-        self._children = children
-        self._log = log
-
-    def spin_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Serve the nodes until the condition holds; False where it did not within `timeout` s.
-
-        Raises DemoFailed when one of the processes ends.
-        """
-        deadline = time.monotonic() + timeout
-        while not condition():
-            if time.monotonic() >= deadline:
-                return False
-            if any(child.poll() is not None for child in self._children):
-                raise DemoFailed(self.with_log("the fusion node ended"))
-            self._executor.spin_once(timeout_sec=0.1)
-        return True
-
-    def with_log(self, line: str) -> str:
-        """The line, followed by the last lines that the processes printed."""
-        self._log.seek(0)
-        lines = self._log.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-        return "\n  ".join([line + "; its last words:", *lines]) if lines else line
-
-
 class Player:
     """Sends the pairs of a replay one by one and files what comes back."""
 
@@ -134,7 +91,7 @@ class Player:
         self._sheet_frames = set(np.linspace(0, replay.source.frames - 1, rows).astype(int))
 
     def play(self) -> Figures:
-        """Play everything. Raises DemoFailed where nothing at all comes back."""
+        """Play everything. Raises GraphFailed where nothing at all comes back."""
         begin = time.monotonic()
         with tqdm(total=self._replay.source.frames, unit="frame", desc="demo") as progress:
             while (pair := self._replay.publish_next()) is not None:
@@ -152,7 +109,7 @@ class Player:
                 progress.update()
         self._figures.seconds = time.monotonic() - begin
         if not self._figures.latencies:
-            raise DemoFailed(
+            raise GraphFailed(
                 self._graph.with_log(
                     f"none of {self._figures.sent} pairs came back from the fusion node"
                 )
@@ -204,7 +161,7 @@ class Player:
 def run(source: Path, output: Path, model: str, device: str) -> None:
     """Replay `source` into bringup's processes and leave their results in the folder `output`.
 
-    Raises DemoFailed, OutputRefused, and ValueError or OSError for an unusable source.
+    Raises GraphFailed, OutputRefused, and ValueError or OSError for an unusable source.
     """
     with ExitStack() as stack:
         folder = stack.enter_context(replaced(output))
@@ -238,24 +195,13 @@ def run(source: Path, output: Path, model: str, device: str) -> None:
             return recorder.label_set is not None and subscribed
 
         if not graph.spin_until(listens, START_TIMEOUT):
-            raise DemoFailed(graph.with_log("the fusion node did not start listening"))
+            raise GraphFailed(graph.with_log("the fusion node did not start listening"))
         album = Album(folder, recorder.label_set)
         summary = Player(graph, replay, recorder, album).play().summary()
         summary = {"input": str(source), "model": model, **summary}
         score = album.finish(summary)
         processes.end(children)
     report(summary, score, output)
-
-
-def use_own_domain() -> None:
-    """Keep the demo's topics from a robot's, unless the user chose a domain."""
-    if "ROS_DOMAIN_ID" in os.environ:
-        return
-    os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))
-    if os.environ.get("ROS_DISTRO") == "humble":
-        os.environ["ROS_LOCALHOST_ONLY"] = "1"
-    else:
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 
 
 def report(summary: dict, score: float | None, output: Path) -> None:
@@ -285,7 +231,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         run(options.input, options.output, options.model, options.device)
-    except (DemoFailed, BadArgument, NotInstalled, OutputRefused, ValueError, OSError) as error:
+    except (GraphFailed, BadArgument, NotInstalled, OutputRefused, ValueError, OSError) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
