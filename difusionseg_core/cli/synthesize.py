@@ -16,7 +16,8 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from difusionseg_core.data.folder import LABELS, VISIBLE
+from difusionseg_core.data.boxes import write_boxes
+from difusionseg_core.data.folder import BOXES, LABELS, VISIBLE
 from difusionseg_core.data.folder import THERMAL as THERMAL_FOLDER
 from difusionseg_core.data.images import write_png
 from difusionseg_core.image_messages import compress
@@ -27,7 +28,7 @@ from difusionseg_core.staging import staged
 HELP = "draw street scenes with RGB image, thermal image and exact class mask"
 _EXAMPLE = """examples:
   difusionseg synthesize --output drawn --scenes 1000
-      1000 different pictures in drawn/vi, drawn/ir and drawn/Segmentation_labels
+      1000 different pairs with masks and boxes: drawn/vi, ir, Segmentation_labels, boxes
   difusionseg synthesize --output drive --format mcap --scenes 2 --frames 25 --conditions day night
       a recording of 5 s: a day scene, then a night scene
 """
@@ -138,7 +139,7 @@ def _scene(seed: int, size: tuple[int, int], condition: str | None) -> Scene:
 
 def _write_folder(args: argparse.Namespace) -> None:
     with staged(args.output) as folder, _workers(args.workers) as run_jobs:
-        for part in (VISIBLE, THERMAL_FOLDER, LABELS):
+        for part in (VISIBLE, THERMAL_FOLDER, LABELS, BOXES):
             (folder / part).mkdir(parents=True)
         draw = partial(_draw_to_folder, folder=folder, numbered=args.frames > 1)
         for _ in _with_progress(run_jobs(draw, _jobs(args)), args):
@@ -157,6 +158,8 @@ def _draw_to_folder(job: Job, folder: Path, numbered: bool) -> None:
         (LABELS, frame.labels),
     ):
         write_png(folder / part / f"{name}.png", image)
+    height, width = job.size
+    write_boxes(folder / BOXES / f"{name}.txt", frame.boxes, width, height)
 
 
 def _write_recording(args: argparse.Namespace) -> None:

@@ -60,6 +60,17 @@ def read_boxes(path: Path, width: int, height: int) -> list[Box]:
     return boxes
 
 
+def write_boxes(path: Path, boxes: list[Box], width: int, height: int) -> None:
+    """Write boxes of an image of the given size as `read_boxes` reads them."""
+    kinds = {label: kind for kind, label in BOX_CLASSES.items()}
+    lines = []
+    for box in boxes:
+        cx, cy = (box.left + box.right) / 2 / width, (box.top + box.bottom) / 2 / height
+        w, h = (box.right - box.left) / width, (box.bottom - box.top) / height
+        lines.append(f"{kinds[box.label]} {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n")
+    path.write_text("".join(lines))
+
+
 def correct_labels(labels: np.ndarray, boxes: list[Box]) -> np.ndarray:
     """A class map made to agree with its boxes; for class maps that no person drew.
 

@@ -1,8 +1,8 @@
-"""Drawn street scenes: RGB image, thermal image and exact class mask from one seeded world.
+"""Drawn street scenes: RGB image, thermal image, exact class mask and boxes from one seeded world.
 
     from difusionseg_core.scenes import draw, sequence
-    rgb, thermal, labels = draw(seed=7)
-    for rgb, thermal, labels in sequence(seed=7, frames=50, rate=10.0):
+    rgb, thermal, labels, boxes = draw(seed=7)
+    for frame in sequence(seed=7, frames=50, rate=10.0):
         ...
 
 The class ids are those of `difusionseg_core.classes.MSRS`; all eight classes occur.

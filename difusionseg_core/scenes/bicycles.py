@@ -24,7 +24,7 @@ _WHEEL = 0.33  # metres, radius
 _HALF_BASE = 0.53  # metres, half the distance of the axles
 
 _RUBBER = Material((0.02, 0.02, 0.02), grain=0.1, emissivity=0.95)
-_METAL = Material((0.28, 0.28, 0.29), grain=0.1, gloss=0.15, emissivity=0.75)
+_METAL = Material((0.28, 0.28, 0.29), grain=0.1, gloss=0.15, emissivity=0.9)
 _PAINTS = (
     (0.4, 0.4, 0.42),
     (0.02, 0.02, 0.02),

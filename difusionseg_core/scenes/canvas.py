@@ -4,18 +4,20 @@ One integer image says which part each pixel shows. Colour, temperature, class a
 properties of parts, so the RGB image, the thermal image and the mask agree to the pixel.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
+from difusionseg_core.data.boxes import Box
 from difusionseg_core.scenes import texture
 from difusionseg_core.scenes.camera import Camera, clip_near
 from difusionseg_core.scenes.parts import Cover, Face, Foliage, Group, Hull, Material, Part, Tube
 
 _SUBPIXEL = 4  # binary digits of a pixel's fraction that OpenCV's drawing keeps
 _FARTHEST = 15000 << _SUBPIXEL  # OpenCV's fixed-point drawing overflows beyond
+_SMALLEST_BOX = 4  # pixels
 _ANGLES = np.linspace(0, 2 * np.pi, 14, endpoint=False)
 _BAND = 48  # rows
 _CIRCLE = np.stack([np.cos(_ANGLES), np.sin(_ANGLES)], axis=1)
@@ -25,8 +27,10 @@ _LEAVES = np.stack([np.cos(_RIM), np.sin(_RIM)], axis=1) * (
     1 + 0.11 * np.random.default_rng(1).standard_normal((4, 56, 1))
 )
 
-# Columns of the table of painted parts.
-_COLOUR, _EMISSION, _NORMAL = slice(0, 3), slice(3, 6), slice(6, 9)
+# Columns of the table of painted parts. A rounded part turns away from the camera to both sides
+# of its middle line: `_ACROSS` is the direction of that turn, `_MIDDLE` where the line lies in it,
+# `_CURVATURE` one over half the part's width, 0 for a flat part.
+_COLOUR, _EMISSION, _NORMAL, _ACROSS = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)
 (
     _OFFSET,
     _GRAIN,
@@ -36,9 +40,13 @@ _COLOUR, _EMISSION, _NORMAL = slice(0, 3), slice(3, 6), slice(6, 9)
     _GLOSS,
     _EMISSIVITY,
     _HEAT,
+    _MOTTLE,
     _ANCHOR_U,
     _ANCHOR_V,
-) = range(9, 19)
+    _MIDDLE,
+    _CURVATURE,
+) = range(12, 25)
+_FLAT = (0.0, 0.0, 0.0), 0.0, 0.0
 
 
 @dataclass
@@ -71,12 +79,19 @@ class Canvas:
         self._shadow = np.zeros(shape, np.uint8)
         self._rows: list[tuple] = []
         self._row_labels: list[int] = []
+        self._row_things: list[int] = []
+        self._thing = 0
         self._anchor = np.zeros(3)
         far = Material((0, 0, 0), grain=0)
         self._add_row(far, np.array([0.0, 0.0, -1.0]), np.array([0.0, 0.0, 1e4]), 0)
 
-    def paint(self, group: Group, anchor: np.ndarray | None = None) -> None:
-        """Paint parts in their order; `anchor` (3,) is what their texture moves with."""
+    def paint(self, group: Group, anchor: np.ndarray | None = None, thing: int = 0) -> None:
+        """Paint parts in their order.
+
+        anchor: (3,) what their texture moves with; thing: the number of the thing that they
+        belong to, 0 for none.
+        """
+        self._thing = thing
         self._anchor = np.zeros(3) if anchor is None else anchor
         for part in group:
             self._paint_part(part)
@@ -109,7 +124,8 @@ class Canvas:
         outline = cv2.convexHull(rim.reshape(-1, 2).astype(np.float32))[:, 0]
         towards = camera.position - hull.centres[0]
         towards = towards / np.sqrt(towards @ towards)
-        row = self._add_row(hull.material, towards, hull.centres[0], hull.label)
+        rounding = _rounding(hull, towards)
+        row = self._add_row(hull.material, towards, hull.centres[0], hull.label, rounding=rounding)
         cv2.fillPoly(self._index, [_fixed(outline)], row, shift=_SUBPIXEL)
 
     def _paint_foliage(self, foliage: Foliage) -> None:
@@ -184,6 +200,7 @@ class Canvas:
         first = len(self._rows)
         self._rows += [self._rows[row] for row in behind]
         self._row_labels += [cover.label] * len(behind)
+        self._row_things += [self._thing] * len(behind)
         # The sky is told by its number, so its clone would not be sky: leave it unlabelled.
         window[inside] = np.where(behind[number] == 0, 0, first + number)
 
@@ -230,6 +247,7 @@ class Canvas:
         point: np.ndarray,
         label: int,
         tone: float = 1.0,
+        rounding: tuple = _FLAT,
     ) -> int:
         nx, ny, nz = normal.tolist()
         px, py, pz = (point - self.camera.position).tolist()
@@ -237,6 +255,7 @@ class Canvas:
         # Texture axes as in `_texture_axes`, for the anchor.
         anchor_u, anchor_v = (ax, az) if ny > 0.7 else (nz * ax - nx * az, ay)
         red, green, blue = material.colour
+        across, middle, curvature = rounding
         self._rows.append(
             (
                 red * tone,
@@ -246,6 +265,7 @@ class Canvas:
                 nx,
                 ny,
                 nz,
+                *across,
                 nx * px + ny * py + nz * pz,
                 material.grain,
                 material.grain_size,
@@ -253,17 +273,36 @@ class Canvas:
                 material.gloss,
                 material.emissivity,
                 material.heat,
+                material.mottle,
                 anchor_u,
                 anchor_v,
+                middle,
+                curvature,
             )
         )
         self._row_labels.append(label)
+        self._row_things.append(self._thing)
         return len(self._rows) - 1
 
     def emission(self) -> np.ndarray:
         """Light given off by every pixel's surface, (H, W, 3) float32."""
         table = np.array([row[_EMISSION] for row in self._rows], np.float32)
         return table.take(self._index, axis=0)
+
+    def boxes(self, labels: Collection[int]) -> list[Box]:
+        """What is seen of each thing's parts of the given classes; not if under 4 pixels."""
+        classes, things = np.array(self._row_labels), np.array(self._row_things)
+        code = np.where(np.isin(classes, list(labels)) & (things > 0), 256 * things + classes, 0)
+        seen = code.astype(np.int32).take(self._index)
+        ys, xs = np.nonzero(seen)
+        codes, number = np.unique(seen[ys, xs], return_inverse=True)
+        reach = np.full((4, len(codes)), max(seen.shape))
+        for extreme, ends in zip(reach, (xs, ys, -1 - xs, -1 - ys), strict=True):
+            np.minimum.at(extreme, number, ends)
+        left, top, right, bottom = reach * np.array([[1], [1], [-1], [-1]])
+        large = (right - left >= _SMALLEST_BOX) & (bottom - top >= _SMALLEST_BOX)
+        edges = np.stack([codes % 256, left, top, right, bottom], axis=1)[large].tolist()
+        return [Box(*box) for box in edges]
 
     def surfaces(self) -> Iterator[tuple[slice, Surface]]:
         """Look up what every pixel shows, in bands of rows (small arrays stay in the cache)."""
@@ -311,6 +350,8 @@ class Canvas:
         fine = np.clip(1.5 - 30 * footprint / grain_size, 0, 1)
         grain = 0.7 * texture.noise(u, v, grain_size)
         grain += 0.5 * fine * texture.noise(u, v, grain_size * np.float32(1 / 9))
+        heat = look_up(_HEAT)
+        heat += look_up(_MOTTLE) * grain
         grain *= look_up(_GRAIN)
         tone = 1 + np.clip(grain, -0.8, 1.5)
         block_width = look_up(_BLOCK_WIDTH)
@@ -318,8 +359,8 @@ class Canvas:
         if len(laid[0]):
             sizes = block_width[laid], look_up(_BLOCK_HEIGHT)[laid]
             tone[laid] *= texture.blocks(u[laid], v[laid], *sizes, footprint[laid])
-        heat = look_up(_HEAT)
-        heat += np.clip(grain, -1, 1) * (1.5 + 0.1 * np.abs(heat))
+        sunlit = facing.take(index)
+        self._round_off(table, index, position, normal, sunlit, heat)
         shadow = blurred * np.float32(1 / 255)
         shadow *= (normal[1] > 0.95) & (position[1] < 0.3)
         return Surface(
@@ -333,16 +374,47 @@ class Canvas:
             normal=normal,
             position=position,
             depth=depth,
-            sunlit=facing.take(index) * (1 - shadow),
+            sunlit=sunlit * (1 - shadow),
             shadow=shadow,
             labels=labels.take(index),
         )
+
+    def _round_off(self, table, index, position, normal, sunlit, heat) -> None:
+        """Turn the surface of rounded parts away from the camera towards their flanks, in place."""
+        spots = np.flatnonzero(table[:, _CURVATURE].take(index))
+        if len(spots) == 0:
+            return
+        parts = table[index.ravel()[spots]].T
+        across = parts[_ACROSS]
+        aside = (across * position.reshape(3, -1)[:, spots]).sum(axis=0) - parts[_MIDDLE]
+        aside = np.clip(aside * parts[_CURVATURE], -0.98, 0.98)
+        ahead = np.sqrt(1 - aside * aside)
+        turned = parts[_NORMAL] * ahead + across * aside
+        normal.reshape(3, -1)[:, spots] = turned
+        sunlit.ravel()[spots] = np.clip(self._sun.astype(np.float32) @ turned, 0, None)
+        # Flanks lose heat: cloth hangs loose there, and they face the cold surroundings.
+        heat.ravel()[spots] *= 0.6 + 0.4 * ahead
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:
     """Pixels as OpenCV's fixed-point integers."""
     scaled = pixels * (1 << _SUBPIXEL)
     return np.minimum(np.maximum(scaled, -_FARTHEST), _FARTHEST).astype(np.int32)
+
+
+def _rounding(hull: Hull, towards: np.ndarray) -> tuple[tuple, float, float]:
+    """How a hull is rounded about its axis, as (across, middle, curvature) of a table row."""
+    centres = hull.centres
+    axis = centres[1] - centres[0] if len(centres) == 2 else np.array([0.0, 1.0, 0.0])
+    (ax, ay, az), (tx, ty, tz) = axis.tolist(), towards.tolist()
+    across = np.array([ay * tz - az * ty, az * tx - ax * tz, ax * ty - ay * tx])
+    length = np.sqrt(across @ across)
+    if length < 1e-6:  # seen along its axis
+        return _FLAT
+    across /= length
+    aside = centres @ across
+    low, high = (aside - hull.radii).min(), (aside + hull.radii).max()
+    return tuple(across.tolist()), float(low + high) / 2, 2 / float(high - low)
 
 
 def _normal(polygon: np.ndarray, camera: Camera) -> np.ndarray:

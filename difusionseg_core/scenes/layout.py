@@ -11,6 +11,7 @@ from difusionseg_core.scenes.camera import Camera
 from difusionseg_core.scenes.lighting import CONDITIONS, Lamp, Light, draw_light
 from difusionseg_core.scenes.parts import Group, Material
 from difusionseg_core.scenes.people import Pedestrian, draw_wardrobe
+from difusionseg_core.scenes.photography import ColourCamera, draw_colour_camera
 from difusionseg_core.scenes.street import Street, bump, draw_street, ground
 from difusionseg_core.scenes.thermal import Climate, draw_climate
 from difusionseg_core.scenes.vehicles import draw_vehicle
@@ -49,6 +50,7 @@ class Layout:
     street: Street
     light: Light
     climate: Climate
+    colour_camera: ColourCamera
     viewpoint: Viewpoint
     backdrop: Group
     ground: list[Group]
@@ -125,8 +127,8 @@ def draw_layout(seed: int, size: tuple[int, int], condition: str | None) -> Layo
         _frontage(rng, street, sign, climate, night, buildings, things)
     _lamp_posts(rng, street, light, things, lamps)
     level = ground(rng, street, climate)
-    if rng.random() < 0.3:
-        level.append(bump(rng, street, rng.uniform(5, 35), climate.ground))
+    if rng.random() < 0.45:
+        level.append(bump(rng, street, rng.uniform(4, 25), climate.ground))
     _barriers(rng, street, plot, things)
     _vehicles(rng, street, plot, night, things)
     _bicycles(rng, street, plot, climate, rain, night, things)
@@ -139,6 +141,7 @@ def draw_layout(seed: int, size: tuple[int, int], condition: str | None) -> Layo
         street=street,
         light=replace(light, lamps=lamps),
         climate=climate,
+        colour_camera=draw_colour_camera(rng, condition),
         viewpoint=viewpoint,
         backdrop=scenery.skyline(rng, street, climate, night),
         ground=level,
@@ -196,7 +199,7 @@ def _lamp_posts(rng, street, light, things, lamps) -> None:
     warm = rng.random() < 0.5
     colour = np.array([1.0, 0.72, 0.4]) if warm else np.array([0.9, 1.0, 0.95])
     lit = light.condition == "night" or (light.condition == "dusk" and rng.random() < 0.6)
-    power = rng.uniform(1.0, 6.0)
+    power = np.exp(rng.uniform(np.log(1.5), np.log(15.0)))
     for along in np.arange(rng.uniform(4, gap), 120, gap):
         lateral = sign * (street.half_width + 0.5)
         where = street.at(lateral, street.pavement_height(lateral), along)
@@ -214,7 +217,7 @@ def _lamp_posts(rng, street, light, things, lamps) -> None:
 
 def _barriers(rng, street, plot, things) -> None:
     """Guardrails, car stops and cones."""
-    if rng.random() < 0.35:
+    if rng.random() < 0.45:
         sign = int(rng.choice([-1, 1]))
         lateral = sign * (street.half_width + 0.35)
         beam = bool(rng.random() < 0.4)
@@ -229,7 +232,7 @@ def _barriers(rng, street, plot, things) -> None:
                     street.at(lateral, up, along), street.at(lateral, up, along + 2.5), beam, paint
                 )
             )
-    if rng.random() < 0.35:
+    if rng.random() < 0.5:
         lateral = rng.choice([-1, 1]) * (street.half_width - rng.uniform(0.3, 1.2))
         if rng.random() < 0.3:
             lateral = rng.uniform(-0.4, 0.4) * street.half_width
@@ -243,7 +246,7 @@ def _barriers(rng, street, plot, things) -> None:
                     )
                 )
             along += pitch
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         lateral = rng.uniform(-1, 1) * street.half_width
         drift = rng.uniform(-0.6, 0.6)
         along, pitch = rng.uniform(5, 30), rng.uniform(1.2, 4)

@@ -5,11 +5,10 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from difusionseg_core.scenes import noise, texture
+from difusionseg_core.scenes import texture
 from difusionseg_core.scenes.canvas import Surface
 
 CONDITIONS = ("day", "dusk", "night")
-_GAMMA = (255 * np.linspace(0, 1, 65536) ** (1 / 2.2)).astype(np.uint8)
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,6 @@ class Light:
     horizon: np.ndarray  # (3,) and above the horizon
     cloud: float  # 0..1 strength of clouds
     visibility: float  # metres after which haze has taken 63 % of the contrast
-    exposure: float
-    tint: np.ndarray  # (3,) white balance of the camera
     lamps: list[Lamp] = field(default_factory=list)
 
 
@@ -59,8 +56,6 @@ def draw_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
         blue = np.array([0.25, 0.45, 0.95]) * rng.uniform(0.7, 1.4)
         white = grey * rng.uniform(1.2, 2.6)
         zenith, horizon = (0.8 * white, white) if overcast else (blue, 0.6 * white + 0.4 * blue)
-        exposure = rng.uniform(0.7, 1.5)
-        tint = grey + rng.normal(0, 0.05, 3)
     elif condition == "dusk":
         sun_colour = np.array([0.5, 0.28, 0.12]) * rng.uniform(0, 0.5)
         ambient = rng.uniform(0.12, 0.25) * np.array([0.85, 0.95, 1.2])
@@ -68,16 +63,12 @@ def draw_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
         horizon = np.array([0.9, 0.55, 0.35]) * rng.uniform(0.3, 1.1)
         if overcast:
             horizon = grey * horizon.mean()
-        exposure = rng.uniform(2.0, 4.0)
-        tint = grey + rng.normal(0, 0.06, 3)
     else:
         sun_colour = np.zeros(3)
-        ambient = rng.uniform(0.001, 0.012) * np.array([0.9, 1.0, 1.1])
-        zenith = rng.uniform(0.0, 0.004) * np.array([0.8, 0.9, 1.2])
-        horizon = zenith + rng.uniform(0.001, 0.012) * np.array([1.2, 1.0, 0.8])
-        exposure = rng.uniform(1.5, 7.0)
-        tint = np.array([0.85, 1.0, 0.8]) + rng.normal(0, 0.08, 3)
-    visibility = rng.uniform(200, 500) if rain else rng.uniform(700, 4000)
+        ambient = np.exp(rng.uniform(-8.0, -5.0)) * np.array([0.9, 1.0, 1.1])
+        zenith = np.exp(rng.uniform(-9.0, -6.0)) * np.array([0.8, 0.9, 1.2])
+        horizon = zenith + np.exp(rng.uniform(-9.0, -4.8)) * np.array([1.2, 1.0, 0.8])
+    visibility = rng.uniform(150, 600) if rain else np.exp(rng.uniform(7.0, 9.5))
     return Light(
         condition,
         rain,
@@ -88,8 +79,6 @@ def draw_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
         horizon,
         float(rng.uniform(0, 0.5)),
         visibility,
-        exposure,
-        tint,
     )
 
 
@@ -166,25 +155,3 @@ def _sky(light: Light, rays: tuple, rows: np.ndarray, columns: np.ndarray) -> np
     colour = light.horizon * (1 - rise) + light.zenith * rise
     clouds = texture.clouds(ray_x[rows, columns] / ray_z[rows, columns], up)
     return (colour * (1 + light.cloud * np.clip(clouds, -1, 1)[:, None] * 0.6)).astype(np.float32)
-
-
-def photograph(radiance: np.ndarray, light: Light, rng: np.random.Generator) -> np.ndarray:
-    """What the colour camera makes of radiance (H, W, 3): glare, blur, exposure, noise; uint8."""
-    height, width = radiance.shape[:2]
-    small = cv2.resize(radiance, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
-    bright = np.clip(small - 1.2, 0, 12)
-    glare = 0.5 * cv2.GaussianBlur(bright, (0, 0), width / 320)
-    glare += 0.25 * cv2.GaussianBlur(bright, (0, 0), width / 70)
-    image = cv2.GaussianBlur(radiance, (0, 0), 0.7 * width / 640 + 0.1)
-    image += cv2.resize(glare, (width, height))
-    image *= (-light.exposure * light.tint).astype(np.float32)
-    image *= _vignette(height, width)[..., None]
-    image = 1 - cv2.exp(image)
-    gain = {"day": 0.006, "dusk": 0.012, "night": 0.02}[light.condition]
-    image += gain * cv2.sqrt(0.15 + image) * noise.normal(rng, image.shape)
-    return _GAMMA.take((np.clip(image, 0, 1) * 65535).astype(np.uint16))
-
-
-def _vignette(height: int, width: int) -> np.ndarray:
-    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
-    return (1 - 0.12 * (x * x + y * y)).astype(np.float32)

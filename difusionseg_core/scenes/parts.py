@@ -19,6 +19,7 @@ class Material:
     gloss: float = 0.0  # share of the sky it mirrors
     emissivity: float = 0.95  # the rest of its thermal radiance mirrors the sky
     heat: float = 0.0  # degrees C above the air, before the sun's share
+    mottle: float = 0.2  # degrees C, standard deviation of its uneven warmth
 
     def painted(self, colour: Colour) -> "Material":
         return replace(self, colour=colour)

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from difusionseg_core.data.boxes import BOX_CLASSES, Box
 from difusionseg_core.scenes.camera import Camera
 from difusionseg_core.scenes.canvas import Canvas
 from difusionseg_core.scenes.layout import Layout, Thing
-from difusionseg_core.scenes.lighting import Lamp, photograph, shade, wet_streaks
+from difusionseg_core.scenes.lighting import Lamp, shade, wet_streaks
+from difusionseg_core.scenes.photography import photograph
 from difusionseg_core.scenes.thermal import apparent_temperature, thermograph
 
 _LAMPS = 8  # the brightest at the camera; more cost time and are not missed
@@ -20,6 +22,7 @@ class Frame(NamedTuple):
     rgb: np.ndarray  # (H, W, 3) uint8
     thermal: np.ndarray  # (H, W) uint8
     labels: np.ndarray  # (H, W) uint8, class ids of `difusionseg_core.classes.MSRS`
+    boxes: list[Box]  # around what is seen of each person, bike and car
 
 
 def render(layout: Layout, time: float, seed: int) -> Frame:
@@ -44,9 +47,9 @@ def render(layout: Layout, time: float, seed: int) -> Frame:
         warmth[rows] = apparent_temperature(surface, layout.climate, sun_strength)
         radiance[rows] = shade(surface, light, streaks[rows] if light.rain else None)
     noise = np.random.default_rng([seed, round(time * 1000)])
-    rgb = photograph(radiance, light, noise)
+    rgb = photograph(radiance, layout.colour_camera, noise)
     thermal = thermograph(warmth, layout.climate, np.random.default_rng(seed), noise)
-    return Frame(rgb, thermal, labels)
+    return Frame(rgb, thermal, labels, canvas.boxes(BOX_CLASSES.values()))
 
 
 def _paint_setting(canvas: Canvas, layout: Layout, time: float) -> None:
@@ -65,11 +68,11 @@ def _paint_things(canvas: Canvas, layout: Layout, time: float) -> list[Lamp]:
     """Things far to near, with their shadows; returns the lamps they carry."""
     camera, lamps = canvas.camera, []
     visible = [thing for thing in layout.things if _in_view(thing, time, camera)]
-    for thing in _far_to_near(visible, time, camera):
+    for number, thing in enumerate(_far_to_near(visible, time, camera), start=1):
         here = thing.place(time)
         groups = thing.groups(time, camera.position)
         for group in _far_groups_first(groups, camera):
-            canvas.paint(group, here)
+            canvas.paint(group, here, number)
         if _is_sunny(layout):
             for group in groups:
                 canvas.cast_shadow(group)

@@ -46,6 +46,7 @@ def building(
         grain_size=9.0,
         block=block,
         heat=climate.walls + rng.uniform(-1, 1.5),
+        mottle=0.5,
         emissivity=0.93,
     )
     line = street.frontage_at(sign) + sign * rng.uniform(0.0, 1.5)
@@ -89,7 +90,7 @@ def building(
             frames.append(rim)
     tone = rng.choice([0.6, 1.3, 1.6])
     parts.append(Face(np.array(frames), wall.shaded(tone).warmed(wall.heat + 0.5), 0, outward))
-    glass = _PANE.warmed(rng.uniform(-1, 3))
+    glass = _PANE.warmed(rng.uniform(-2, 6))
     if panes:
         parts.append(Face(np.array(panes), glass, 0, outward))
     if lit:
@@ -142,7 +143,12 @@ def wall(
 def leaves(rng: np.random.Generator, climate: Climate) -> Material:
     colour = np.array(_LEAVES[rng.integers(len(_LEAVES))]) * rng.uniform(0.7, 1.4)
     return Material(
-        tuple(colour), grain=0.55, grain_size=2.5, heat=rng.uniform(-1, 1.5), emissivity=0.97
+        tuple(colour),
+        grain=0.75,
+        grain_size=2.5,
+        heat=rng.uniform(-1, 2),
+        mottle=0.8,
+        emissivity=0.97,
     )
 
 
@@ -171,7 +177,12 @@ def hedge(
 def tree(rng: np.random.Generator, where: np.ndarray, foliage: Material, tall: float) -> Fixture:
     """A tree `tall` metres high; its crown is a heap of leafy balls, far and dark ones first."""
     bark = Material(
-        (0.09, 0.07, 0.05), grain=0.35, grain_size=0.7, heat=rng.uniform(0, 2), emissivity=0.95
+        (0.09, 0.07, 0.05),
+        grain=0.35,
+        grain_size=0.7,
+        heat=rng.uniform(0, 2),
+        mottle=0.4,
+        emissivity=0.95,
     )
     girth = tall * rng.uniform(0.012, 0.03)
     fork = where + _UP * tall * rng.uniform(0.25, 0.42)

@@ -90,7 +90,7 @@ def _stations(start: float, stop: float) -> np.ndarray:
 def draw_street(rng: np.random.Generator) -> Street:
     def side() -> Side:
         frontage = rng.choice(["buildings", "wall", "hedge", "trees"], p=[0.4, 0.15, 0.2, 0.25])
-        kerb = rng.uniform(0.1, 0.2) if rng.random() < 0.7 else 0.0
+        kerb = rng.uniform(0.1, 0.2) if rng.random() < 0.6 else 0.0
         return Side(kerb, rng.uniform(1.5, 4.5), str(frontage))
 
     return Street(
@@ -105,9 +105,9 @@ def ground(rng: np.random.Generator, street: Street, climate: Climate) -> list[G
     """Everything level, in the order of painting."""
     warm = climate.ground
     asphalt = Material(
-        tuple(rng.uniform(0.05, 0.2) * np.array([1, 1, 1.02])),
+        tuple(rng.uniform(0.08, 0.32) * np.array([1, 1, 1.02])),
         heat=warm,
-        grain=rng.uniform(0.06, 0.16),
+        grain=rng.uniform(0.08, 0.22),
         grain_size=4.0,
         emissivity=0.94,
     )

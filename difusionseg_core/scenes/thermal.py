@@ -12,6 +12,7 @@ import numpy as np
 from difusionseg_core.scenes import noise, texture
 from difusionseg_core.scenes.canvas import Surface
 
+_COLD = 12.0  # grey levels
 SKIN = 32.0  # degrees C of a face, indoors; cooler in the cold
 
 
@@ -35,31 +36,31 @@ class Climate:
 
     def clothes(self, thickness: float) -> float:
         """Degrees above the air of clothing, 0 (thin) to 1 (winter coat)."""
-        return max((0.62 - 0.4 * thickness) * (SKIN - self.air), 1.0)
+        return max((0.65 - 0.47 * thickness) * (SKIN - self.air), 1.0)
 
 
 def draw_climate(rng: np.random.Generator, condition: str, rain: bool) -> Climate:
     """Choose temperatures that fit the time of day, and a camera."""
     air = rng.uniform(4, 26) if condition == "day" else rng.uniform(0, 22)
     sky = air - (rng.uniform(6, 14) if rain else rng.uniform(15, 35))
-    ground = {"day": rng.uniform(-1, 3), "dusk": rng.uniform(0, 5), "night": rng.uniform(-1.5, 3)}[
+    ground = {"day": rng.uniform(-3, 2), "dusk": rng.uniform(-1, 4), "night": rng.uniform(-2.5, 2)}[
         condition
     ]
     skin = air + 0.75 * (SKIN - air)
     # The gain follows the scene, as in a camera that sets it by itself: skin comes out bright,
     # the background between nearly black and a third of the range.
-    background = rng.uniform(6, 28) + rng.exponential(12)
-    per_degree = (rng.uniform(140, 240) - background) / max(skin - air, 5.0)
+    background = rng.uniform(8, 24) + rng.exponential(6)
+    per_degree = (rng.uniform(150, 260) - background) / max(skin - air, 5.0)
     return Climate(
         air=air,
         sky=sky,
         sun=0.0 if rain else rng.uniform(1, 9),
         ground=ground,
-        walls=rng.uniform(0, 3),
+        walls=rng.uniform(-0.5, 4),
         coldest=air - background / per_degree,
         per_degree=per_degree,
-        noise=rng.uniform(0.6, 2.5),
-        softness=rng.uniform(0.5, 1.1),
+        noise=float(np.exp(rng.uniform(np.log(0.5), np.log(2.5)))),
+        softness=rng.uniform(0.6, 1.3),
     )
 
 
@@ -107,9 +108,11 @@ def thermograph(
     height, width = temperature.shape
     image = cv2.GaussianBlur(temperature, (0, 0), climate.softness * width / 640 + 0.1)
     image = (image - climate.coldest) * climate.per_degree
-    # Sensors of this kind compress what is far hotter than the scene.
+    # Sensors of this kind compress what is far hotter or colder than the scene.
     hot = image > 200
     image[hot] = 200 + 55 * np.tanh((image[hot] - 200) / 90)
+    cold = image < _COLD
+    image[cold] = _COLD * np.exp(image[cold] / _COLD - 1)
     image += 0.5 * climate.noise * noise.normal(fixed_pattern, (width,))
     image += climate.noise * noise.normal(rng, (height, width))
     return np.clip(image, 0, 255).astype(np.uint8)

@@ -75,7 +75,7 @@ _PAINTS = (
     (0.5, 0.35, 0.02),
 )
 
-_PAINT = Material((0.5, 0.5, 0.5), grain=0.03, gloss=0.12, emissivity=0.86)
+_PAINT = Material((0.5, 0.5, 0.5), grain=0.03, gloss=0.12, emissivity=0.92)
 _GLASS = Material((0.02, 0.025, 0.03), grain=0.05, gloss=0.3, emissivity=0.82)
 _RUBBER = Material((0.018, 0.018, 0.02), grain=0.1, grain_size=0.5, emissivity=0.95)
 _RIM = Material((0.35, 0.35, 0.36), grain=0.2, grain_size=0.3, gloss=0.1, emissivity=0.6)
@@ -172,7 +172,7 @@ class _Builder:
         first, last = car.shape.belt
         count = len(self.along)
         hot = 14 * car.warmth
-        paint = car.paint.warmed(2.0 * car.warmth)
+        paint = car.paint.warmed(car.paint.heat + 3 * car.warmth)
         parts: Group = []
         parts += self._wheels(-1, inner=True) + self._wheels(1, inner=True)
         belly = np.array(
@@ -409,8 +409,8 @@ def draw_vehicle(
         start=np.asarray(start, float),
         heading=heading,
         speed=speed,
-        paint=_PAINT.painted(tuple(np.clip(colour, 0, 0.85))),
-        warmth=float(rng.uniform(0.5, 1.0)) if running else float(rng.choice([0, 0, 0.1, 0.3])),
+        paint=_PAINT.painted(tuple(np.clip(colour, 0, 0.85))).warmed(rng.uniform(-1, 3)),
+        warmth=float(rng.uniform(0.5, 1.0)) if running else float(rng.choice([0, 0.1, 0.3, 0.5])),
         lights=night and running,
         braking=running and rng.random() < 0.3,
         cargo=cargo,

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from difusionseg_core.classes import MSRS
+from difusionseg_core.data.boxes import BOX_CLASSES
+from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.scenes import CONDITIONS, Scene, draw, sequence
 
 SMALL = (120, 160)
@@ -11,11 +13,11 @@ PERSON = MSRS.class_names.index("person")
 
 
 def equal(a, b):
-    return all((x == y).all() for x, y in zip(a, b, strict=True))
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
 
 
 def test_a_frame_has_three_images_of_one_size():
-    rgb, thermal, labels = draw(5, size=(96, 130))
+    rgb, thermal, labels, _ = draw(5, size=(96, 130))
     assert (rgb.shape, thermal.shape, labels.shape) == ((96, 130, 3), (96, 130), (96, 130))
     assert rgb.dtype == thermal.dtype == labels.dtype == np.uint8
     assert labels.max() < MSRS.num_classes
@@ -47,6 +49,19 @@ def test_all_classes_occur():
     for seed in range(40):
         seen += np.bincount(draw(seed, SMALL).labels.ravel(), minlength=MSRS.num_classes)
     assert (seen > 50).all(), dict(zip(MSRS.class_names, seen, strict=True))
+
+
+def test_boxes_hold_what_is_seen_of_each_person_bike_and_car():
+    score = BoxScore()
+    for seed in range(12):
+        frame = draw(seed)
+        score.add(frame.labels, frame.boxes)
+        for box in frame.boxes:
+            inside = box.inside(frame.labels) == box.label
+            assert inside[0].any() and inside[-1].any()
+            assert inside[:, 0].any() and inside[:, -1].any()
+    assert all(score.boxes[label] > 5 for label in BOX_CLASSES.values())
+    assert all(score.f1(label) > 0.95 for label in BOX_CLASSES.values())
 
 
 def test_people_are_warm_whatever_the_light():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from difusionseg_core.cli import synthesize
+from difusionseg_core.data.boxes import read_boxes
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.images import read_labels, read_rgb, read_thermal
 from difusionseg_core.recordings import Recording
@@ -39,10 +40,11 @@ def test_a_folder_holds_the_scenes(tmp_path, capsys):
     assert "3 frames of 3 scenes" in capsys.readouterr().out
     pairs = open_data_set(tmp_path / "drawn").pairs
     assert [pair.name for pair in pairs] == ["000007D", "000008N", "000009D"]
-    rgb, thermal, labels = draw(8, (64, 80), "night")
+    rgb, thermal, labels, boxes = draw(8, (64, 80), "night")
     assert (read_rgb(pairs[1].visible) == rgb).all()
     assert (read_thermal(pairs[1].thermal) == thermal).all()
     assert (read_labels(pairs[1].labels) == labels).all()
+    assert read_boxes(pairs[1].boxes, width=80, height=64) == boxes
 
 
 def test_a_recording_holds_the_frames_in_order_whoever_drew_them(tmp_path):
