@@ -1,7 +1,6 @@
 """The fusion node within one process, over real DDS, with a small untrained network."""
 
 import gc
-import threading
 import weakref
 
 import cv2
@@ -10,143 +9,16 @@ import pytest
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import State, Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
-from difusionseg_core import Predictor, create_model
 from difusionseg_ros import topics
-from difusionseg_ros.fusion_node import FusionNode
 from difusionseg_ros.images import image_message
 from difusionseg_ros.msg import FrameStatus
 
 SIZE = HEIGHT, WIDTH = 48, 64
-
-
-@pytest.fixture(scope="module")
-def predictor():
-    return Predictor(create_model("lite"), device="cpu", steps=1)
-
-
-class TappedPredictor:
-    """A predictor that tells what it was given, waits at a gate, and can be made to fail once."""
-
-    def __init__(self, predictor):
-        self._predictor = predictor
-        self.inputs = []
-        self.gate = threading.Event()
-        self.gate.set()
-        self.error = None
-
-    def __getattr__(self, name):
-        return getattr(self._predictor, name)
-
-    def __call__(self, rgb, thermal):
-        self.inputs.append((rgb.copy(), thermal.copy()))
-        assert self.gate.wait(timeout=20)
-        error, self.error = self.error, None
-        if error is not None:
-            raise error
-        return self._predictor(rgb, thermal)
-
-
-class Bench:
-    """A fusion node, a node that plays the cameras, and what came out of the topics watched."""
-
-    def __init__(self, context, spin, predictor):
-        self.context, self.spin, self.predictor = context, spin, predictor
-        self.camera = Node("camera", context=context)
-        self.node = None
-        self.received = {}
-        self.publishers = {}
-        self.stamp = 1_700_000_000
-
-    def make_node(self, arguments=None, make_predictor=None, **parameters):
-        """Make the fusion node, unconfigured, and return it."""
-        self.node = FusionNode(
-            make_predictor or (lambda settings: self.predictor),
-            context=self.context,
-            cli_args=arguments,
-            parameter_overrides=[Parameter(name, value=v) for name, v in parameters.items()],
-        )
-        return self.node
-
-    def watch(self, topic):
-        messages = self.received.setdefault(topic.name, [])
-        self.camera.create_subscription(topic.type, topic.name, messages.append, topic.qos())
-        self.until(lambda: self.camera.count_publishers(topic.name) > 0)
-        return messages
-
-    def until(self, condition):
-        self.spin(condition, self.node, self.camera)
-
-    def send(self, name, message):
-        """Publish once the node listens; the publisher is kept."""
-        if name not in self.publishers:
-            publisher = self.camera.create_publisher(type(message), name, qos_profile_sensor_data)
-            self.until(lambda: publisher.get_subscription_count() > 0)
-            self.publishers[name] = publisher
-        self.publishers[name].publish(message)
-
-    def header(self):
-        self.stamp += 1
-        header = Header(frame_id="rgb_optical")
-        header.stamp.sec = self.stamp
-        return header
-
-    def send_pair(self, rgb=None, thermal=None):
-        """Publish a pair with a new stamp, grey where no messages are given; return its header."""
-        header = self.header()
-        rgb = rgb or image_message(np.full((*SIZE, 3), 90, np.uint8), "rgb8", header)
-        thermal = thermal or image_message(np.full(SIZE, 50, np.uint8), "mono8", header)
-        rgb.header = thermal.header = header
-        self.send("rgb/image", rgb)
-        self.send("thermal/image", thermal)
-        return header
-
-    def next_status(self):
-        """The status of the next frame, which is sent and awaited."""
-        statuses = self.received[topics.FRAME_STATUS.name]
-        count = len(statuses)
-        self.send_pair()
-        self.until(lambda: len(statuses) > count)
-        return statuses[-1]
-
-    def diagnostics(self, part, wanted):
-        """Values of the first diagnostics about `part` for which `wanted(status)` holds."""
-        found = []
-
-        def look():
-            for message in self.received[topics.DIAGNOSTICS.name]:
-                found.extend(s for s in message.status if s.name.endswith(part) and wanted(s))
-            return found
-
-        self.until(look)
-        return found[0]
-
-    def close(self):
-        if self.node is not None:
-            self.node.close()
-            self.node.destroy_node()
-        self.camera.destroy_node()
-
-
-@pytest.fixture
-def bench(context, spin_until, predictor):
-    bench = Bench(context, spin_until, TappedPredictor(predictor))
-    yield bench
-    bench.close()
-
-
-@pytest.fixture
-def running(bench):
-    assert bench.make_node(diagnostics_period=0.1, log_period=0.0).start()
-    bench.watch(topics.FRAME_STATUS)
-    bench.next_status()
-    return bench
+FRAMEWORK_TOPICS = ("/rosout", "/parameter_events", "/fusion_node/transition_event", "/clock")
 
 
 def test_status_of_a_frame(running):
@@ -276,7 +148,7 @@ def test_a_failing_network_is_reported_and_survived(running):
     running.predictor.error = RuntimeError("out of\nmemory")
     running.send_pair()
     status = running.diagnostics("network", lambda s: s.level == DiagnosticStatus.ERROR)
-    assert status.message == "1 pairs failed: RuntimeError: out of memory"
+    assert status.message == "1 frames failed: RuntimeError: out of memory"
     assert running.next_status().processed == 2
 
 
@@ -288,7 +160,7 @@ def test_diagnostics_of_a_lost_camera_and_of_the_network(bench):
     for camera in ("rgb camera", "thermal camera"):
         bench.diagnostics(camera, lambda s: s.level == DiagnosticStatus.OK)
         lost = bench.diagnostics(camera, lambda s: s.level == DiagnosticStatus.ERROR)
-        assert lost.message.startswith("no image on /")
+        assert lost.message.startswith("no usable image on /")
     network = bench.diagnostics("network", lambda s: s.level == DiagnosticStatus.OK)
     values = {v.key: v.value for v in network.values}
     assert (values["device"], values["backend"]) == ("cpu", "torch")
@@ -353,32 +225,9 @@ def test_compressed_transport_lies_beside_the_remapped_topic(bench):
     assert statuses[0].header == header
 
 
-class Lifecycle:
-    """The lifecycle services of the node on the bench, as an operator calls them."""
-
-    def __init__(self, bench):
-        self._bench = bench
-        self._change = bench.camera.create_client(ChangeState, "fusion_node/change_state")
-        self._get = bench.camera.create_client(GetState, "fusion_node/get_state")
-        bench.until(lambda: self._change.service_is_ready() and self._get.service_is_ready())
-
-    def change(self, transition):
-        request = ChangeState.Request()
-        request.transition.id = transition
-        return self._call(self._change, request).success
-
-    def state(self):
-        return self._call(self._get, GetState.Request()).current_state.id
-
-    def _call(self, client, request):
-        answer = client.call_async(request)
-        self._bench.until(answer.done)
-        return answer.result()
-
-
 def test_lifecycle_from_unconfigured_to_finalized(bench):
     node = bench.make_node(autostart=False)
-    lifecycle = Lifecycle(bench)
+    lifecycle = bench.lifecycle()
     assert lifecycle.state() == State.PRIMARY_STATE_UNCONFIGURED
     assert node.count_subscribers("/rgb/image") == node.count_publishers("/fused/image") == 0
 
@@ -405,11 +254,11 @@ def test_lifecycle_from_unconfigured_to_finalized(bench):
     bench.until(lambda: node.count_publishers("/fused/image") == 0)
 
 
-def test_cleanup_frees_the_network_and_configure_takes_it_again(bench, predictor):
+def test_cleanup_frees_the_network_and_configure_takes_it_again(bench, predictor, tap):
     made = []
 
     def make_predictor(settings):
-        tapped = TappedPredictor(predictor)
+        tapped = tap(predictor)
         made.append(weakref.ref(tapped))
         return tapped
 
@@ -417,7 +266,7 @@ def test_cleanup_frees_the_network_and_configure_takes_it_again(bench, predictor
     assert node.start()
     bench.watch(topics.FRAME_STATUS)
     bench.next_status()
-    lifecycle = Lifecycle(bench)
+    lifecycle = bench.lifecycle()
     assert lifecycle.change(Transition.TRANSITION_DEACTIVATE)
     assert lifecycle.change(Transition.TRANSITION_CLEANUP)
     gc.collect()
@@ -432,7 +281,7 @@ def test_configure_that_fails_leaves_the_node_unconfigured(bench):
 
     node = bench.make_node(make_predictor=no_weights, autostart=False)
     assert not node.start()
-    lifecycle = Lifecycle(bench)
+    lifecycle = bench.lifecycle()
     assert not lifecycle.change(Transition.TRANSITION_CONFIGURE)
     assert lifecycle.state() == State.PRIMARY_STATE_UNCONFIGURED
     assert node.count_publishers("/fused/image") == 0
@@ -442,7 +291,7 @@ def test_impossible_qos_override_keeps_the_node_inactive(bench):
     override = {"qos_overrides./thermal/image.subscription.reliability": "sometimes"}
     node = bench.make_node(**override)
     assert not node.start()
-    assert Lifecycle(bench).state() == State.PRIMARY_STATE_INACTIVE
+    assert bench.lifecycle().state() == State.PRIMARY_STATE_INACTIVE
     assert node.count_subscribers("/rgb/image") == 0
 
 
@@ -463,6 +312,3 @@ def test_the_graph_is_the_one_of_the_topic_table(running):
     for listed, found in ((topics.OUTPUTS, published), (topics.INPUTS, subscribed)):
         names = {node.resolve_topic_name(topic.name) for topic in listed}
         assert names == {name for name in found if not name.startswith(FRAMEWORK_TOPICS)}
-
-
-FRAMEWORK_TOPICS = ("/rosout", "/parameter_events", "/fusion_node/transition_event", "/clock")
