@@ -55,7 +55,7 @@ class CameraInput(SimpleFilter):
         self.bad = 0
         self._received = 0
         self._last_error = ""
-        self._last_arrival = time.monotonic()
+        self._last_sound = time.monotonic()
         self._node = node
         self._camera = camera
         self._settings = settings
@@ -69,6 +69,11 @@ class CameraInput(SimpleFilter):
         )
         self._subscriber.registerCallback(self._arrived)
 
+    @property
+    def missing(self) -> bool:
+        """Whether the camera has sent no sound message for `camera_timeout`."""
+        return self._silence() > self._settings().camera_timeout
+
     def to_array(self, message: Image | CompressedImage) -> np.ndarray:
         """The pixels of an emitted message, see images.py. Raises BadImage."""
         return self._camera.to_array(message, self._settings().max_image_bytes)
@@ -80,24 +85,27 @@ class CameraInput(SimpleFilter):
         self._log.error(self.topic, f"image refused: {error}")
 
     def report(self) -> CameraReport:
-        """Totals since this input was made, and how long the camera has been silent."""
+        """Totals since this input was made, and how long no sound message has come."""
         return CameraReport(
             topic=self.topic,
             received=self._received,
             bad=self.bad,
             last_error=self._last_error,
-            silence=time.monotonic() - self._last_arrival,
+            silence=self._silence(),
         )
 
     def close(self) -> None:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscriber.sub)
 
+    def _silence(self) -> float:
+        return time.monotonic() - self._last_sound
+
     def _arrived(self, message: Image | CompressedImage) -> None:
         self._received += 1
-        self._last_arrival = time.monotonic()
         limit = self._settings().max_image_bytes
         try:
+            images.check_stamp(message.header)
             if isinstance(message, CompressedImage):
                 images.check_compressed(message, limit)
             else:
@@ -105,4 +113,5 @@ class CameraInput(SimpleFilter):
         except BadImage as error:
             self.refuse(error)
             return
+        self._last_sound = time.monotonic()
         self.signalMessage(message)

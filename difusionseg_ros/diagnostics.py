@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
@@ -15,7 +15,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 @dataclass(frozen=True)
 class CameraReport:
-    """A camera: its topic, totals, the latest complaint, and seconds since its last message."""
+    """A camera: its topic, totals, the latest complaint, and seconds since its last good image."""
 
     topic: str
     received: int
@@ -28,45 +28,65 @@ class CameraReport:
 class ModelReport:
     """The network: what it runs on and what became of the pairs, in totals.
 
-    `replaced` pairs gave way to a newer one, `failed` ones raised `last_error`. `latencies` [s] are
-    those of recent frames, from stamp to publishing.
+    `alone` of the processed frames had one camera only, `replaced` ones gave way to a newer one,
+    `failed` ones raised `last_error`. `latencies` [s] are those of recent frames, from stamp to
+    publishing. `moved` says why the network is not on the device that was asked for; empty where
+    it is.
     """
 
     device: str
     backend: str
     steps: int
     processed: int
+    alone: int
     replaced: int
     failed: int
     last_error: str
     latencies: Sequence[float]
+    moved: str = ""
+    paused: bool = False
+
+
+@dataclass(frozen=True)
+class OutputsReport:
+    """The topics of the node: how many listen to each, and those that other nodes publish too."""
+
+    listeners: Mapping[str, int]
+    shared: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Report:
-    """The node at one time: `time` is monotonic [s], `offsets` [s] are those of recent pairs."""
+    """The node at one time.
+
+    `time` is monotonic [s], `offsets` [s] are those of recent pairs, `apart` [s] is the newest
+    thermal stamp minus the newest RGB stamp, None before both came.
+    """
 
     time: float
     rgb: CameraReport
     thermal: CameraReport
     pairing: PairingCounts
     offsets: Sequence[float]
+    apart: float | None
     model: ModelReport
+    outputs: OutputsReport
 
 
 def statuses(
     node_name: str, before: Report, now: Report, camera_timeout: float
 ) -> list[DiagnosticStatus]:
-    """One status each for the cameras, the pairing and the network, from two reports in a row.
+    """One status each for cameras, pairing, network and outputs, from two reports in a row.
 
-    `camera_timeout` [s] is the silence after which a camera counts as lost.
+    `camera_timeout` [s] is the silence after which a camera counts as missing.
     """
     seconds = max(now.time - before.time, 1e-9)
     parts = {
         "rgb camera": _camera(before.rgb, now.rgb, seconds, camera_timeout),
         "thermal camera": _camera(before.thermal, now.thermal, seconds, camera_timeout),
-        "pairing": _pairing(before, now, seconds),
+        "pairing": _pairing(before, now, seconds, camera_timeout),
         "network": _model(before.model, now.model, seconds),
+        "outputs": _outputs(now.outputs),
     }
     return [
         DiagnosticStatus(
@@ -91,28 +111,41 @@ def _camera(
         "bad messages": now.bad,
         "last error": now.last_error,
     }
-    if now.silence > timeout:
-        return ERROR, f"no image on {now.topic} for {now.silence:.1f} s", values
     refused = now.bad - before.bad
+    if now.silence > timeout:
+        why = f": {now.last_error}" if refused else ""
+        return ERROR, f"no usable image on {now.topic} for {now.silence:.1f} s{why}", values
     if refused:
         return WARN, f"{refused} bad messages: {now.last_error}", values
     return OK, f"{rate:.1f} images/s", values
 
 
-def _pairing(before: Report, now: Report, seconds: float) -> tuple[bytes, str, dict[str, object]]:
+def _pairing(
+    before: Report, now: Report, seconds: float, timeout: float
+) -> tuple[bytes, str, dict[str, object]]:
     new = {key: getattr(now.pairing, key) - old for key, old in vars(before.pairing).items()}
     rate = new["paired"] / seconds
     values: dict[str, object] = {"rate [Hz]": f"{rate:.2f}", **vars(now.pairing)}
+    del values["unstamped"]  # such images do not get here
     if now.offsets:
         sizes = sorted(abs(offset) for offset in now.offsets)
         values["offset, median [ms]"] = f"{1e3 * statistics.median(now.offsets):.2f}"
         values["offset, 95 % below [ms]"] = f"{1e3 * sizes[int(0.95 * (len(sizes) - 1))]:.2f}"
-    if new["unstamped"]:
-        return WARN, f"{new['unstamped']} images without a stamp", values
+    alone = now.model.alone - before.model.alone
+    if alone:
+        return WARN, f"degraded: {alone / seconds:.1f} frames/s of one camera alone", values
+    missing = [
+        name
+        for name, camera in (("RGB images", now.rgb), ("thermal images", now.thermal))
+        if camera.silence > timeout
+    ]
+    if missing:
+        return ERROR, f"no pairs: {' and '.join(missing)} missing", values
     if new["jumps"]:
         return WARN, "stamps jumped back in time", values
     if new["dropped_rgb"] and new["dropped_thermal"] and not new["paired"]:
-        return WARN, "no pairs: stamps of the cameras differ by more than slop", values
+        apart = "" if now.apart is None else f", the newest by {now.apart:+.3f} s"
+        return ERROR, f"no pairs: thermal and RGB stamps differ by more than slop{apart}", values
     return OK, f"{rate:.1f} pairs/s", values
 
 
@@ -126,7 +159,8 @@ def _model(
         "steps": now.steps,
         "rate [Hz]": f"{rate:.2f}",
         "processed": now.processed,
-        "replaced by a newer pair": now.replaced,
+        "of one camera alone": now.alone,
+        "replaced by a newer frame": now.replaced,
         "failed": now.failed,
         "last error": now.last_error,
     }
@@ -134,5 +168,17 @@ def _model(
         values["latency, median [ms]"] = f"{1e3 * statistics.median(now.latencies):.1f}"
     failed = now.failed - before.failed
     if failed:
-        return ERROR, f"{failed} pairs failed: {now.last_error}", values
-    return OK, f"{rate:.1f} frames/s on {now.device} ({now.backend})", values
+        return ERROR, f"{failed} frames failed: {now.last_error}", values
+    if now.paused:
+        return OK, "paused by ~/enable", values
+    speed = f"{rate:.1f} frames/s on {now.device} ({now.backend})"
+    if now.moved:
+        return WARN, f"{speed}: {now.moved}", values
+    return OK, speed, values
+
+
+def _outputs(now: OutputsReport) -> tuple[bytes, str, dict[str, object]]:
+    values = {f"listeners of {name}": count for name, count in now.listeners.items()}
+    if now.shared:
+        return WARN, f"another node publishes too: {', '.join(now.shared)}", values
+    return OK, f"{sum(map(bool, now.listeners.values()))} topics are listened to", values

@@ -1,7 +1,8 @@
-"""From the two messages of a pair to everything that is published about them."""
+"""From the messages of a frame to everything that is published about it."""
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,19 +17,24 @@ from difusionseg_core.thermal import ThermalNormalizer
 from difusionseg_ros.camera_input import CameraInput
 from difusionseg_ros.images import BadImage
 from difusionseg_ros.msg import FrameStatus, StageLatency
-from difusionseg_ros.nearest_sync import PairTiming
 from difusionseg_ros.outputs import Outputs
 from difusionseg_ros.parameters import Settings
 
 
 @dataclass(frozen=True)
 class Frame:
-    """A pair on its way to the network. `camera_info` is the RGB camera's, if it sends one."""
+    """Images on their way to the network: a pair, or one alone and None for the other.
 
-    rgb: Image | CompressedImage
-    thermal: Image | CompressedImage
-    timing: PairTiming
+    `arrived` is when the later one came in, on the monotonic clock of Python's `time` [s].
+    `camera_info` is the RGB camera's, if it sends one. `time_offset` is the corrected thermal stamp
+    minus the RGB stamp [s].
+    """
+
+    rgb: Image | CompressedImage | None
+    thermal: Image | CompressedImage | None
+    arrived: float
     camera_info: CameraInfo | None
+    time_offset: float = math.nan
 
 
 class FrameProcessor:
@@ -55,24 +61,28 @@ class FrameProcessor:
     def process(self, frame: Frame) -> FrameStatus | None:
         """Publish the pictures of a frame; return its status, the totals not yet filled in.
 
-        Returns None for an image that turns out bad, which is counted and named. Whatever the
-        network raises goes to the caller.
+        An image that turns out bad is counted and named, and counts as missing. Returns None where
+        too few are left for the parameter `on_missing_camera`. Whatever the network raises goes to
+        the caller.
         """
         began = time.monotonic()
         settings = self._settings()
-        arrays = self._arrays(frame, settings)
-        if arrays is None:
+        rgb, thermal = self._aligned(*self._arrays(frame))
+        missing = (rgb is None) + (thermal is None)
+        allowed = 1 if settings.on_missing_camera == "degrade" else 0
+        if missing > allowed:
             return None
+        grey = None if thermal is None else self._grey(thermal, settings)
         converted = time.monotonic()
         self._predictor.steps = settings.steps
-        result = self._predictor(*arrays)
+        result = self._predictor(rgb, grey)
         predicted = time.monotonic()
-        header = frame.rgb.header
+        header = frame.thermal.header if rgb is None else frame.rgb.header
         self._outputs.publish_pictures(header, result, settings.overlay_opacity, frame.camera_info)
         published = time.monotonic()
         age = self._clock.now() - Time.from_msg(header.stamp)
         latency = StageLatency(
-            waiting=began - frame.timing.arrived,
+            waiting=began - frame.arrived,
             conversion=converted - began,
             publish=published - predicted,
             total=age.nanoseconds * 1e-9,
@@ -80,32 +90,39 @@ class FrameProcessor:
         )
         return FrameStatus(
             header=header,
-            mode=FrameStatus.BOTH,
-            time_offset=frame.timing.offset_ns * 1e-9,
+            mode=_mode(rgb, thermal),
+            time_offset=math.nan if missing else frame.time_offset,
             latency=latency,
             class_shares=self._outputs.class_shares(result.labels),
         )
 
-    def _arrays(self, frame: Frame, settings: Settings) -> tuple[np.ndarray, np.ndarray] | None:
-        """RGB (H, W, 3) and grey thermal (H, W), both uint8; None where one of them is bad."""
-        try:
-            rgb = self._rgb.to_array(frame.rgb)
-        except BadImage as error:
-            self._rgb.refuse(error)
-            return None
-        try:
-            thermal = self._thermal.to_array(frame.thermal)
-            if thermal.shape != rgb.shape[:2]:
-                raise BadImage(
+    def _arrays(self, frame: Frame) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """RGB (H, W, 3) uint8 and thermal counts (H, W), None for those missing or bad."""
+        arrays = []
+        for camera, message in ((self._rgb, frame.rgb), (self._thermal, frame.thermal)):
+            try:
+                arrays.append(None if message is None else camera.to_array(message))
+            except BadImage as error:
+                camera.refuse(error)
+                arrays.append(None)
+        return arrays[0], arrays[1]
+
+    def _aligned(
+        self, rgb: np.ndarray | None, thermal: np.ndarray | None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """The same, showing the same view in the same size; None for what cannot."""
+        if rgb is not None and thermal is not None and thermal.shape != rgb.shape[:2]:
+            self._thermal.refuse(
+                BadImage(
                     f"it has {thermal.shape[1]}x{thermal.shape[0]} pixels, the RGB image "
                     f"{rgb.shape[1]}x{rgb.shape[0]}; both must show the same view in one size"
                 )
-        except BadImage as error:
-            self._thermal.refuse(error)
-            return None
-        return rgb, self._grey(thermal, settings)
+            )
+            return rgb, None
+        return rgb, thermal
 
     def _grey(self, thermal: np.ndarray, settings: Settings) -> np.ndarray:
+        """(H, W) uint8 from counts, as the thermal parameters say."""
         if settings.thermal_mode == "auto" and thermal.dtype == np.uint8:
             return thermal
         mode = "percentile" if settings.thermal_mode == "auto" else settings.thermal_mode
@@ -114,3 +131,9 @@ class FrameProcessor:
             self._normalizer = ThermalNormalizer(*normalization)
             self._normalization = normalization
         return self._normalizer(thermal)
+
+
+def _mode(rgb: np.ndarray | None, thermal: np.ndarray | None) -> int:
+    if thermal is None:
+        return FrameStatus.RGB_ONLY
+    return FrameStatus.THERMAL_ONLY if rgb is None else FrameStatus.BOTH

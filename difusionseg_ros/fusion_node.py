@@ -3,11 +3,13 @@
     ros2 run difusionseg_ros fusion_node --ros-args -r rgb/image:=/camera/image_raw
 
 A lifecycle node: configure loads the network, activate subscribes, deactivate unsubscribes, cleanup
-frees the network. With `autostart` it does the first two by itself.
+frees the network. With `autostart` it does the first two by itself. While it is active, the service
+~/enable pauses and resumes the work of the network.
 """
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -20,7 +22,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import SetBool
 
+from difusionseg_core.backends.memory import return_freed_memory
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.outputs import Outputs
 from difusionseg_ros.parameters import (
@@ -45,7 +49,8 @@ def make_predictor(settings: Settings) -> Predictor:
 class FusionNode(LifecycleNode):
     """Lifecycle around a Pipeline. `node_arguments` are those of rclpy's LifecycleNode.
 
-    Raises BadParameter where a parameter cannot be used.
+    `fatal_error` is set where the node cannot go on; whoever spins it should end it then. Raises
+    BadParameter where a parameter cannot be used.
     """
 
     def __init__(
@@ -58,12 +63,14 @@ class FusionNode(LifecycleNode):
         self._predictor: Predictor | None = None
         self._outputs: Outputs | None = None
         self._pipeline: Pipeline | None = None
+        self.fatal_error: Exception | None = None
         try:
             self.settings = declare_parameters(self)
         except BadParameter:
             self.destroy_node()
             raise
         self.add_on_set_parameters_callback(self._change_settings)
+        self.create_service(SetBool, "~/enable", self._enable)
 
     def start(self) -> bool:
         """Configure and activate; False where that failed, which is logged."""
@@ -83,7 +90,9 @@ class FusionNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
-            self._pipeline = Pipeline(self, self._predictor, self._outputs, lambda: self.settings)
+            self._pipeline = Pipeline(
+                self, self._predictor, self._outputs, lambda: self.settings, self._give_up
+            )
         except Exception as error:
             return self._failed("activate", error)
         return super().on_activate(state)
@@ -114,6 +123,21 @@ class FusionNode(LifecycleNode):
         if self._outputs is not None:
             self._outputs.close()
         self._outputs = self._predictor = None
+        gc.collect()  # parts of a network hold each other
+        return_freed_memory()
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        if self._pipeline is None:
+            response.message = "the node is not active"
+            return response
+        self._pipeline.paused = not request.data
+        response.success = True
+        response.message = "running" if request.data else "paused"
+        return response
+
+    def _give_up(self, error: Exception) -> None:
+        self.get_logger().fatal(" ".join(f"cannot go on: {error}".split()))
+        self.fatal_error = error
 
     def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
         # rclpy would swallow the exception without a word.
@@ -128,7 +152,10 @@ class FusionNode(LifecycleNode):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; returns the exit status, 1 if it could not start."""
+    """Run the node until SIGINT or SIGTERM; returns the exit status.
+
+    That is 1 if it could not start or could not go on.
+    """
     # Not rclpy's handlers: they take ROS away from under the frame that is just being worked on.
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -145,7 +172,7 @@ def main(args: list[str] | None = None) -> int:
         executor.add_node(node)
         if node.settings.autostart and not node.start():
             return 1
-        while not asked_to_stop.is_set():
+        while not asked_to_stop.is_set() and node.fatal_error is None:
             executor.spin_once(timeout_sec=_STOP_CHECK_PERIOD)
     except BadParameter as error:
         rclpy.logging.get_logger("fusion_node").error(str(error))
@@ -155,7 +182,7 @@ def main(args: list[str] | None = None) -> int:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
-    return 0
+    return 0 if node.fatal_error is None else 1
 
 
 if __name__ == "__main__":

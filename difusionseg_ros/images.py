@@ -60,6 +60,14 @@ _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_START, _PNG_END = b"\x89PNG", b"IEND"
 
 
+def check_stamp(header: Header) -> None:
+    """Raise BadImage for an image without a stamp, which no other belongs to."""
+    if header.stamp.sec < 0:  # rclpy's Time refuses it
+        raise BadImage(f"its stamp is {header.stamp.sec} s, before all time")
+    if header.stamp.sec == header.stamp.nanosec == 0:
+        raise BadImage("it has no stamp; the camera's driver must set one")
+
+
 def check_image(message: Image, encodings: dict[str, PixelLayout], max_bytes: int) -> None:
     """Raise BadImage unless encoding, size, step and length of the message fit each other.
 

@@ -53,6 +53,12 @@ class NearestSync(SimpleFilter):
         with self._lock:
             return self._pairer.counts
 
+    @property
+    def newest_apart_ns(self) -> int | None:
+        """That of the pairer: how far apart the cameras' newest stamps are [ns]."""
+        with self._lock:
+            return self._pairer.newest_apart_ns
+
     def retune(self, slop_ns: int, thermal_offset_ns: int) -> None:
         """Change what is tuned while running; holds from the next message on."""
         with self._lock:

@@ -18,6 +18,7 @@ from difusionseg_core.classes import LabelSet
 from difusionseg_core.predictor import Prediction
 from difusionseg_core.visualization import colorize, overlay
 from difusionseg_ros import topics
+from difusionseg_ros.diagnostics import OutputsReport
 from difusionseg_ros.images import image_message
 from difusionseg_ros.msg import FrameStatus, LabelClass, LabelInfo
 
@@ -72,6 +73,14 @@ class Outputs:
     def publish_diagnostics(self, message: DiagnosticArray) -> None:
         """Publish on /diagnostics."""
         self._publish(topics.DIAGNOSTICS, lambda: message)
+
+    def report(self) -> OutputsReport:
+        """Who listens to the topics, and whether another node publishes on them too."""
+        own = [topic.name for topic in topics.OUTPUTS if topic is not topics.DIAGNOSTICS]
+        return OutputsReport(
+            listeners={name: self._publishers[name].get_subscription_count() for name in own},
+            shared=tuple(name for name in own if self._node.count_publishers(name) > 1),
+        )
 
     def close(self) -> None:
         """Take the topics off the graph."""

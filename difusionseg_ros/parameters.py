@@ -68,6 +68,13 @@ class Settings:
     )
     device: str = _parameter("auto", "where the network runs: auto, cpu, cuda or cuda:N")
     backend: str = _parameter("auto", "what runs the network", choices=BACKENDS)
+    on_out_of_memory: str = _parameter(
+        "cpu",
+        "where the GPU's memory is not enough: cpu (go on there, slower) or stop (the node ends "
+        "with status 1)",
+        choices=("cpu", "stop"),
+        run_time=True,
+    )
     steps: int = _parameter(
         3,
         "diffusion steps a frame; more are slower and may be more accurate",
@@ -95,9 +102,15 @@ class Settings:
     )
     camera_timeout: float = _parameter(
         2.0,
-        "silence after which diagnostics call a camera lost [s]",
+        "time without a usable image after which a camera counts as missing [s]",
         minimum=0.1,
         maximum=3600.0,
+        run_time=True,
+    )
+    on_missing_camera: str = _parameter(
+        "wait",
+        "while one camera is missing: wait (no output) or degrade (output from the other alone)",
+        choices=("wait", "degrade"),
         run_time=True,
     )
 
@@ -106,7 +119,7 @@ class Settings:
         "raw", "how thermal images arrive", choices=("raw", "compressed")
     )
     max_image_bytes: int = _parameter(
-        64_000_000,
+        25_000_000,
         "images that are larger, as message or decoded, are refused [bytes]",
         minimum=1,
         maximum=2_000_000_000,

@@ -13,11 +13,14 @@ from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.pairing import NearestStampPairer
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros import diagnostics
+from difusionseg_ros.bypass import Bypass
 from difusionseg_ros.camera_input import RGB, THERMAL, CameraInput
 from difusionseg_ros.frame_processor import Frame, FrameProcessor
+from difusionseg_ros.msg import FrameStatus
 from difusionseg_ros.nearest_sync import NearestSync, PairTiming
 from difusionseg_ros.outputs import Outputs
 from difusionseg_ros.parameters import Settings
@@ -25,15 +28,16 @@ from difusionseg_ros.throttled_log import ThrottledLog
 from difusionseg_ros.topics import RGB_CAMERA_INFO
 from difusionseg_ros.worker import NewestWinsWorker
 
-_RECENT = 100  # pairs over which diagnostics give statistics
+_RECENT = 100  # frames over which diagnostics give statistics
 
 
 class Pipeline:
     """Subscribes, pairs, runs the network in a worker and publishes, from creation until `close`.
 
     `settings` returns the parameters' present values, which hold from the next frame on. Totals
-    start at zero. Message callbacks only check and enqueue. Raises what rclpy raises for an
-    impossible QoS override.
+    start at zero. Message callbacks only check and enqueue. While `paused`, frames are left aside.
+    `give_up` is called, in the worker's thread, with an error after which the parameters ask to
+    stop. Raises what rclpy raises for an impossible QoS override.
     """
 
     def __init__(
@@ -42,15 +46,20 @@ class Pipeline:
         predictor: Predictor,
         outputs: Outputs,
         settings: Callable[[], Settings],
+        give_up: Callable[[Exception], None],
     ) -> None:
+        self.paused = False
         self._node = node
         self._predictor = predictor
         self._outputs = outputs
         self._settings = settings
+        self._give_up = give_up
         self._log = ThrottledLog(node.get_logger(), lambda: settings().log_period)
         self._processed = 0
+        self._alone = 0
         self._failed = 0
         self._last_failure = ""
+        self._moved = ""
         self._offsets: deque[float] = deque(maxlen=_RECENT)
         self._latencies: deque[float] = deque(maxlen=_RECENT)
         self._camera_info: CameraInfo | None = None
@@ -91,7 +100,12 @@ class Pipeline:
             settings.queue_size,
             _nanoseconds(settings.thermal_time_offset),
         )
-        self._sync = NearestSync(self._rgb, self._thermal, pairer, node.get_logger())
+        self._sync = NearestSync(
+            Bypass(self._rgb, lambda: self._given_up(self._thermal), self._rgb_alone),
+            Bypass(self._thermal, lambda: self._given_up(self._rgb), self._thermal_alone),
+            pairer,
+            node.get_logger(),
+        )
         self._sync.registerCallback(self._pair_arrived)
         self._last_report = self._report()
         # A steady clock: silence is to be reported also where simulated time stands still.
@@ -117,13 +131,31 @@ class Pipeline:
         self, rgb: Image | CompressedImage, thermal: Image | CompressedImage, timing: PairTiming
     ) -> None:
         self._offsets.append(timing.offset_ns * 1e-9)
-        self._worker.submit(Frame(rgb, thermal, timing, self._camera_info))
+        self._worker.submit(
+            Frame(rgb, thermal, timing.arrived, self._camera_info, timing.offset_ns * 1e-9)
+        )
+
+    def _given_up(self, camera: CameraInput) -> bool:
+        return self._settings().on_missing_camera == "degrade" and camera.missing
+
+    def _rgb_alone(self, rgb: Image | CompressedImage) -> None:
+        self._worker.submit(Frame(rgb, None, time.monotonic(), self._camera_info))
+
+    def _thermal_alone(self, thermal: Image | CompressedImage) -> None:
+        self._worker.submit(Frame(None, thermal, time.monotonic(), self._camera_info))
 
     def _process(self, frame: Frame) -> None:
-        status = self._processor.process(frame)
+        if self.paused:
+            return
+        try:
+            status = self._processor.process(frame)
+        except OutOfMemory as error:
+            self._make_room(error)
+            status = self._processor.process(frame)
         if status is None:
             return
         self._processed += 1
+        self._alone += status.mode != FrameStatus.BOTH
         self._latencies.append(status.latency.total)
         counts = self._sync.counts
         status.paired = counts.paired
@@ -134,10 +166,19 @@ class Pipeline:
         status.bad_messages = self._rgb.bad + self._thermal.bad
         self._outputs.publish_status(status)
 
+    def _make_room(self, error: OutOfMemory) -> None:
+        """Go on on the CPU; or, where the parameters say so, give up and raise the error."""
+        if self._settings().on_out_of_memory == "stop":
+            self._give_up(error)
+            raise error
+        self._moved = f"the memory of {self._predictor.device} was not enough"
+        self._predictor.to_cpu()
+        self._node.get_logger().error(f"network: {self._moved}; going on on the CPU: {error}")
+
     def _process_failed(self, error: Exception) -> None:
         self._failed += 1
         self._last_failure = " ".join(f"{type(error).__name__}: {error}".split())
-        self._log.error("network", f"a pair failed: {self._last_failure}")
+        self._log.error("network", f"a frame failed: {self._last_failure}")
 
     def _diagnose(self) -> None:
         report = self._report()
@@ -160,18 +201,27 @@ class Pipeline:
             thermal=self._thermal.report(),
             pairing=self._sync.counts,
             offsets=tuple(self._offsets),
+            apart=_seconds(self._sync.newest_apart_ns),
             model=diagnostics.ModelReport(
                 device=self._predictor.device,
                 backend=self._predictor.backend,
                 steps=self._settings().steps,
                 processed=self._processed,
+                alone=self._alone,
                 replaced=self._worker.replaced,
                 failed=self._failed,
                 last_error=self._last_failure,
                 latencies=tuple(self._latencies),
+                moved=self._moved,
+                paused=self.paused,
             ),
+            outputs=self._outputs.report(),
         )
 
 
 def _nanoseconds(seconds: float) -> int:
     return round(seconds * 1e9)
+
+
+def _seconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds * 1e-9

@@ -221,3 +221,11 @@ def test_constant_clock_offset_is_taken_off():
 def test_impossible_settings_are_refused(slop, queue, named):
     with pytest.raises(ValueError, match=named):
         NearestStampPairer(slop, queue)
+
+
+def test_tells_how_far_apart_clocks_are_that_pair_nothing():
+    pairer = NearestStampPairer(slop_ns=50 * MS, queue_size=10, thermal_offset_ns=100 * MS)
+    assert pairer.newest_apart_ns is None
+    arrivals = arrivals_of(ticks(100, 9), ticks(100, 9, phase_ms=60_000), thermal_delay_ms=-60_000)
+    assert feed(pairer, arrivals) == []
+    assert pairer.newest_apart_ns == 60_100 * MS

@@ -11,6 +11,7 @@ from difusionseg_ros.diagnostics import (
     WARN,
     CameraReport,
     ModelReport,
+    OutputsReport,
     Report,
     statuses,
 )
@@ -21,7 +22,19 @@ BEFORE = Report(
     thermal=CameraReport("/thermal/image", received=0, bad=0, last_error="", silence=0.0),
     pairing=PairingCounts(),
     offsets=(),
-    model=ModelReport("cpu", "torch", 3, 0, 0, 0, "", ()),
+    apart=None,
+    model=ModelReport(
+        device="cpu",
+        backend="torch",
+        steps=3,
+        processed=0,
+        alone=0,
+        replaced=0,
+        failed=0,
+        last_error="",
+        latencies=(),
+    ),
+    outputs=OutputsReport(listeners={"fused/image": 0, "segmentation/mask": 0}, shared=()),
 )
 NOW = Report(
     time=102.0,
@@ -29,7 +42,9 @@ NOW = Report(
     thermal=replace(BEFORE.thermal, received=18),
     pairing=PairingCounts(paired=18, dropped_rgb=42),
     offsets=(-0.004, 0.002, 0.010),
+    apart=0.002,
     model=replace(BEFORE.model, processed=16, replaced=2, latencies=(0.08, 0.05, 0.06)),
+    outputs=replace(BEFORE.outputs, listeners={"fused/image": 0, "segmentation/mask": 2}),
 )
 
 
@@ -55,7 +70,10 @@ def test_all_is_well():
     level, message, values = status_of("network", NOW)
     assert (level, message) == (OK, "8.0 frames/s on cpu (torch)")
     assert values["latency, median [ms]"] == "60.0"
-    assert values["replaced by a newer pair"] == "2"
+    assert values["replaced by a newer frame"] == "2"
+    level, message, values = status_of("outputs", NOW)
+    assert (level, message) == (OK, "1 topics are listened to")
+    assert values["listeners of segmentation/mask"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -65,7 +83,13 @@ def test_all_is_well():
             "rgb camera",
             {"rgb": replace(NOW.rgb, silence=2.5)},
             ERROR,
-            "no image on /rgb/image for 2.5",
+            "no usable image on /rgb/image for 2.5 s",
+        ),
+        (
+            "rgb camera",
+            {"rgb": replace(NOW.rgb, silence=2.5, bad=60, last_error="step is 0")},
+            ERROR,
+            "no usable image on /rgb/image for 2.5 s: step is 0",
         ),
         (
             "thermal camera",
@@ -73,19 +97,52 @@ def test_all_is_well():
             WARN,
             "3 bad messages: step is 0",
         ),
-        ("pairing", {"pairing": PairingCounts(unstamped=4)}, WARN, "4 images without a stamp"),
         ("pairing", {"pairing": PairingCounts(paired=1, jumps=1)}, WARN, "jumped back"),
         (
             "pairing",
-            {"pairing": PairingCounts(dropped_rgb=5, dropped_thermal=5)},
+            {"pairing": PairingCounts(dropped_rgb=5, dropped_thermal=5), "apart": -0.5},
+            ERROR,
+            "no pairs: thermal and RGB stamps differ by more than slop, the newest by -0.500 s",
+        ),
+        (
+            "pairing",
+            {"thermal": replace(NOW.thermal, silence=2.5)},
+            ERROR,
+            "no pairs: thermal images missing",
+        ),
+        (
+            "pairing",
+            {name: replace(getattr(NOW, name), silence=2.5) for name in ("rgb", "thermal")},
+            ERROR,
+            "no pairs: RGB images and thermal images missing",
+        ),
+        (
+            "pairing",
+            {
+                "thermal": replace(NOW.thermal, silence=2.5),
+                "model": replace(NOW.model, alone=16),
+            },
             WARN,
-            "no pairs: stamps of the cameras differ by more than slop",
+            "degraded: 8.0 frames/s of one camera alone",
         ),
         (
             "network",
             {"model": replace(NOW.model, failed=1, last_error="RuntimeError: out of memory")},
             ERROR,
-            "1 pairs failed: RuntimeError: out of memory",
+            "1 frames failed: RuntimeError: out of memory",
+        ),
+        (
+            "network",
+            {"model": replace(NOW.model, moved="the memory of cuda was not enough")},
+            WARN,
+            "8.0 frames/s on cpu (torch): the memory of cuda was not enough",
+        ),
+        ("network", {"model": replace(NOW.model, paused=True)}, OK, "paused by ~/enable"),
+        (
+            "outputs",
+            {"outputs": replace(NOW.outputs, shared=("segmentation/mask",))},
+            WARN,
+            "another node publishes too: segmentation/mask",
         ),
     ],
 )
