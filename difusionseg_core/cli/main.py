@@ -11,11 +11,12 @@ from difusionseg_core.cli import (
     convert,
     evaluate,
     predict,
+    register,
     synthesize,
     train,
 )
 
-COMMANDS = (predict, train, evaluate, check_data, synthesize, convert, benchmark)
+COMMANDS = (predict, train, evaluate, check_data, synthesize, register, convert, benchmark)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,129 @@
+"""Bringing both cameras' pictures into the RGB camera's view, before the network sees them.
+
+Lens distortion is taken out with the cameras' calibration (what ROS calls camera_info; OpenCV's
+models), and a homography carries the thermal image over. Both are one table of source pixels, made
+once for a pair of image sizes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+DISTORTION_MODELS = ("plumb_bob", "rational_polynomial", "equidistant")
+IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A camera's lens, as sensor_msgs/CameraInfo has it: for images of `width` x `height` pixels.
+
+    `k` (9) and `r` (9) are row-major 3x3 matrices, `d` the coefficients of `model`, `p` (12) the
+    3x4 projection of the rectified image. Raises ValueError, in one line, for what OpenCV does not
+    know and for a camera that was not calibrated (focal length 0).
+    """
+
+    width: int
+    height: int
+    model: str
+    d: tuple[float, ...]
+    k: tuple[float, ...]
+    r: tuple[float, ...]
+    p: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.model not in DISTORTION_MODELS:
+            raise ValueError(
+                f"distortion model '{self.model}' is unknown; "
+                f"known are {', '.join(DISTORTION_MODELS)}"
+            )
+        if not (self.k[0] and self.k[4] and self.width and self.height):
+            raise ValueError("the camera_info holds no calibration: focal length or size is 0")
+
+    @property
+    def rectified(self) -> np.ndarray:
+        """(3, 3) camera matrix of the image without distortion."""
+        projection = np.reshape(self.p, (3, 4))[:, :3]
+        return projection if projection[0, 0] else np.reshape(self.k, (3, 3))
+
+    def undistortion(self, width: int, height: int) -> np.ndarray:
+        """(height, width, 2) float32: where each rectified pixel comes from, x first.
+
+        For an image of another size than was calibrated, of the same view.
+        """
+        scale = np.diag([width / self.width, height / self.height, 1.0])
+        camera = scale @ np.reshape(self.k, (3, 3))
+        target = scale @ self.rectified
+        rotation = np.reshape(self.r, (3, 3)) if any(self.r) else np.eye(3)
+        coefficients = np.array(self.d, np.float64)
+        if self.model == "equidistant":
+            maps = cv2.fisheye.initUndistortRectifyMap(
+                camera, coefficients[:4], rotation, target, (width, height), cv2.CV_32FC1
+            )
+        else:
+            maps = cv2.initUndistortRectifyMap(
+                camera, coefficients, rotation, target, (width, height), cv2.CV_32FC1
+            )
+        return np.dstack(maps)
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Both pictures as the RGB camera would see them, the RGB one without its distortion.
+
+    `thermal_to_rgb` (9 numbers, row-major) maps thermal pixels to RGB pixels, in images without
+    distortion where a calibration is given. The calibrations are None for cameras whose images are
+    taken as they are.
+    """
+
+    thermal_to_rgb: tuple[float, ...] = IDENTITY
+    rgb: Calibration | None = None
+    thermal: Calibration | None = None
+
+    def __call__(self, rgb: np.ndarray, thermal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 3) RGB and (h, w) thermal -> the same with the thermal image (H, W).
+
+        What the thermal camera does not see is black. Where there is nothing to do the arrays
+        come back as they are, of whatever sizes.
+        """
+        rgb_size, thermal_size = rgb.shape[1::-1], thermal.shape[1::-1]
+        if self.rgb is not None:
+            rgb = cv2.remap(rgb, *_rgb_table(self.rgb, rgb_size), cv2.INTER_LINEAR)
+        if self.thermal is not None or self.thermal_to_rgb != IDENTITY:
+            table = _thermal_table(self.thermal, self.thermal_to_rgb, thermal_size, rgb_size)
+            thermal = cv2.remap(thermal, *table, cv2.INTER_LINEAR)
+        return rgb, thermal
+
+
+@lru_cache(maxsize=4)
+def _rgb_table(calibration: Calibration, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    return _table(calibration.undistortion(*size))
+
+
+@lru_cache(maxsize=4)
+def _thermal_table(
+    calibration: Calibration | None,
+    thermal_to_rgb: tuple[float, ...],
+    thermal_size: tuple[int, int],
+    rgb_size: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    width, height = thermal_size
+    if calibration is None:
+        columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+        sources = np.dstack([columns, rows]).astype(np.float32)
+    else:
+        sources = calibration.undistortion(width, height)
+    outside = (-10.0, -10.0)  # left of and above every image: read as black
+    return _table(
+        cv2.warpPerspective(
+            sources, np.reshape(thermal_to_rgb, (3, 3)), rgb_size, borderValue=outside
+        )
+    )
+
+
+def _table(sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # Fixed point: twice as fast to read as float32.
+    return cv2.convertMaps(sources, None, cv2.CV_16SC2)
