@@ -83,18 +83,25 @@ class Alignment:
     rgb: Calibration | None = None
     thermal: Calibration | None = None
 
-    def __call__(self, rgb: np.ndarray, thermal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(
+        self, rgb: np.ndarray | None, thermal: np.ndarray | None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(H, W, 3) RGB and (h, w) thermal -> the same with the thermal image (H, W).
 
-        What the thermal camera does not see is black. Where there is nothing to do the arrays
-        come back as they are, of whatever sizes.
+        What the thermal camera does not see is black. Without an RGB image the thermal one stays
+        in its own view. Where there is nothing to do the arrays come back as they are, of whatever
+        sizes.
         """
-        rgb_size, thermal_size = rgb.shape[1::-1], thermal.shape[1::-1]
-        if self.rgb is not None:
-            rgb = cv2.remap(rgb, *_rgb_table(self.rgb, rgb_size), cv2.INTER_LINEAR)
-        if self.thermal is not None or self.thermal_to_rgb != IDENTITY:
-            table = _thermal_table(self.thermal, self.thermal_to_rgb, thermal_size, rgb_size)
+        if thermal is not None and (self.thermal is not None or self.thermal_to_rgb != IDENTITY):
+            size = thermal.shape[1::-1]
+            if rgb is None:
+                view = (IDENTITY, size)
+            else:
+                view = (self.thermal_to_rgb, rgb.shape[1::-1])
+            table = _thermal_table(self.thermal, size, *view)
             thermal = cv2.remap(thermal, *table, cv2.INTER_LINEAR)
+        if rgb is not None and self.rgb is not None:
+            rgb = cv2.remap(rgb, *_rgb_table(self.rgb, rgb.shape[1::-1]), cv2.INTER_LINEAR)
         return rgb, thermal
 
 
@@ -106,8 +113,8 @@ def _rgb_table(calibration: Calibration, size: tuple[int, int]) -> tuple[np.ndar
 @lru_cache(maxsize=4)
 def _thermal_table(
     calibration: Calibration | None,
-    thermal_to_rgb: tuple[float, ...],
     thermal_size: tuple[int, int],
+    thermal_to_rgb: tuple[float, ...],
     rgb_size: tuple[int, int],
 ) -> tuple[np.ndarray, np.ndarray]:
     width, height = thermal_size

@@ -12,13 +12,16 @@ from rclpy.clock import Clock
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from difusionseg_core.alignment import Alignment
 from difusionseg_core.predictor import Predictor
 from difusionseg_core.thermal import ThermalNormalizer
+from difusionseg_ros.alignment import make_alignment, rectified_info
 from difusionseg_ros.camera_input import CameraInput
 from difusionseg_ros.images import BadImage
 from difusionseg_ros.msg import FrameStatus, StageLatency
 from difusionseg_ros.outputs import Outputs
 from difusionseg_ros.parameters import Settings
+from difusionseg_ros.throttled_log import ThrottledLog
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,15 @@ class Frame:
     """Images on their way to the network: a pair, or one alone and None for the other.
 
     `arrived` is when the later one came in, on the monotonic clock of Python's `time` [s].
-    `camera_info` is the RGB camera's, if it sends one. `time_offset` is the corrected thermal stamp
-    minus the RGB stamp [s].
+    `camera_info` (the RGB camera's) and `thermal_camera_info` are None for a camera that sends
+    none. `time_offset` is the corrected thermal stamp minus the RGB stamp [s].
     """
 
     rgb: Image | CompressedImage | None
     thermal: Image | CompressedImage | None
     arrived: float
     camera_info: CameraInfo | None
+    thermal_camera_info: CameraInfo | None
     time_offset: float = math.nan
 
 
@@ -48,6 +52,7 @@ class FrameProcessor:
         outputs: Outputs,
         settings: Callable[[], Settings],
         clock: Clock,
+        log: ThrottledLog,
     ) -> None:
         self._rgb = rgb
         self._thermal = thermal
@@ -55,6 +60,7 @@ class FrameProcessor:
         self._outputs = outputs
         self._settings = settings
         self._clock = clock
+        self._log = log
         self._normalizer: ThermalNormalizer | None = None
         self._normalization: tuple[str, float, float] | None = None
 
@@ -67,18 +73,21 @@ class FrameProcessor:
         """
         began = time.monotonic()
         settings = self._settings()
-        rgb, thermal = self._aligned(*self._arrays(frame))
+        rgb, thermal = self._arrays(frame)
+        if thermal is not None:
+            # Before it is aligned: the black around it is not to move the thermal range.
+            thermal = self._grey(thermal, settings)
+        rgb, thermal, camera_info = self._aligned(rgb, thermal, frame, settings)
         missing = (rgb is None) + (thermal is None)
         allowed = 1 if settings.on_missing_camera == "degrade" else 0
         if missing > allowed:
             return None
-        grey = None if thermal is None else self._grey(thermal, settings)
         converted = time.monotonic()
         self._predictor.steps = settings.steps
-        result = self._predictor(rgb, grey)
+        result = self._predictor(rgb, thermal)
         predicted = time.monotonic()
         header = frame.thermal.header if rgb is None else frame.rgb.header
-        self._outputs.publish_pictures(header, result, settings.overlay_opacity, frame.camera_info)
+        self._outputs.publish_pictures(header, result, settings.overlay_opacity, camera_info)
         published = time.monotonic()
         age = self._clock.now() - Time.from_msg(header.stamp)
         latency = StageLatency(
@@ -108,18 +117,36 @@ class FrameProcessor:
         return arrays[0], arrays[1]
 
     def _aligned(
-        self, rgb: np.ndarray | None, thermal: np.ndarray | None
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """The same, showing the same view in the same size; None for what cannot."""
+        self,
+        rgb: np.ndarray | None,
+        thermal: np.ndarray | None,
+        frame: Frame,
+        settings: Settings,
+    ) -> tuple[np.ndarray | None, np.ndarray | None, CameraInfo | None]:
+        """The same, showing the same view in the same size, and the camera_info of that view.
+
+        None for an image that cannot. A camera whose camera_info cannot be used keeps its
+        distortion, and the log says so.
+        """
+        camera_info = frame.camera_info
+        try:
+            align = make_alignment(settings, camera_info, frame.thermal_camera_info)
+            if align.rgb is not None:
+                camera_info = rectified_info(camera_info)
+        except ValueError as error:
+            self._log.error("camera_info", f"images stay as they are: {error}")
+            align = Alignment(settings.thermal_to_rgb)
+        rgb, thermal = align(rgb, thermal)
         if rgb is not None and thermal is not None and thermal.shape != rgb.shape[:2]:
             self._thermal.refuse(
                 BadImage(
                     f"it has {thermal.shape[1]}x{thermal.shape[0]} pixels, the RGB image "
-                    f"{rgb.shape[1]}x{rgb.shape[0]}; both must show the same view in one size"
+                    f"{rgb.shape[1]}x{rgb.shape[0]}; both must show the same view in one size, or "
+                    "thermal_to_rgb say how they differ (difusionseg register)"
                 )
             )
-            return rgb, None
-        return rgb, thermal
+            return rgb, None, camera_info
+        return rgb, thermal, camera_info
 
     def _grey(self, thermal: np.ndarray, settings: Settings) -> np.ndarray:
         """(H, W) uint8 from counts, as the thermal parameters say."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from rcl_interfaces.msg import (
     FloatingPointRange,
     IntegerRange,
@@ -21,10 +22,11 @@ from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from difusionseg_core.alignment import IDENTITY
 from difusionseg_core.predictor import BACKENDS
 from difusionseg_core.schedule import MAX_STEPS
 
-TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool"}
+TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool", tuple: "double array"}
 
 
 class BadParameter(ValueError):
@@ -33,11 +35,12 @@ class BadParameter(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a value may be: within `minimum` to `maximum`, or one of `choices`."""
+    """What a value may be: within `minimum` to `maximum`, `length` numbers, or one of `choices`."""
 
     description: str
     minimum: float | None = None
     maximum: float | None = None
+    length: int | None = None
     choices: tuple[str, ...] = ()
     run_time: bool = False
 
@@ -45,11 +48,15 @@ class Limits:
         """The allowed values in words, such as "1 to 20"; empty where there is no limit."""
         if self.choices:
             return ", ".join(self.choices)
+        if self.length:
+            return f"{self.length} numbers"
         return "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
 
     def allows(self, value: Any) -> bool:
         if self.choices:
             return value in self.choices
+        if self.length:
+            return len(value) == self.length and all(map(math.isfinite, value))
         if self.minimum is None:
             return True
         return math.isfinite(value) and self.minimum <= value <= self.maximum
@@ -126,6 +133,19 @@ class Settings:
         run_time=True,
     )
 
+    thermal_to_rgb: tuple[float, ...] = _parameter(
+        IDENTITY,
+        "homography from thermal to RGB pixels, row by row, as `difusionseg register` finds it",
+        length=9,
+        run_time=True,
+    )
+    undistort: bool = _parameter(
+        False,
+        "take lens distortion out of each image by its camera_info; outputs show the RGB camera "
+        "without distortion",
+        run_time=True,
+    )
+
     thermal_mode: str = _parameter(
         "auto",
         "thermal counts to grey: auto (8-bit as it is, others by percentile), fixed (thermal_low "
@@ -180,10 +200,12 @@ class Settings:
                 f"parameter 'thermal_high' is {self.thermal_high:g}; it must be above "
                 f"thermal_low, which is {self.thermal_low:g}"
             )
+        if abs(np.linalg.det(np.reshape(self.thermal_to_rgb, (3, 3)))) < 1e-12:
+            raise BadParameter("parameter 'thermal_to_rgb' cannot be inverted; it is no homography")
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with other values for some. Raises BadParameter."""
-        return dataclasses.replace(self, **values)
+        return dataclasses.replace(self, **{name: _plain(value) for name, value in values.items()})
 
 
 def limits_by_name() -> dict[str, Limits]:
@@ -199,7 +221,7 @@ def declare_parameters(node: Node) -> Settings:
     values = {}
     for item in dataclasses.fields(Settings):
         try:
-            values[item.name] = node.declare_parameter(item.name, item.default).value
+            values[item.name] = _plain(node.declare_parameter(item.name, item.default).value)
         except InvalidParameterTypeException as error:
             raise BadParameter(
                 f"parameter '{item.name}' has the wrong type; it must be of type "
@@ -220,6 +242,11 @@ def checked_change(settings: Settings, parameters: list) -> tuple[Settings, SetP
         return settings.changed(values), SetParametersResult(successful=True)
     except BadParameter as error:
         return settings, SetParametersResult(successful=False, reason=str(error))
+
+
+def _plain(value: Any) -> Any:
+    """Arrays of numbers as tuples, whatever rclpy holds them in."""
+    return value if isinstance(value, str | int | float | bool) else tuple(value)
 
 
 def _descriptor(default: Any, limits: Limits) -> ParameterDescriptor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
@@ -25,7 +27,7 @@ from difusionseg_ros.nearest_sync import NearestSync, PairTiming
 from difusionseg_ros.outputs import Outputs
 from difusionseg_ros.parameters import Settings
 from difusionseg_ros.throttled_log import ThrottledLog
-from difusionseg_ros.topics import RGB_CAMERA_INFO
+from difusionseg_ros.topics import RGB_CAMERA_INFO, THERMAL_CAMERA_INFO, Topic
 from difusionseg_ros.worker import NewestWinsWorker
 
 _RECENT = 100  # frames over which diagnostics give statistics
@@ -62,7 +64,6 @@ class Pipeline:
         self._moved = ""
         self._offsets: deque[float] = deque(maxlen=_RECENT)
         self._latencies: deque[float] = deque(maxlen=_RECENT)
-        self._camera_info: CameraInfo | None = None
 
         with ExitStack() as opened:  # closes what is there if something below fails
             self._connect(settings(), opened)
@@ -86,15 +87,18 @@ class Pipeline:
             self._outputs,
             self._settings,
             node.get_clock(),
+            self._log,
         )
-        subscription = node.create_subscription(
-            CameraInfo,
-            RGB_CAMERA_INFO.name,
-            self._camera_info_arrived,
-            RGB_CAMERA_INFO.qos(),
-            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-        )
-        opened.callback(node.destroy_subscription, subscription)
+        self._camera_infos: dict[Topic, CameraInfo] = {}
+        for topic in (RGB_CAMERA_INFO, THERMAL_CAMERA_INFO):
+            subscription = node.create_subscription(
+                CameraInfo,
+                topic.name,
+                partial(self._camera_infos.__setitem__, topic),
+                topic.qos(),
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+            opened.callback(node.destroy_subscription, subscription)
         pairer = NearestStampPairer(
             _nanoseconds(settings.slop),
             settings.queue_size,
@@ -124,25 +128,30 @@ class Pipeline:
         """Unsubscribe, let the frame at work finish, and stop."""
         self._open.close()
 
-    def _camera_info_arrived(self, message: CameraInfo) -> None:
-        self._camera_info = message
-
     def _pair_arrived(
         self, rgb: Image | CompressedImage, thermal: Image | CompressedImage, timing: PairTiming
     ) -> None:
         self._offsets.append(timing.offset_ns * 1e-9)
-        self._worker.submit(
-            Frame(rgb, thermal, timing.arrived, self._camera_info, timing.offset_ns * 1e-9)
-        )
+        self._submit(rgb, thermal, timing.arrived, timing.offset_ns * 1e-9)
 
     def _given_up(self, camera: CameraInput) -> bool:
         return self._settings().on_missing_camera == "degrade" and camera.missing
 
     def _rgb_alone(self, rgb: Image | CompressedImage) -> None:
-        self._worker.submit(Frame(rgb, None, time.monotonic(), self._camera_info))
+        self._submit(rgb, None, time.monotonic())
 
     def _thermal_alone(self, thermal: Image | CompressedImage) -> None:
-        self._worker.submit(Frame(None, thermal, time.monotonic(), self._camera_info))
+        self._submit(None, thermal, time.monotonic())
+
+    def _submit(
+        self,
+        rgb: Image | CompressedImage | None,
+        thermal: Image | CompressedImage | None,
+        arrived: float,
+        time_offset: float = math.nan,
+    ) -> None:
+        infos = (self._camera_infos.get(topic) for topic in (RGB_CAMERA_INFO, THERMAL_CAMERA_INFO))
+        self._worker.submit(Frame(rgb, thermal, arrived, *infos, time_offset))
 
     def _process(self, frame: Frame) -> None:
         if self.paused:

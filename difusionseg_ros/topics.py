@@ -47,12 +47,15 @@ RGB_IMAGE = Topic(
 THERMAL_IMAGE = Topic(
     "thermal/image",
     Image,
-    "thermal image of the same size and view; with `thermal_transport: compressed` a "
-    "CompressedImage on `thermal/image/compressed`",
+    "thermal image, of the same size and view unless `thermal_to_rgb` is set; with "
+    "`thermal_transport: compressed` a CompressedImage on `thermal/image/compressed`",
     received=True,
 )
 RGB_CAMERA_INFO = Topic(
     "rgb/camera_info", CameraInfo, "optional; republished beside every output", received=True
+)
+THERMAL_CAMERA_INFO = Topic(
+    "thermal/camera_info", CameraInfo, "optional; its calibration serves `undistort`", received=True
 )
 
 FUSED = Topic("fused/image", Image, "fused image, rgb8")
@@ -79,7 +82,7 @@ FRAME_STATUS = Topic(
 )
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, "rates, drops, pairing, bad messages, device")
 
-INPUTS = (RGB_IMAGE, THERMAL_IMAGE, RGB_CAMERA_INFO)
+INPUTS = (RGB_IMAGE, THERMAL_IMAGE, RGB_CAMERA_INFO, THERMAL_CAMERA_INFO)
 OUTPUTS = (
     FUSED,
     FUSED_CAMERA_INFO,
