@@ -98,9 +98,11 @@ def test_command_names_what_is_missing(tmp_path, capsys) -> None:
 def test_alignment_undoes_the_view(drawn) -> None:
     true = homography(1.1, 2, (12, -8), 0)
     rgb, thermal = drawn[0]
-    same_rgb, aligned = Alignment(tuple(true.ravel()))(rgb, seen_from_elsewhere(thermal, true))
+    align = Alignment(tuple(true.ravel()))
+    same_rgb, aligned = align(rgb, seen_from_elsewhere(thermal, true))
     assert same_rgb is rgb
-    inside = cv2.erode((aligned > 0).astype(np.uint8), np.ones((25, 25))) > 0
+    seen = align(rgb, seen_from_elsewhere(np.full(SIZE, 255, np.uint8), true))[1]
+    inside = cv2.erode(seen, np.ones((25, 25))) == 255
     smooth = [cv2.GaussianBlur(image.astype(np.float32), (0, 0), 3) for image in (aligned, thermal)]
     assert inside.mean() > 0.5
     assert np.median(abs(smooth[0] - smooth[1])[inside]) < 1
