@@ -40,6 +40,7 @@ from difusionseg_ros.graph import Graph, GraphFailed, use_own_domain
 from difusionseg_ros.processes import NotInstalled
 from difusionseg_ros.replay import PublishedPair, ReplayNode
 from difusionseg_ros.topics import FUSED, MASK, OVERLAY
+from difusionseg_ros.transport import use_image_transport
 
 START_TIMEOUT = 120.0  # seconds until the node has loaded its network and listens
 FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame warms the network up
@@ -166,6 +167,7 @@ def run(source: Path, output: Path, model: str, device: str) -> None:
     with ExitStack() as stack:
         folder = stack.enter_context(replaced(output))
         use_own_domain()
+        use_image_transport()
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         stack.callback(rclpy.try_shutdown)
         replay = ReplayNode(parameter_overrides=[Parameter("input", value=str(source))])

@@ -34,6 +34,7 @@ from difusionseg_ros.parameters import (
     declare_parameters,
 )
 from difusionseg_ros.pipeline import Pipeline
+from difusionseg_ros.transport import use_image_transport
 
 _STOP_CHECK_PERIOD = 0.2  # seconds; Python sees signals only between two waits for messages
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -160,6 +161,7 @@ def main(args: list[str] | None = None) -> int:
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())
+    use_image_transport()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # arguments or a parameter file that cannot be read

@@ -31,6 +31,7 @@ from tqdm import tqdm
 from difusionseg_core.playback import Item, instants, open_source
 from difusionseg_core.recordings import RGB, THERMAL
 from difusionseg_ros.images import image_message
+from difusionseg_ros.transport import use_image_transport
 
 # Sensors usually publish best effort (REP-2003); a replay should lose nothing.
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -227,6 +228,7 @@ class ReplayNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Play until the end, SIGINT or SIGTERM; returns the exit status, 1 for unusable input."""
+    use_image_transport()
     rclpy.init(args=args)
     node = None
     try:
