@@ -150,7 +150,8 @@ class Player:
         self._figures.paired = max(self._figures.paired, frame.status.paired)
         stages = frame.status.latency
         self._figures.latencies.append(
-            stages.waiting
+            stages.pairing
+            + stages.waiting
             + stages.conversion
             + stages.preprocess
             + stages.inference

@@ -28,14 +28,16 @@ from difusionseg_ros.throttled_log import ThrottledLog
 class Frame:
     """Images on their way to the network: a pair, or one alone and None for the other.
 
-    `arrived` is when the later one came in, on the monotonic clock of Python's `time` [s].
-    `camera_info` (the RGB camera's) and `thermal_camera_info` are None for a camera that sends
-    none. `time_offset` is the corrected thermal stamp minus the RGB stamp [s].
+    `arrived` is when the later one came in, `submitted` when the worker was given the frame, on the
+    monotonic clock of Python's `time` [s]. `camera_info` (the RGB camera's) and
+    `thermal_camera_info` are None for a camera that sends none. `time_offset` is the corrected
+    thermal stamp minus the RGB stamp [s].
     """
 
     rgb: Image | CompressedImage | None
     thermal: Image | CompressedImage | None
     arrived: float
+    submitted: float
     camera_info: CameraInfo | None
     thermal_camera_info: CameraInfo | None
     time_offset: float = math.nan
@@ -91,7 +93,8 @@ class FrameProcessor:
         published = time.monotonic()
         age = self._clock.now() - Time.from_msg(header.stamp)
         latency = StageLatency(
-            waiting=began - frame.arrived,
+            pairing=frame.submitted - frame.arrived,
+            waiting=began - frame.submitted,
             conversion=converted - began,
             publish=published - predicted,
             total=age.nanoseconds * 1e-9,

@@ -151,7 +151,7 @@ class Pipeline:
         time_offset: float = math.nan,
     ) -> None:
         infos = (self._camera_infos.get(topic) for topic in (RGB_CAMERA_INFO, THERMAL_CAMERA_INFO))
-        self._worker.submit(Frame(rgb, thermal, arrived, *infos, time_offset))
+        self._worker.submit(Frame(rgb, thermal, arrived, time.monotonic(), *infos, time_offset))
 
     def _process(self, frame: Frame) -> None:
         if self.paused:
