@@ -88,17 +88,19 @@ def ratio(first: Measurement, second: Measurement) -> float:
 
 def machine() -> dict[str, str | int]:
     """What the figures were measured on."""
-    import torch
-
+    try:
+        import torch
+    except ImportError:  # other backends do without
+        torch = None
     with open("/proc/cpuinfo") as file:
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor(),
         "cores": len(os.sched_getaffinity(0)),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "none",
         "system": platform.platform(),
         "python": platform.python_version(),
-        "torch": torch.__version__,
+        "torch": torch.__version__ if torch else "none",
     }
 
 
