@@ -29,9 +29,13 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["difusionseg_core*", "difusionseg_ros*"]),
-    package_data={"difusionseg_core": ["weights/*.safetensors", "weights/*.md"]},
+    package_data={
+        "difusionseg_core": ["weights/*.safetensors", "weights/*.md", "report/templates/*"]
+    },
     data_files=shared_files(),
     install_requires=[
+        "Jinja2>=3.0",
+        "matplotlib>=3.5",
         "numpy>=1.21",
         # Below 5, whose renumbered types break ROS's cv_bridge. Headless, since nothing here opens
         # a window. On a ROS installation build with colcon instead: it uses the system's OpenCV,

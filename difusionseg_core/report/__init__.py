@@ -1,0 +1,1 @@
+"""Pages for people: one self-contained HTML file and a Markdown one of the same content."""
