@@ -1,6 +1,7 @@
 """The camera that looks along the street."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -24,13 +25,24 @@ class Camera:
 
     def view(self, points: np.ndarray) -> np.ndarray:
         """World points (..., 3) in camera axes (right, up, depth)."""
-        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
-        return (points - self.position) @ np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+        return (points - self.position) @ self._turn
 
     def to_pixels(self, seen: np.ndarray) -> np.ndarray:
         """Points in camera axes (..., 3), in front of the near plane, as pixels (..., 2)."""
-        centre = np.array([self.width / 2, self.horizon])
-        return seen[..., :2] / seen[..., 2:] * np.array([self.focal, -self.focal]) + centre
+        return seen[..., :2] * (self._scale / seen[..., 2:]) + self._centre
+
+    @cached_property
+    def _turn(self) -> np.ndarray:
+        cos, sin = np.cos(self.yaw), np.sin(self.yaw)
+        return np.array([[cos, 0, sin], [0, 1, 0], [-sin, 0, cos]])
+
+    @cached_property
+    def _scale(self) -> np.ndarray:
+        return np.array([self.focal, -self.focal])
+
+    @cached_property
+    def _centre(self) -> np.ndarray:
+        return np.array([self.width / 2, self.horizon])
 
     def rays(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """World direction of the rays of some rows, scaled to depth 1.

@@ -17,6 +17,7 @@ from difusionseg_core.scenes.parts import Cover, Face, Foliage, Group, Hull, Mat
 
 _SUBPIXEL = 4  # binary digits of a pixel's fraction that OpenCV's drawing keeps
 _FARTHEST = 15000 << _SUBPIXEL  # OpenCV's fixed-point drawing overflows beyond
+_SHADES = 8  # of foliage, per unit of brightness
 _SMALLEST_BOX = 4  # pixels
 _ANGLES = np.linspace(0, 2 * np.pi, 14, endpoint=False)
 _BAND = 48  # rows
@@ -55,8 +56,8 @@ class Surface:
 
     rays: tuple[np.ndarray, np.ndarray, np.ndarray]  # as those of `Camera.rays`
     sky: np.ndarray  # bool
-    albedo: np.ndarray  # (H, W, 3), texture included
-    emission: np.ndarray  # (H, W, 3)
+    albedo: np.ndarray  # (3, H, W), texture included
+    emission: np.ndarray  # (3, H, W)
     gloss: np.ndarray
     emissivity: np.ndarray
     heat: np.ndarray  # degrees C above the air
@@ -141,13 +142,17 @@ class Canvas:
         middle = foliage.centres[0]
         towards = camera.position - middle
         towards = towards / np.sqrt(towards @ towards)
+        shades = np.round(foliage.tones * _SHADES).astype(int)
+        rows: dict[int, int] = {}
         for number in np.argsort(-seen[:, 2]):
             if outside[number]:
                 continue
-            row = self._add_row(
-                foliage.material, towards, middle, foliage.label, tone=foliage.tones[number]
-            )
-            cv2.fillPoly(self._index, [outlines[number]], row, shift=_SUBPIXEL)
+            shade = shades[number]
+            if shade not in rows:
+                rows[shade] = self._add_row(
+                    foliage.material, towards, middle, foliage.label, tone=shade / _SHADES
+                )
+            cv2.fillPoly(self._index, [outlines[number]], rows[shade], shift=_SUBPIXEL)
 
     def _paint_tube(self, tube: Tube) -> None:
         camera = self.camera
@@ -366,8 +371,8 @@ class Canvas:
         return Surface(
             rays=(ray_x, ray_y, ray_z),
             sky=index == 0,
-            albedo=table[:, _COLOUR].take(index, axis=0) * tone[..., None],
-            emission=table[:, _EMISSION].take(index, axis=0),
+            albedo=table[:, _COLOUR].T.take(index, axis=1) * tone,
+            emission=table[:, _EMISSION].T.take(index, axis=1),
             gloss=look_up(_GLOSS),
             emissivity=look_up(_EMISSIVITY),
             heat=heat,

@@ -87,29 +87,36 @@ def shade(surface: Surface, light: Light, streaks: np.ndarray | None) -> np.ndar
     upward = surface.normal[1]
     level = upward > 0.9
     open_sky = (0.72 + 0.28 * upward) * (1 - 0.65 * surface.shadow)
-    direct = surface.sunlit
     reaches = [_lamp_light(surface, lamp) for lamp in light.lamps]
-    radiance = surface.albedo
-    dark = np.where(level, np.float32(0.65), np.float32(1)) if light.rain else np.float32(1)
-    for channel in range(3):
-        lit = float(light.ambient[channel]) * open_sky
-        if light.sun_colour[channel] > 0:
-            lit += float(light.sun_colour[channel]) * direct
-        for lamp, reach in zip(light.lamps, reaches, strict=True):
-            lit += float(lamp.power[channel]) * reach
-        radiance[..., channel] *= lit * dark
     # An upright pane mirrors the street's other side below and the sky above: a soft ramp.
     ramp = np.where(level, np.float32(0.5), np.clip(0.25 + 0.12 * surface.position[1], 0, 1))
     gloss = surface.gloss
     if light.rain:
         gloss = np.clip(gloss + np.where(level, np.float32(0.12), np.float32(0.03)), 0, 0.6)
-    mirrored = (0.5 * (light.zenith + light.horizon)).astype(np.float32)
-    radiance += (gloss * ramp)[..., None] * mirrored
-    radiance += surface.emission
-    if light.rain:
-        radiance += streaks * (0.5 * level)[..., None].astype(np.float32)
-    haze = 1 - cv2.exp(surface.depth * np.float32(-1 / light.visibility))
-    radiance += haze[..., None] * (light.horizon.astype(np.float32) - radiance)
+        wet = np.where(level, np.float32(0.65), np.float32(1))
+        puddles = np.float32(0.5) * level
+    mirror = gloss * ramp * np.float32(0.5)
+    clear = cv2.exp(surface.depth * np.float32(-1 / light.visibility))
+    channels = []
+    for channel in range(3):
+        lit = float(light.ambient[channel]) * open_sky
+        if light.sun_colour[channel] > 0:
+            lit += float(light.sun_colour[channel]) * surface.sunlit
+        for lamp, reach in zip(light.lamps, reaches, strict=True):
+            lit += float(lamp.power[channel]) * reach
+        if light.rain:
+            lit *= wet
+        lit *= surface.albedo[channel]
+        lit += mirror * float(light.zenith[channel] + light.horizon[channel])
+        lit += surface.emission[channel]
+        if light.rain:
+            lit += streaks[..., channel] * puddles
+        haze = float(light.horizon[channel])
+        lit -= haze
+        lit *= clear
+        lit += haze
+        channels.append(lit)
+    radiance = cv2.merge(channels)
     rows, columns = np.nonzero(surface.sky)
     if len(rows):
         radiance[rows, columns] = _sky(light, surface.rays, rows, columns)

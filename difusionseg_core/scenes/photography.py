@@ -1,6 +1,7 @@
 """The colour camera: from radiance to an 8-bit picture, with its glare, blur, tone and noise."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -63,10 +64,11 @@ def photograph(radiance: np.ndarray, camera: ColourCamera, rng: np.random.Genera
     if smear > 1:
         image = cv2.blur(image, (smear, 1))
     image = cv2.transform(image, camera.exposure * camera.colours)
-    image *= _vignette(height, width)[..., None]
-    np.clip(image, 0, 8, out=image)
-    image = 1 - cv2.exp(-image)
-    image += camera.noise * (0.3 + cv2.sqrt(image)) * _grain(rng, height, width)
+    image *= _vignette(height, width)
+    image = 1 - cv2.exp(-np.clip(image, 0, 8, out=image))
+    grain = _grain(rng, height, width)
+    grain *= cv2.sqrt(image) * camera.noise + 0.3 * camera.noise
+    image += grain
     steps = np.clip(image * (_STEPS - 1), 0, _STEPS - 1).astype(np.uint16)
     return _tone_curve(camera).take(steps)
 
@@ -83,10 +85,14 @@ def _grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     colour and a little fine grain in brightness."""
     coarse = noise.normal(rng, (height // 2 + 1, width // 2 + 1, 3))
     grain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    grain += 0.6 * noise.normal(rng, (height, width, 1))
+    fine = 0.6 * noise.normal(rng, (height, width))
+    grain += cv2.merge([fine, fine, fine])
     return grain
 
 
+@lru_cache(maxsize=2)
 def _vignette(height: int, width: int) -> np.ndarray:
+    """Share of the light (H, W, 3) that reaches the picture, less in its corners."""
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
-    return (1 - 0.12 * (x * x + y * y)).astype(np.float32)
+    share = (1 - 0.12 * (x * x + y * y)).astype(np.float32)
+    return cv2.merge([share, share, share])

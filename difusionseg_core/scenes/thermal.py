@@ -71,7 +71,7 @@ def apparent_temperature(surface: Surface, climate: Climate, sun_strength: float
     """
     own = surface.heat + climate.air
     if sun_strength > 0:
-        red, green, blue = cv2.split(surface.albedo)
+        red, green, blue = surface.albedo
         dark = np.clip(1 - (red + green + blue) * (1 / 3), 0, 1)
         own += climate.sun * sun_strength * surface.sunlit * dark
     # An upright face mirrors mostly street; the higher on it, the more sky.
