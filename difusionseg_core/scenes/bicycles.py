@@ -7,6 +7,7 @@ import numpy as np
 from difusionseg_core.classes import MSRS
 from difusionseg_core.scenes.lighting import Lamp
 from difusionseg_core.scenes.parts import (
+    UP,
     Cover,
     Group,
     Hull,
@@ -16,10 +17,10 @@ from difusionseg_core.scenes.parts import (
     disc,
     heading_axes,
 )
-from difusionseg_core.scenes.people import Wardrobe, rider
+from difusionseg_core.scenes.people import rider
+from difusionseg_core.scenes.wardrobe import Wardrobe
 
 BIKE = MSRS.class_names.index("bike")
-_UP = np.array([0.0, 1.0, 0.0])
 _WHEEL = 0.33  # metres, radius
 _HALF_BASE = 0.53  # metres, half the distance of the axles
 
@@ -60,16 +61,16 @@ class Bicycle:
         forward = heading_axes(self.heading)[0]
         return [
             Lamp(
-                self.place(time) + forward * 0.8 + _UP * 0.8,
+                self.place(time) + forward * 0.8 + UP * 0.8,
                 np.array([2.5, 2.4, 2.2]),
-                forward * 0.96 - _UP * 0.28,
+                forward * 0.96 - UP * 0.28,
             )
         ]
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
         here = self.place(time)
         forward, right = heading_axes(self.heading)
-        tilted = _UP * np.cos(self.lean) + right * np.sin(self.lean)
+        tilted = UP * np.cos(self.lean) + right * np.sin(self.lean)
 
         def at(along: float, up: float, across: float = 0.0) -> np.ndarray:
             return here + forward * along + tilted * up + right * across

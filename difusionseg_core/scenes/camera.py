@@ -1,9 +1,22 @@
-"""The camera that looks along the street."""
+"""The camera that looks along the street: where it is mounted, and what it sees from there."""
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """How the camera is mounted and moves."""
+
+    size: tuple[int, int]  # (height, width) in pixels
+    focal: float  # pixels
+    horizon: float  # image row
+    lateral: float  # metres right of the road's middle
+    height: float  # metres
+    yaw: float  # radians off the street's direction
+    speed: float  # m/s
 
 
 @dataclass(frozen=True)

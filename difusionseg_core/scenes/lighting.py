@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from difusionseg_core.scenes import texture
-from difusionseg_core.scenes.canvas import Surface
+from difusionseg_core.scenes.surface import Surface
 
 CONDITIONS = ("day", "dusk", "night")
 

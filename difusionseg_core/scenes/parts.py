@@ -1,9 +1,11 @@
 """What things are made of: surfaces with a material, as flat faces, round hulls and tubes."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
+UP = np.array([0.0, 1.0, 0.0])
 Colour = tuple[float, float, float]  # linear RGB, 0..1 for a reflectance
 
 
@@ -90,6 +92,31 @@ Part = Face | Hull | Foliage | Tube | Cover
 Group = list[Part]  # drawn in its order; the groups of a thing are drawn far to near
 
 
+class Thing(Protocol):
+    """Anything that is painted by its distance."""
+
+    radius: float  # metres of ground that it takes
+
+    def place(self, time: float) -> np.ndarray: ...
+
+    def groups(self, time: float, eye: np.ndarray) -> list[Group]: ...
+
+
+@dataclass(frozen=True)
+class Fixture:
+    """Something that stays where it is."""
+
+    parts: list[Group]
+    where: np.ndarray  # (3,) ground below its middle
+    radius: float = 0.4  # metres of ground that it takes
+
+    def place(self, time: float) -> np.ndarray:
+        return self.where
+
+    def groups(self, time: float, eye: np.ndarray) -> list[Group]:
+        return self.parts
+
+
 def heading_axes(heading: float) -> tuple[np.ndarray, np.ndarray]:
     """Forward and right unit vectors of something that faces `heading` (radians, 0 is along +z)."""
     cos, sin = np.cos(heading), np.sin(heading)
@@ -99,7 +126,6 @@ def heading_axes(heading: float) -> tuple[np.ndarray, np.ndarray]:
 def box(centre, size, heading: float, material: Material, label: int = 0) -> Group:
     """Five faces (no bottom) of a box: centre of its base (3,), size (length, height, width)."""
     forward, right = heading_axes(heading)
-    up = np.array([0.0, 1.0, 0.0])
     length, height, width = size
     base = np.asarray(centre, float)
     faces = []
@@ -112,13 +138,20 @@ def box(centre, size, heading: float, material: Material, label: int = 0) -> Gro
         middle = base + normal * reach / 2
         side = along * span / 2
         points = np.array(
-            [middle - side, middle + side, middle + side + up * height, middle - side + up * height]
+            [middle - side, middle + side, middle + side + UP * height, middle - side + UP * height]
         )
         faces.append(Face(points, material, label, normal))
     a, b = forward * length / 2, right * width / 2
-    top = base + up * height + np.array([a + b, a - b, -a - b, -a + b])
-    faces.append(Face(top, material, label, up))
+    top = base + UP * height + np.array([a + b, a - b, -a - b, -a + b])
+    faces.append(Face(top, material, label, UP))
     return faces
+
+
+def plank(a, b, height: float, width: float, material: Material, label: int = 0) -> Group:
+    """A box that stands upright on the line from a to b (3,)."""
+    run = b - a
+    heading, length = float(np.arctan2(run[0], run[2])), float(np.hypot(run[0], run[2]))
+    return box((a + b) / 2, (length, height, width), heading, material, label)
 
 
 def disc(centre, radius: float, axis_a: np.ndarray, axis_b: np.ndarray, corners: int = 16):

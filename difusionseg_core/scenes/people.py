@@ -5,75 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from difusionseg_core.classes import MSRS
-from difusionseg_core.scenes.parts import Group, Hull, Material, Tube, heading_axes
-from difusionseg_core.scenes.thermal import Climate
+from difusionseg_core.scenes.parts import UP, Group, Hull, Material, Tube, heading_axes
+from difusionseg_core.scenes.wardrobe import Wardrobe
 
 PERSON = MSRS.class_names.index("person")
-_UP = np.array([0.0, 1.0, 0.0])
-_SKINS = ((0.62, 0.40, 0.30), (0.50, 0.30, 0.20), (0.30, 0.17, 0.11), (0.13, 0.075, 0.05))
-_HAIRS = ((0.02, 0.018, 0.016), (0.05, 0.03, 0.02), (0.2, 0.12, 0.06), (0.35, 0.35, 0.35))
-
-
-@dataclass(frozen=True)
-class Wardrobe:
-    """A person's build and clothes, as materials that carry their temperatures."""
-
-    height: float  # metres
-    girth: float  # 1 is average
-    skin: Material
-    hair: Material
-    top: Material
-    legs: Material
-    shoes: Material
-    long_coat: bool
-    skirt: bool
-    long_hair: bool
-    hat: Material | None
-    backpack: Material | None
-    bag: Material | None
-    umbrella: Material | None
-
-
-def _cloth_colour(rng: np.random.Generator) -> tuple[float, float, float]:
-    kind = rng.random()
-    if kind < 0.45:  # most street clothes are dark
-        return tuple(rng.uniform(0.01, 0.08) * rng.uniform(0.8, 1.2, 3))
-    if kind < 0.7:
-        return tuple(rng.uniform(0.2, 0.7) * rng.uniform(0.93, 1.07, 3))
-    colour = rng.uniform(0.02, 0.55, 3)
-    return tuple(colour.mean() + (colour - colour.mean()) * rng.uniform(0.2, 1.0))
-
-
-def draw_wardrobe(rng: np.random.Generator, climate: Climate, rain: bool) -> Wardrobe:
-    """Dress somebody for the weather."""
-    child = rng.random() < 0.08
-    cold = np.clip((18 - climate.air) / 18, 0, 1)
-    thick = float(np.clip(cold + rng.normal(0, 0.25), 0, 1))
-    cloth = Material((0, 0, 0), grain=0.12, grain_size=0.8, mottle=0.1 * climate.skin())
-    skin = Material(_SKINS[rng.integers(len(_SKINS))], grain=0.04, heat=climate.skin(), mottle=0.3)
-    top = cloth.painted(_cloth_colour(rng)).warmed(climate.clothes(thick))
-    legs = cloth.painted(_cloth_colour(rng)).warmed(climate.clothes(rng.uniform(0, 0.5)))
-    pack = cloth.painted(_cloth_colour(rng)).warmed(1.0)
-    return Wardrobe(
-        height=rng.uniform(1.05, 1.4) if child else rng.normal(1.68, 0.09),
-        girth=float(np.clip(rng.normal(1.0, 0.12), 0.8, 1.4)),
-        skin=skin,
-        hair=Material(
-            _HAIRS[rng.integers(len(_HAIRS))], grain=0.25, grain_size=0.3, heat=0.6 * climate.skin()
-        ),
-        top=top,
-        legs=legs,
-        shoes=cloth.painted(_cloth_colour(rng)).warmed(0.25 * climate.skin()),
-        long_coat=thick > 0.5 and rng.random() < 0.4,
-        skirt=rng.random() < 0.2,
-        long_hair=rng.random() < 0.4,
-        hat=cloth.painted(_cloth_colour(rng)).warmed(0.4 * climate.skin())
-        if rng.random() < 0.15
-        else None,
-        backpack=pack if rng.random() < 0.25 else None,
-        bag=pack.painted(_cloth_colour(rng)) if rng.random() < 0.2 else None,
-        umbrella=pack.painted(_cloth_colour(rng)) if rain and rng.random() < 0.5 else None,
-    )
 
 
 def _limb(a, b, radius_a: float, radius_b: float, material: Material) -> Hull:
@@ -83,15 +18,15 @@ def _limb(a, b, radius_a: float, radius_b: float, material: Material) -> Hull:
 def _head(wear: Wardrobe, neck: np.ndarray, forward: np.ndarray, facing: bool) -> Group:
     """Neck, face, hair or hat; `facing` the camera or turned away from it."""
     h = wear.height
-    centre = neck + _UP * 0.085 * h + forward * 0.012 * h
-    crown = centre + _UP * 0.018 * h - forward * 0.016 * h
-    throat = _limb(neck - _UP * 0.02 * h, neck + _UP * 0.04 * h, 0.034 * h, 0.032 * h, wear.skin)
-    hair = _limb(crown, crown + _UP * 0.012 * h, 0.063 * h, 0.056 * h, wear.hat or wear.hair)
+    centre = neck + UP * 0.085 * h + forward * 0.012 * h
+    crown = centre + UP * 0.018 * h - forward * 0.016 * h
+    throat = _limb(neck - UP * 0.02 * h, neck + UP * 0.04 * h, 0.034 * h, 0.032 * h, wear.skin)
+    hair = _limb(crown, crown + UP * 0.012 * h, 0.063 * h, 0.056 * h, wear.hat or wear.hair)
     face = centre + forward * 0.02 * h
-    face = _limb(face - _UP * 0.022 * h, face, 0.042 * h, 0.05 * h, wear.skin)
+    face = _limb(face - UP * 0.022 * h, face, 0.042 * h, 0.05 * h, wear.skin)
     mane = _limb(
-        crown - _UP * 0.02 * h,
-        crown - _UP * 0.13 * h - forward * 0.02 * h,
+        crown - UP * 0.02 * h,
+        crown - UP * 0.13 * h - forward * 0.02 * h,
         0.06 * h,
         0.045 * h,
         wear.hair,
@@ -110,9 +45,9 @@ def figure(
     """
     h, fat = wear.height, wear.girth
     forward, right = heading_axes(heading)
-    hip = feet + _UP * (0.515 * h + 0.012 * h * np.cos(2 * phase) * stride)
-    chest = hip + _UP * 0.27 * h + forward * 0.015 * h
-    neck = hip + _UP * 0.335 * h
+    hip = feet + UP * (0.515 * h + 0.012 * h * np.cos(2 * phase) * stride)
+    chest = hip + UP * 0.27 * h + forward * 0.015 * h
+    neck = hip + UP * 0.335 * h
     groups: list[Group] = []
     legs: list[Group] = []
     for side in (-1, 1):
@@ -120,11 +55,11 @@ def figure(
         swing = 0.42 * stride * np.sin(step)
         bend = 0.12 + 0.55 * stride * max(0.0, -np.cos(step))
         legs.append(_leg(wear, hip + right * side * 0.05 * h, swing, bend, forward))
-        shoulder = chest + right * side * 0.098 * h * fat + _UP * 0.018 * h
+        shoulder = chest + right * side * 0.098 * h * fat + UP * 0.018 * h
         groups.append(_arm(wear, shoulder, -0.8 * swing, 0.25 + 0.3 * stride, forward))
         if side > 0 and wear.bag is not None:
-            hand = shoulder - _UP * 0.36 * h
-            groups.append([_limb(hand, hand - _UP * 0.12 * h, 0.05 * h, 0.065 * h, wear.bag)])
+            hand = shoulder - UP * 0.36 * h
+            groups.append([_limb(hand, hand - UP * 0.12 * h, 0.05 * h, 0.065 * h, wear.bag)])
     groups.append(
         _far_leg_first(legs, right, hip, eye) + _trunk(wear, hip, chest, neck, forward, right, eye)
     )
@@ -140,11 +75,11 @@ def _far_leg_first(legs: list[Group], right, hip, eye) -> Group:
 
 def _leg(wear: Wardrobe, hip, swing: float, bend: float, forward) -> Group:
     h, fat = wear.height, wear.girth
-    knee = hip + 0.245 * h * (forward * np.sin(swing) - _UP * np.cos(swing))
-    ankle = knee + 0.23 * h * (forward * np.sin(swing - bend) - _UP * np.cos(swing - bend))
+    knee = hip + 0.245 * h * (forward * np.sin(swing) - UP * np.cos(swing))
+    ankle = knee + 0.23 * h * (forward * np.sin(swing - bend) - UP * np.cos(swing - bend))
     lower = wear.skin if wear.skirt else wear.legs
     shoe = Hull(
-        np.array([ankle - _UP * 0.025 * h, ankle - _UP * 0.03 * h + forward * 0.075 * h]),
+        np.array([ankle - UP * 0.025 * h, ankle - UP * 0.03 * h + forward * 0.075 * h]),
         np.array([0.026, 0.02]) * h,
         wear.shoes,
         PERSON,
@@ -156,10 +91,10 @@ def _leg(wear: Wardrobe, hip, swing: float, bend: float, forward) -> Group:
 
 def _arm(wear: Wardrobe, shoulder, swing: float, bend: float, forward) -> Group:
     h, fat = wear.height, wear.girth
-    elbow = shoulder + 0.17 * h * (forward * np.sin(swing) - _UP * np.cos(swing))
-    hand = elbow + 0.15 * h * (forward * np.sin(swing + bend) - _UP * np.cos(swing + bend))
+    elbow = shoulder + 0.17 * h * (forward * np.sin(swing) - UP * np.cos(swing))
+    hand = elbow + 0.15 * h * (forward * np.sin(swing + bend) - UP * np.cos(swing + bend))
     return [
-        _limb(hand, hand - _UP * 0.03 * h, 0.02 * h, 0.017 * h, wear.skin),
+        _limb(hand, hand - UP * 0.03 * h, 0.02 * h, 0.017 * h, wear.skin),
         _limb(elbow, hand, 0.027 * h * fat, 0.021 * h * fat, wear.top.shaded(0.92)),
         _limb(shoulder, elbow, 0.031 * h * fat, 0.027 * h * fat, wear.top.shaded(0.92)),
     ]
@@ -175,9 +110,9 @@ def _trunk(wear: Wardrobe, hip, chest, neck, forward, right, eye) -> Group:
             [
                 chest + shoulders,
                 chest - shoulders,
-                hip + wide + _UP * 0.04 * h,
-                hip - wide + _UP * 0.04 * h,
-                neck - _UP * 0.02 * h,
+                hip + wide + UP * 0.04 * h,
+                hip - wide + UP * 0.04 * h,
+                neck - UP * 0.02 * h,
             ]
         ),
         np.array([0.047, 0.047, 0.056, 0.056, 0.03]) * h * fat,
@@ -196,7 +131,7 @@ def _trunk(wear: Wardrobe, hip, chest, neck, forward, right, eye) -> Group:
     parts: Group = [seat]
     below = 0.30 if wear.long_coat else (0.2 if wear.skirt else 0.0)
     if below:
-        hem = hip - _UP * below * h
+        hem = hip - UP * below * h
         cloth = wear.top if wear.long_coat else wear.legs
         parts.append(
             Hull(
@@ -213,14 +148,14 @@ def _trunk(wear: Wardrobe, hip, chest, neck, forward, right, eye) -> Group:
     if wear.backpack is not None:
         back = chest - forward * 0.12 * h
         pack = [
-            _limb(back + _UP * 0.01 * h, back - _UP * 0.14 * h, 0.085 * h, 0.1 * h, wear.backpack)
+            _limb(back + UP * 0.01 * h, back - UP * 0.14 * h, 0.085 * h, 0.1 * h, wear.backpack)
         ]
     return pack + parts + head if facing else parts + head + pack
 
 
 def _umbrella(material: Material, hand: np.ndarray, h: float) -> Group:
-    top = hand + _UP * 0.62 * h
-    rim = top - _UP * 0.14 * h
+    top = hand + UP * 0.62 * h
+    rim = top - UP * 0.14 * h
     angles = np.linspace(0, 2 * np.pi, 8, endpoint=False)
     circle = rim + 0.5 * np.stack([np.cos(angles), 0 * angles, np.sin(angles)], axis=1)
     centres = np.concatenate([circle, top[None]])
@@ -241,9 +176,9 @@ def rider(
     """Somebody on a bike, seen from `eye`: saddle (3,), grips and pedals (2, 3), left first."""
     h, fat = wear.height, wear.girth
     forward, right = heading_axes(heading)
-    hip = saddle + _UP * 0.07
-    chest = hip + _UP * 0.25 * h + forward * 0.11 * h
-    neck = chest + _UP * 0.07 * h + forward * 0.02 * h
+    hip = saddle + UP * 0.07
+    chest = hip + UP * 0.25 * h + forward * 0.11 * h
+    neck = chest + UP * 0.07 * h + forward * 0.02 * h
     groups: list[Group] = []
     legs: list[Group] = []
     for index, side in enumerate((-1, 1)):
@@ -268,7 +203,7 @@ def rider(
             ]
         )
         shoulder = chest + right * side * 0.095 * h * fat
-        elbow = _joint(shoulder, grips[index], 0.17 * h, 0.17 * h, -_UP)
+        elbow = _joint(shoulder, grips[index], 0.17 * h, 0.17 * h, -UP)
         groups.append(
             [
                 _limb(elbow, grips[index], 0.027 * h, 0.021 * h, wear.top.shaded(0.92)),

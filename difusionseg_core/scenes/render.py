@@ -8,9 +8,12 @@ import numpy as np
 from difusionseg_core.data.boxes import BOX_CLASSES, Box
 from difusionseg_core.scenes.camera import Camera
 from difusionseg_core.scenes.canvas import Canvas
-from difusionseg_core.scenes.layout import Layout, Thing
+from difusionseg_core.scenes.layout import Layout
 from difusionseg_core.scenes.lighting import Lamp, shade, wet_streaks
+from difusionseg_core.scenes.parts import Thing
 from difusionseg_core.scenes.photography import photograph
+from difusionseg_core.scenes.rain import falling_rain
+from difusionseg_core.scenes.surface import surfaces
 from difusionseg_core.scenes.thermal import apparent_temperature, thermograph
 
 _LAMPS = 8  # the brightest at the camera; more cost time and are not missed
@@ -42,11 +45,13 @@ def render(layout: Layout, time: float, seed: int) -> Frame:
     warmth = np.empty(size, np.float32)
     labels = np.empty(size, np.uint8)
     streaks = wet_streaks(canvas.emission()) if light.rain else None
-    for rows, surface in canvas.surfaces():
+    for rows, surface in surfaces(canvas):
         labels[rows] = surface.labels
         warmth[rows] = apparent_temperature(surface, layout.climate, sun_strength)
         radiance[rows] = shade(surface, light, streaks[rows] if light.rain else None)
     noise = np.random.default_rng([seed, round(time * 1000)])
+    if light.rain:
+        radiance = falling_rain(radiance, float(light.ambient.mean()), noise)
     rgb = photograph(radiance, layout.colour_camera, noise)
     thermal = thermograph(warmth, layout.climate, np.random.default_rng(seed), noise)
     return Frame(rgb, thermal, labels, canvas.boxes(BOX_CLASSES.values()))
@@ -55,8 +60,7 @@ def render(layout: Layout, time: float, seed: int) -> Frame:
 def _paint_setting(canvas: Canvas, layout: Layout, time: float) -> None:
     """Everything that lies behind or below the things."""
     canvas.paint(layout.backdrop)
-    for group in layout.ground:
-        canvas.paint(group)
+    canvas.paint(layout.ground)
     for fixture in _far_to_near(layout.buildings, time, canvas.camera):
         for group in fixture.parts:
             canvas.paint(group)

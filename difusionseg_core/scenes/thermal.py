@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from difusionseg_core.scenes import noise, texture
-from difusionseg_core.scenes.canvas import Surface
+from difusionseg_core.scenes.surface import Surface
 
 _COLD = 12.0  # grey levels
 SKIN = 32.0  # degrees C of a face, indoors; cooler in the cold
@@ -27,6 +27,7 @@ class Climate:
     walls: float  # degrees that walls keep above the air
     coldest: float  # temperature shown as black
     per_degree: float  # grey levels per degree C
+    pedestal: float  # grey level that the coldest sky comes to
     noise: float  # grey levels, standard deviation
     softness: float  # pixels at 640 wide, standard deviation of the optics' blur
 
@@ -59,7 +60,8 @@ def draw_climate(rng: np.random.Generator, condition: str, rain: bool) -> Climat
         walls=rng.uniform(-0.5, 4),
         coldest=air - background / per_degree,
         per_degree=per_degree,
-        noise=float(np.exp(rng.uniform(np.log(0.5), np.log(2.5)))),
+        pedestal=float(rng.uniform(0, 9)),
+        noise=float(np.exp(rng.uniform(np.log(0.4), np.log(1.8)))),
         softness=rng.uniform(0.6, 1.3),
     )
 
@@ -112,7 +114,8 @@ def thermograph(
     hot = image > 200
     image[hot] = 200 + 55 * np.tanh((image[hot] - 200) / 90)
     cold = image < _COLD
-    image[cold] = _COLD * np.exp(image[cold] / _COLD - 1)
+    above = _COLD - climate.pedestal
+    image[cold] = climate.pedestal + above * np.exp((image[cold] - _COLD) / above)
     image += 0.5 * climate.noise * noise.normal(fixed_pattern, (width,))
     image += climate.noise * noise.normal(rng, (height, width))
     return np.clip(image, 0, 255).astype(np.uint8)

@@ -61,7 +61,7 @@ def test_boxes_hold_what_is_seen_of_each_person_bike_and_car():
             assert inside[0].any() and inside[-1].any()
             assert inside[:, 0].any() and inside[:, -1].any()
     assert all(score.boxes[label] > 5 for label in BOX_CLASSES.values())
-    assert all(score.f1(label) > 0.95 for label in BOX_CLASSES.values())
+    assert all(score.f1(label) > 0.9 for label in BOX_CLASSES.values())
 
 
 def test_people_are_warm_whatever_the_light():
