@@ -32,6 +32,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
 
 from difusionseg_core.benchmark import machine
 from difusionseg_ros import processes
@@ -68,8 +69,8 @@ class Options:
 class Listener(Node):
     """Subscribes to the mask and the fused image as a viewer would, and to what the node says.
 
-    `statuses` are those since `clear`; `delays` [s] pass from a fused image's stamp to its arrival
-    here. Images stay serialised: to unpack them is the viewer's cost, not the node's.
+    `statuses` are those of frames stamped since `clear`; `delays` [s] pass from such a fused
+    image's stamp to its arrival here. Images stay serialised: to unpack them is the viewer's cost, not the node's.
     """
 
     def __init__(self) -> None:
@@ -86,21 +87,24 @@ class Listener(Node):
         )
 
     def clear(self) -> None:
-        """Forget what came so far."""
+        """Forget what came so far, and leave aside what comes yet of frames stamped until now."""
+        self._since = self.get_clock().now().nanoseconds
         self.statuses: list[FrameStatus] = []
         self.delays: list[float] = []
         self.masks = 0
 
     def _take_fused(self, serialized: bytes) -> None:
         # Four bytes of CDR header, then the message's first field: the stamp, in little endian.
-        seconds, nanoseconds = struct.unpack_from("<iI", serialized, 4)
-        self.delays.append(self.get_clock().now().nanoseconds * 1e-9 - seconds - nanoseconds * 1e-9)
+        stamp = Time(*struct.unpack_from("<iI", serialized, 4)).nanoseconds
+        if stamp >= self._since:
+            self.delays.append(1e-9 * (self.get_clock().now().nanoseconds - stamp))
 
     def _take_mask(self, serialized: bytes) -> None:
         self.masks += 1
 
     def _take_status(self, status: FrameStatus) -> None:
-        self.statuses.append(status)
+        if Time.from_msg(status.header.stamp).nanoseconds >= self._since:
+            self.statuses.append(status)
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -59,7 +59,7 @@ def test_figures_of_a_short_run(start, tmp_path, untrained_weights):
     assert 0 < figures["fps"] < 6
     assert 0 < figures["latency_ms"]["median"] <= figures["latency_ms"]["p95"]
     assert 0 < figures["overhead_ms"] < figures["latency_ms"]["p95"]
-    assert 0 < figures["start_s"] < 60
+    assert 0.5 < figures["start_s"] < 60  # Python alone takes that
     assert 50 < figures["rss_mb"] < 5000
     stages = figures["stages_ms"]
     assert stages["inference"]["median"] > 0
