@@ -70,7 +70,8 @@ class Listener(Node):
     """Subscribes to the mask and the fused image as a viewer would, and to what the node says.
 
     `statuses` are those of frames stamped since `clear`; `delays` [s] pass from such a fused
-    image's stamp to its arrival here. Images stay serialised: to unpack them is the viewer's cost, not the node's.
+    image's stamp to its arrival here. Images stay serialised: to unpack them is the viewer's cost,
+    not the node's.
     """
 
     def __init__(self) -> None:
@@ -95,7 +96,8 @@ class Listener(Node):
 
     def _take_fused(self, serialized: bytes) -> None:
         # Four bytes of CDR header, then the message's first field: the stamp, in little endian.
-        stamp = Time(*struct.unpack_from("<iI", serialized, 4)).nanoseconds
+        seconds, nanoseconds = struct.unpack_from("<iI", serialized, 4)
+        stamp = Time(seconds=seconds, nanoseconds=nanoseconds).nanoseconds
         if stamp >= self._since:
             self.delays.append(1e-9 * (self.get_clock().now().nanoseconds - stamp))
 
