@@ -6,7 +6,7 @@ import ctypes
 import sys
 from collections.abc import Callable
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of mallopt(3)
+_M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of mallopt(3)
 
 
 def keep_freed_memory() -> None:
@@ -14,12 +14,14 @@ def keep_freed_memory() -> None:
 
     glibc hands large blocks back to the system at once, which zeroes every page of them anew for
     each layer of each frame. Holds for the whole process; it needs no more memory at its peak but
-    for what fragments. Does nothing where the C library is another one.
+    for what fragments. Threads share what is kept: with an arena each, a node that was deactivated
+    and activated some times held 40 MB more. Does nothing where the C library is another one.
     """
     mallopt = _of_c_library("mallopt")
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)
         mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_ARENA_MAX, 1)
 
 
 def return_freed_memory() -> None:
