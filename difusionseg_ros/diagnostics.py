@@ -59,8 +59,9 @@ class OutputsReport:
 class Report:
     """The node at one time.
 
-    `time` is monotonic [s], `offsets` [s] are those of recent pairs, `apart` [s] is the newest
-    thermal stamp minus the newest RGB stamp, None before both came.
+    `time` is monotonic [s]. Of recent pairs, `offsets` [s] are by how much the thermal stamp was
+    later, `lags` [s] by how much the thermal image arrived later. `apart` [s] is the newest thermal
+    stamp minus the newest RGB stamp, None before both came.
     """
 
     time: float
@@ -68,6 +69,7 @@ class Report:
     thermal: CameraReport
     pairing: PairingCounts
     offsets: Sequence[float]
+    lags: Sequence[float]
     apart: float | None
     model: ModelReport
     outputs: OutputsReport
@@ -131,6 +133,7 @@ def _pairing(
         sizes = sorted(abs(offset) for offset in now.offsets)
         values["offset, median [ms]"] = f"{1e3 * statistics.median(now.offsets):.2f}"
         values["offset, 95 % below [ms]"] = f"{1e3 * sizes[int(0.95 * (len(sizes) - 1))]:.2f}"
+        values["thermal arrives later, median [ms]"] = f"{1e3 * statistics.median(now.lags):.2f}"
     alone = now.model.alone - before.model.alone
     if alone:
         return WARN, f"degraded: {alone / seconds:.1f} frames/s of one camera alone", values

@@ -17,11 +17,13 @@ class PairTiming(NamedTuple):
     """When the images of a pair were taken and when they came.
 
     `offset_ns` is the corrected thermal stamp minus the RGB stamp [ns]; `arrived` is when the later
-    of the two messages came in, on the monotonic clock of Python's `time` [s].
+    of the two messages came in, on the monotonic clock of Python's `time` [s]; `lag` is how much
+    later than the RGB image the thermal one came in [s].
     """
 
     offset_ns: int
     arrived: float
+    lag: float
 
 
 class NearestSync(SimpleFilter):
@@ -89,7 +91,11 @@ class NearestSync(SimpleFilter):
         # Outside the lock: a consumer may ask for the counts.
         for pair in pairs:
             (rgb, rgb_arrived), (thermal, thermal_arrived) = pair.rgb, pair.thermal
-            timing = PairTiming(pair.offset_ns, max(rgb_arrived, thermal_arrived))
+            timing = PairTiming(
+                pair.offset_ns,
+                arrived=max(rgb_arrived, thermal_arrived),
+                lag=thermal_arrived - rgb_arrived,
+            )
             self.signalMessage(rgb, thermal, timing)
 
 

@@ -63,6 +63,7 @@ class Pipeline:
         self._last_failure = ""
         self._moved = ""
         self._offsets: deque[float] = deque(maxlen=_RECENT)
+        self._lags: deque[float] = deque(maxlen=_RECENT)
         self._latencies: deque[float] = deque(maxlen=_RECENT)
 
         with ExitStack() as opened:  # closes what is there if something below fails
@@ -132,6 +133,7 @@ class Pipeline:
         self, rgb: Image | CompressedImage, thermal: Image | CompressedImage, timing: PairTiming
     ) -> None:
         self._offsets.append(timing.offset_ns * 1e-9)
+        self._lags.append(timing.lag)
         self._submit(rgb, thermal, timing.arrived, timing.offset_ns * 1e-9)
 
     def _given_up(self, camera: CameraInput) -> bool:
@@ -210,6 +212,7 @@ class Pipeline:
             thermal=self._thermal.report(),
             pairing=self._sync.counts,
             offsets=tuple(self._offsets),
+            lags=tuple(self._lags),
             apart=_seconds(self._sync.newest_apart_ns),
             model=diagnostics.ModelReport(
                 device=self._predictor.device,

@@ -22,6 +22,7 @@ BEFORE = Report(
     thermal=CameraReport("/thermal/image", received=0, bad=0, last_error="", silence=0.0),
     pairing=PairingCounts(),
     offsets=(),
+    lags=(),
     apart=None,
     model=ModelReport(
         device="cpu",
@@ -42,6 +43,7 @@ NOW = Report(
     thermal=replace(BEFORE.thermal, received=18),
     pairing=PairingCounts(paired=18, dropped_rgb=42),
     offsets=(-0.004, 0.002, 0.010),
+    lags=(0.051, 0.040, 0.047),
     apart=0.002,
     model=replace(BEFORE.model, processed=16, replaced=2, latencies=(0.08, 0.05, 0.06)),
     outputs=replace(BEFORE.outputs, listeners={"fused/image": 0, "segmentation/mask": 2}),
@@ -67,6 +69,7 @@ def test_all_is_well():
     assert (level, message) == (OK, "9.0 pairs/s")
     assert values["dropped_rgb"] == "42"
     assert values["offset, median [ms]"] == "2.00"
+    assert values["thermal arrives later, median [ms]"] == "47.00"
     level, message, values = status_of("network", NOW)
     assert (level, message) == (OK, "8.0 frames/s on cpu (torch)")
     assert values["latency, median [ms]"] == "60.0"
