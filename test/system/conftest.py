@@ -1,5 +1,6 @@
 """The fusion node as a process of its own, and a node in this process that talks to it over DDS."""
 
+import contextlib
 import random
 import signal
 import subprocess
@@ -12,21 +13,16 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 
-@pytest.fixture
-def domain(monkeypatch):
-    """A ROS domain of each test's own, for this process and its children."""
-    domain = random.randint(1, 100)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    return domain
+class Programs:
+    """Fusion nodes as processes; what they log lies in `folder`."""
 
+    def __init__(self, folder):
+        self._folder = folder
+        self._processes = []
 
-@pytest.fixture
-def start_node(domain, tmp_path):
-    """`start_node(*ros_arguments)` starts a fusion node; its stderr is in `process.log`."""
-    processes = []
-
-    def start_node(*ros_arguments):
-        log = tmp_path / f"stderr_{len(processes)}.txt"
+    def start_node(self, *ros_arguments):
+        """Start a fusion node; its stderr is in `process.log`."""
+        log = self._folder / f"stderr_{len(self._processes)}.txt"
         with log.open("w") as stderr:
             process = subprocess.Popen(
                 [sys.executable, "-m", "difusionseg_ros.fusion_node", "--ros-args", *ros_arguments],
@@ -34,15 +30,15 @@ def start_node(domain, tmp_path):
                 stderr=stderr,
             )
         process.log = log
-        processes.append(process)
+        self._processes.append(process)
         return process
 
-    yield start_node
-    for process in processes:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.wait(timeout=20)
-        print(process.log.read_text())  # pytest shows it where a test fails
+    def close(self):
+        for process in self._processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait(timeout=20)
+            print(process.log.read_text())  # pytest shows it where a test fails
 
 
 class Peer:
@@ -77,6 +73,15 @@ class Peer:
             self._executor.spin_once(timeout_sec=0.02)
         return True
 
+    def call(self, service, name, **request):
+        """The answer of a service to a request with these fields."""
+        client = self.node.create_client(service, name)
+        self.until(client.service_is_ready)
+        answer = client.call_async(service.Request(**request))
+        self.until(answer.done)
+        self.node.destroy_client(client)
+        return answer.result()
+
     def counts(self):
         return {name: len(messages) for name, messages in self.received.items()}
 
@@ -85,11 +90,41 @@ class Peer:
         self.node.destroy_node()
 
 
-@pytest.fixture
-def peer(domain):
+@contextlib.contextmanager
+def system(folder):
+    """Programs and a Peer on a ROS domain of their own."""
+    domain = random.randint(1, 100)
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=domain)
-    peer = Peer(context)
-    yield peer
-    peer.close()
-    context.try_shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROS_DOMAIN_ID", str(domain))  # for the programs
+        rclpy.init(context=context, domain_id=domain)
+        programs, peer = Programs(folder), Peer(context)
+        yield programs, peer
+        programs.close()
+        peer.close()
+        context.try_shutdown()
+
+
+@pytest.fixture
+def own_system(tmp_path):
+    with system(tmp_path) as own_system:
+        yield own_system
+
+
+@pytest.fixture
+def start_node(own_system):
+    """`start_node(*ros_arguments)` starts a fusion node; its stderr is in `process.log`."""
+    return own_system[0].start_node
+
+
+@pytest.fixture
+def peer(own_system):
+    """A node of the test's own in this process."""
+    return own_system[1]
+
+
+@pytest.fixture(scope="module")
+def lasting_system(tmp_path_factory):
+    """`(programs, peer)` that serve all tests of a file."""
+    with system(tmp_path_factory.mktemp("system")) as lasting_system:
+        yield lasting_system
