@@ -36,6 +36,7 @@ from rclpy.time import Time
 
 from difusionseg_core.benchmark import machine
 from difusionseg_ros import processes
+from difusionseg_ros.arguments import count, positive, size
 from difusionseg_ros.bringup import BRINGUP_ARGUMENTS, bringup_processes, read_arguments
 from difusionseg_ros.graph import Graph, GraphFailed, use_own_domain
 from difusionseg_ros.msg import FrameStatus, StageLatency
@@ -324,14 +325,14 @@ def main() -> int:
         description="Measure the fusion node in real time, with cameras, over DDS.",
     )
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
-    parser.add_argument("--rate", type=_positive, default=25.0, help="pairs a second (default: 25)")
-    parser.add_argument("--seconds", type=_positive, default=20.0, help="duration (default: 20)")
+    parser.add_argument("--rate", type=positive, default=25.0, help="pairs a second (default: 25)")
+    parser.add_argument("--seconds", type=positive, default=20.0, help="duration (default: 20)")
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
     parser.add_argument("--backend", default="auto", help="the node's parameter (default: auto)")
-    parser.add_argument("--steps", type=int, help="diffusion steps a frame (default: the node's)")
-    parser.add_argument("--size", type=_size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
+    parser.add_argument("--steps", type=count, help="diffusion steps a frame (default: the node's)")
+    parser.add_argument("--size", type=size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
     parser.add_argument(
-        "--cores", type=int, default=2, help="CPU cores for all processes (default: 2)"
+        "--cores", type=count, default=2, help="CPU cores for all processes (default: 2)"
     )
     given = parser.parse_args()
     options = Options(
@@ -352,20 +353,6 @@ def main() -> int:
         print("benchmark_node: interrupted; nothing was written", file=sys.stderr)
         return 130
     return 0
-
-
-def _positive(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, not {text}")
-    return value
-
-
-def _size(text: str) -> tuple[int, int]:
-    height, _, width = text.lower().partition("x")
-    if not (height.isdigit() and width.isdigit() and int(height) and int(width)):
-        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH, as 480x640, not '{text}'")
-    return int(height), int(width)
 
 
 if __name__ == "__main__":

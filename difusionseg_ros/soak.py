@@ -1,0 +1,225 @@
+"""Run the fusion node for long, with all kinds of faults, and see whether anything grows.
+
+    scripts/soak --output FILE.json
+    scripts/soak --frames 1000 --size 480x640
+
+Frames are sent over DDS, and after every round of them a fault happens, in turn those of
+soak_faults.py. The exit status is 1 where the node did not come back from a fault, or where its
+memory, threads, open files or latency grew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import psutil
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from tqdm import tqdm
+
+from difusionseg_ros import processes
+from difusionseg_ros.arguments import count, size
+from difusionseg_ros.bringup import BRINGUP_ARGUMENTS, bringup_processes, read_arguments
+from difusionseg_ros.graph import Graph, GraphFailed, use_own_domain
+from difusionseg_ros.processes import NotInstalled
+from difusionseg_ros.soak_driver import SoakDriver
+from difusionseg_ros.soak_faults import FAULTS
+from difusionseg_ros.synthetic_cameras import SyntheticCameras
+from difusionseg_ros.transport import use_image_transport
+
+START_TIMEOUT = 300.0  # seconds; the first start may have to export a model
+RECOVERY_TIMEOUT = 10.0  # seconds after a fault until the soak ends
+CAMERA_TIMEOUT = 0.3  # seconds: shorter than the cameras' pauses
+RECOVERY_LIMIT = 2.0  # seconds that a sound node takes at most
+WARM_UP_ROUNDS = len(FAULTS)  # until every fault has happened, caches fill and the node may grow
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The node after a round.
+
+    `latency_ms` passes from sending a pair to its status, in a quarter of the round's frames: other
+    work on the machine makes some slower.
+    """
+
+    frames: int
+    rss_mb: float
+    threads: int
+    files: int
+    latency_ms: float
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A figure of the node in the first and the last quarter of its samples, medians."""
+
+    first: float
+    last: float
+    limit: float
+
+    @property
+    def is_sound(self) -> bool:
+        return self.last - self.first <= self.limit
+
+
+def growth(samples: Sequence[Sample]) -> dict[str, Growth]:
+    """What became of each figure, and by how much it may differ. Needs 4 samples or more.
+
+    Medians over quarters: a lasting rise counts, a peak does not. Memory may move by what a heap
+    fragments, latency by what a machine with other work varies.
+    """
+    quarter = len(samples) // 4
+    found = {}
+    for name, absolute, relative in (
+        ("rss_mb", 8.0, 0.01),
+        ("threads", 0.0, 0.0),
+        ("files", 0.0, 0.0),
+        ("latency_ms", 2.0, 0.25),
+    ):
+        values = [getattr(sample, name) for sample in samples]
+        first, last = statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+        found[name] = Growth(first, last, round(absolute + relative * first, 1))
+    return found
+
+
+def soak(
+    model: str, backend: str, steps: int, height: int, width: int, frames: int, round_frames: int
+) -> dict:
+    """Soak the node for `frames` frames; the figures, as `--output` writes them.
+
+    Raises GraphFailed where the node does not start or does not come back, and NotInstalled.
+    """
+    with ExitStack() as stack:
+        use_own_domain()
+        use_image_transport()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        executor = SingleThreadedExecutor()
+        stack.callback(executor.shutdown)
+        nodes = Node("soak"), SyntheticCameras(height, width)
+        for node in nodes:
+            executor.add_node(node)
+            stack.callback(node.destroy_node)
+        driver = SoakDriver(*nodes, (height, width), steps)
+
+        (node,) = bringup_processes(read_arguments((), BRINGUP_ARGUMENTS))
+        given = {"model": model, "backend": backend, "steps": steps}
+        given["camera_timeout"] = CAMERA_TIMEOUT
+        log = stack.enter_context(tempfile.TemporaryFile())
+        children = processes.start([replace(node, parameters={**node.parameters, **given})], log)
+        stack.callback(processes.end, children)
+        driver.graph = Graph(executor, children, log)
+        driver.frame(START_TIMEOUT)
+        return _run(driver, psutil.Process(children[0].pid), frames, round_frames)
+
+
+def _run(driver: SoakDriver, node: psutil.Process, frames: int, round_frames: int) -> dict:
+    begin = time.monotonic()
+    samples: list[Sample] = []
+    recoveries: dict[str, list[float]] = {fault.__name__: [] for fault in FAULTS}
+    with tqdm(total=frames, unit="frame", desc="soak") as progress:
+        while driver.frames < frames or len(samples) < WARM_UP_ROUNDS + 4:
+            latencies = [driver.frame() for _ in range(round_frames)]
+            samples.append(_sample(driver, node, 1e3 * sorted(latencies)[round_frames // 4]))
+            fault = FAULTS[(len(samples) - 1) % len(FAULTS)]
+            fault(driver)
+            recoveries[fault.__name__].append(_recovery(driver, fault.__name__))
+            progress.update(driver.frames - progress.n)
+            progress.set_postfix_str(f"{samples[-1].rss_mb:.0f} MB, {samples[-1].threads} threads")
+    grown = growth(samples[WARM_UP_ROUNDS:])
+    return {
+        "frames": driver.frames,
+        "seconds": round(time.monotonic() - begin, 1),
+        "size": list(driver.size),
+        "sound": all(item.is_sound for item in grown.values())
+        and max(map(max, recoveries.values())) <= RECOVERY_LIMIT,
+        "growth": {name: {**asdict(item), "sound": item.is_sound} for name, item in grown.items()},
+        "faults": {
+            name: {"times": len(seconds), "longest_recovery_s": round(max(seconds), 2)}
+            for name, seconds in recoveries.items()
+        },
+        "samples": [asdict(sample) for sample in samples],
+    }
+
+
+def _recovery(driver: SoakDriver, fault: str) -> float:
+    """Seconds from the end of a fault until a frame sent after it was finished."""
+    begin = time.monotonic()
+    try:
+        driver.frame(RECOVERY_TIMEOUT)
+    except GraphFailed as error:
+        raise GraphFailed(f"after {fault.replace('_', ' ')}: {error}") from error
+    return time.monotonic() - begin
+
+
+def _sample(driver: SoakDriver, node: psutil.Process, latency_ms: float) -> Sample:
+    with node.oneshot():
+        return Sample(
+            driver.frames,
+            round(node.memory_info().rss / 1e6, 1),
+            node.num_threads(),
+            node.num_fds(),
+            round(latency_ms, 2),
+        )
+
+
+def report(figures: dict) -> None:
+    """Print the figures."""
+    print(f"{figures['frames']} frames in {figures['seconds']:.0f} s")
+    for name, found in figures["growth"].items():
+        verdict = "sound" if found["sound"] else f"GREW by more than {found['limit']:g}"
+        print(f"  {name:<12}{found['first']:9.1f} -> {found['last']:9.1f}  {verdict}")
+    for name, found in figures["faults"].items():
+        print(
+            f"  {name.replace('_', ' '):<26}{found['times']:4} times, back within "
+            f"{found['longest_recovery_s']:.2f} s"
+        )
+
+
+def main() -> int:
+    """Soak, print, and write the figures where asked; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/soak",
+        description="Run the fusion node for long, with faults, and see whether anything grows.",
+    )
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--frames", type=count, default=10_000, help="default: 10000")
+    parser.add_argument("--round", type=count, default=50, help="frames between faults")
+    parser.add_argument("--size", type=size, default=(120, 160), help="HEIGHTxWIDTH in pixels")
+    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
+    parser.add_argument("--backend", default="auto", help="the node's parameter (default: auto)")
+    parser.add_argument("--steps", type=count, default=1, help="diffusion steps a frame")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if given.output and not given.output.absolute().parent.is_dir():
+            raise FileNotFoundError(f"there is no folder {given.output.absolute().parent}")
+        figures = soak(
+            given.model, given.backend, given.steps, *given.size, given.frames, given.round
+        )
+        report(figures)
+        if given.output:
+            given.output.write_text(json.dumps(figures, indent=2) + "\n")
+    except (GraphFailed, NotInstalled, OSError) as error:
+        print(f"soak: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("soak: interrupted; nothing was written", file=sys.stderr)
+        return 130
+    return 0 if figures["sound"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
