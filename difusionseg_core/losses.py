@@ -41,6 +41,21 @@ def synergy_loss(logits: Tensor, fused: Tensor, visible: Tensor, thermal: Tensor
     )
 
 
+def difference_correlation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
+    """Sum of correlations of differences (Aslantas & Bendes, AEU 2015), mean over the batch: -2..2.
+
+    How well what the fused image adds to one source correlates with the other source. All images
+    have one channel. A flat image correlates with nothing: 0.
+    """
+
+    def correlation(x: Tensor, y: Tensor) -> Tensor:
+        x, y = (value.flatten(1).float() for value in (x, y))
+        x, y = x - x.mean(1, keepdim=True), y - y.mean(1, keepdim=True)
+        return (x * y).sum(1) / (x.norm(dim=1) * y.norm(dim=1)).clamp_min(1e-3)
+
+    return (correlation(fused - thermal, visible) + correlation(fused - visible, thermal)).mean()
+
+
 def sobel(image: Tensor) -> Tensor:
     """|horizontal| + |vertical| Sobel response of every channel, zeros outside the image."""
     channels = image.shape[1]

@@ -17,18 +17,14 @@ from torch import Tensor, nn
 
 from difusionseg_core import diffusion
 from difusionseg_core.classes import IGNORE
-from difusionseg_core.network.classifier import (
-    Refinement,
-    pointwise_classifier,
-    scaled_classifier,
-)
+from difusionseg_core.network.classifier import pointwise_classifier, scaled_classifier
 from difusionseg_core.network.convnext import ConvNeXt
 from difusionseg_core.network.decoder import Decoder
-from difusionseg_core.network.efficientnet_lite import EfficientNetLite0
 from difusionseg_core.network.fusion import FusionModule, LumaFusion
 from difusionseg_core.network.layers import conv_norm, resize
 from difusionseg_core.network.neck import MergedPyramid
 from difusionseg_core.network.time_embedding import TimeEmbedding
+from difusionseg_core.network.two_path import DetailRefinement, TwoPathBackbone, TwoPathNeck
 from difusionseg_core.preprocessing import SIZE_MULTIPLE
 from difusionseg_core.schedule import time_steps
 
@@ -74,7 +70,7 @@ class DiFusionSeg(nn.Module):
     def __init__(
         self,
         backbone: nn.Module,
-        neck: MergedPyramid,
+        neck: nn.Module,
         fusion: nn.Module,
         decoder: Decoder,
         classifier: nn.Module,
@@ -89,7 +85,7 @@ class DiFusionSeg(nn.Module):
         self.num_classes = num_classes
         self.steps = steps
         self.schedule = schedule
-        self.stride = 4 * 2**neck.merge_level
+        self.stride = neck.stride
         self.backbone = backbone
         self.neck = neck
         self.fusion = fusion
@@ -215,14 +211,13 @@ def _paper(num_classes: int, scaled_head: bool) -> DiFusionSeg:
 
 def _lite(num_classes: int) -> DiFusionSeg:
     dim = 64
-    backbone = EfficientNetLite0()
     return DiFusionSeg(
-        backbone=backbone,
-        neck=MergedPyramid(backbone.widths, dim, groups=None, merge_level=1),
+        backbone=TwoPathBackbone(),
+        neck=TwoPathNeck(dim),
         fusion=LumaFusion(dim),
         decoder=Decoder(dim, layers=2, heads=4, points=4, hidden=128),
         classifier=pointwise_classifier(dim, num_classes),
-        refinement=Refinement(dim, num_classes),
+        refinement=DetailRefinement(dim, num_classes),
         dim=dim,
         num_classes=num_classes,
         steps=3,

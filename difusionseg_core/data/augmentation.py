@@ -13,6 +13,11 @@ import numpy as np
 from difusionseg_core.classes import IGNORE
 
 
+_PASTED_CLASSES = (2, 3)  # person, bike
+_SMALLEST_PASTED = 60  # pixels
+_SIMILAR_LIGHT = 30  # difference of the mean RGB value
+
+
 @dataclass(frozen=True)
 class Sample:
     """`rgb` (H, W, 3) uint8, `thermal` (H, W) uint8, `labels` (H, W) uint8 ids with 255 for
@@ -30,10 +35,11 @@ class Augmentation:
 
     `scale` is the range of the random resize relative to the image, `crop` (height, width) in
     pixels, `class_share` the largest share that one class may have in a crop (ten tries). `focus`
-    is the probability that the crop is placed on a pixel of a rare class. The probabilities of
-    camera effects are `no_rgb` and `no_thermal` (a camera missing: its image is black), `contrast`
-    (thermal contrast and brightness), `shift` (thermal image off by up to 3 pixels), `noise`,
-    `blur`.
+    is the probability that the crop is placed on a pixel of a rare class, `paste` that people and
+    bikes of another sample are put into this one. The probabilities of camera effects are `no_rgb`
+    and `no_thermal` (a camera missing: its image is black), `exposure` (the RGB image far too dark
+    or too bright), `contrast` (thermal contrast and brightness), `shift` (thermal image off by up
+    to 3 pixels), `noise`, `blur`.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -41,8 +47,10 @@ class Augmentation:
     class_share: float = 0.75
     focus: float = 0.0
     rare_classes: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
+    paste: float = 0.0
     no_rgb: float = 0.0
     no_thermal: float = 0.0
+    exposure: float = 0.0
     contrast: float = 0.0
     shift: float = 0.0
     noise: float = 0.0
@@ -54,6 +62,8 @@ class Augmentation:
             sample = flip(sample)
         rgb = photometric_distortion(sample.rgb, rng)
         thermal = sample.thermal
+        if rng.random() < self.exposure:
+            rgb = exposure(rgb, rng)
         if rng.random() < self.contrast:
             thermal = thermal_contrast(thermal, rng)
         if rng.random() < self.shift:
@@ -87,6 +97,40 @@ def random_crop(sample: Sample, options: Augmentation, rng: np.random.Generator)
     )
 
 
+def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sample:
+    """Put up to three groups of people and bikes of another sample into this one (as in Ghiasi et
+    al., CVPR 2021).
+
+    They keep about the height in the image at which they stood, and so their size is right for
+    their distance. Nothing is pasted between day and night, or between images of different sizes.
+    """
+    too_different = abs(float(sample.rgb.mean()) - float(donor.rgb.mean())) > _SIMILAR_LIGHT
+    if sample.labels.shape != donor.labels.shape or too_different:
+        return sample
+    if rng.random() < 0.5:
+        donor = flip(donor)
+    groups = np.isin(donor.labels, _PASTED_CLASSES).astype(np.uint8)
+    _, regions, boxes, _ = cv2.connectedComponentsWithStats(groups)
+    large = np.flatnonzero(boxes[1:, cv2.CC_STAT_AREA] >= _SMALLEST_PASTED) + 1
+    height, width = groups.shape
+    pasted = Sample(*(image.copy() for image in vars(sample).values()))
+    for region in rng.permutation(large)[:3]:
+        left, top, across, down = (int(value) for value in boxes[region, :4])
+        new_left = int(rng.integers(0, width - across + 1))
+        new_top = int(np.clip(top + rng.integers(-8, 9), 0, height - down))
+        source = (slice(top, top + down), slice(left, left + across))
+        target = (slice(new_top, new_top + down), slice(new_left, new_left + across))
+        inside = regions[source] == region
+        # Soft edges, so that the cut itself does not tell where the object is.
+        share = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)
+        for image, other in ((pasted.rgb, donor.rgb), (pasted.thermal, donor.thermal)):
+            weight = share[..., None] if image.ndim == 3 else share
+            blended = image[target] * (1 - weight) + other[source] * weight
+            image[target] = (blended + 0.5).astype(np.uint8)
+        pasted.labels[target][inside] = donor.labels[source][inside]
+    return pasted
+
+
 def flip(sample: Sample) -> Sample:
     """Mirror left and right."""
     return Sample(*(np.ascontiguousarray(image[:, ::-1]) for image in vars(sample).values()))
@@ -113,6 +157,12 @@ def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndar
     if not contrast_first:
         image *= contrast
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def exposure(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Too little light or too much: gain 1/8 to 4 before the picture is cut to 8 bits."""
+    gain = 2.0 ** rng.uniform(-3, 2)
+    return cv2.LUT(rgb, np.clip(np.arange(256) * gain, 0, 255).astype(np.uint8))
 
 
 def thermal_contrast(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:

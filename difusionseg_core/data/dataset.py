@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +9,15 @@ import torch
 from torch.utils.data import Dataset
 
 from difusionseg_core.classes import IGNORE
-from difusionseg_core.data.augmentation import Sample
+from difusionseg_core.data.augmentation import Augmentation, Sample, paste_objects
 from difusionseg_core.data.boxes import Box, correct_labels
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import Frame, read_frame
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.thermal import to_uint8
+
+
+_RARE_OBJECT = 3  # bike
 
 
 class PairDataset(Dataset):
@@ -30,7 +32,7 @@ class PairDataset(Dataset):
     def __init__(
         self,
         root: Path | str,
-        augment: Callable[[Sample, np.random.Generator], Sample] | None = None,
+        augment: Augmentation | None = None,
         boxes: bool = False,
         seed: int = 0,
     ) -> None:
@@ -42,19 +44,24 @@ class PairDataset(Dataset):
         self.seed = seed
         self.epoch = 0
         self._samples: dict[int, Sample] = {}
+        self._donors: list[int] = []
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     def preload(self) -> None:
         """Decode all images now."""
-        for index in range(len(self)):
-            self.sample(index)
+        self._donors = [
+            index for index in range(len(self)) if (self.sample(index).labels == _RARE_OBJECT).any()
+        ]
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
         sample = self.sample(index)
         if self.augment:
-            sample = self.augment(sample, np.random.default_rng((self.seed, self.epoch, index)))
+            rng = np.random.default_rng((self.seed, self.epoch, index))
+            if rng.random() < self.augment.paste:
+                sample = paste_objects(sample, self.sample(self._donor(rng)), rng)
+            sample = self.augment(sample, rng)
         image = normalize(sample.rgb, sample.thermal)
         return {
             "index": index,
@@ -68,6 +75,12 @@ class PairDataset(Dataset):
             frame = read_frame(self.pairs[index], self.label_set)
             self._samples[index] = _sample(frame, correct=self.boxes)
         return self._samples[index]
+
+    def _donor(self, rng: np.random.Generator) -> int:
+        """A sample to paste objects from: every other time one with a bike, which few have."""
+        if self._donors and rng.random() < 0.5:
+            return int(rng.choice(self._donors))
+        return int(rng.integers(len(self)))
 
     def boxes_of(self, index: int) -> list[Box] | None:
         """The objects that people marked; None where the data set has none."""

@@ -84,7 +84,7 @@ class LumaFusion(nn.Module):
     `features` (B, dim, H/4, W/4), `image` (B, 4, H, W) normalised, H and W even -> (B, 3, H, W).
     """
 
-    def __init__(self, dim: int, hidden: int = 16) -> None:
+    def __init__(self, dim: int, hidden: int = 8) -> None:
         super().__init__()
         self.low = nn.Conv2d(dim, hidden, 1)
         self.high = nn.Sequential(*conv_bn_relu(8, hidden))

@@ -21,6 +21,7 @@ class MergedPyramid(nn.Module):
     ) -> None:
         super().__init__()
         self.merge_level = merge_level
+        self.stride = 4 * 2**merge_level
         self.laterals = nn.ModuleList(conv_norm(width, dim, 1, groups) for width in widths)
         self.outputs = nn.ModuleList(
             conv_norm(dim, dim, 3, groups) if groups else separable_conv(dim, dim) for _ in widths
@@ -42,7 +43,10 @@ class MergedPyramid(nn.Module):
         slices = conv.weight.chunk(len(levels), dim=1)
         size = levels[self.merge_level].shape[-2:]
         mixed = [
-            resize(F.conv2d(x, weight), size) for x, weight in zip(levels, slices, strict=True)
+            F.conv2d(resize(x, size), weight)
+            if x.shape[-1] > size[-1]
+            else resize(F.conv2d(x, weight), size)
+            for x, weight in zip(levels, slices, strict=True)
         ]
         merged = sum(mixed)
         return norm(merged if conv.bias is None else merged + conv.bias.view(-1, 1, 1))

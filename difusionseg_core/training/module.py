@@ -42,7 +42,7 @@ class LiteTraining(pl.LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.model = create_model("lite", MSRS.num_classes).to(memory_format=torch.channels_last)
-        load_imagenet_weights(self.model.backbone)
+        load_imagenet_weights(self.model.backbone.context)
         weight = (CLASS_SHARES[0] / torch.tensor(CLASS_SHARES)) ** class_balance
         self.register_buffer("class_weight", weight, persistent=False)
 
@@ -82,7 +82,7 @@ class LiteTraining(pl.LightningModule):
 
     def configure_optimizers(self) -> dict:
         options = self.hparams
-        backbone = list(self.model.backbone.parameters())
+        backbone = list(self.model.backbone.context.parameters())
         own = {id(p) for p in backbone}
         rest = [p for p in self.model.parameters() if id(p) not in own]
         optimizer = torch.optim.AdamW(

@@ -7,11 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difusionseg_core import diffusion
-from difusionseg_core.losses import cross_entropy, fusion_loss, synergy_loss
+from difusionseg_core.losses import (
+    cross_entropy,
+    difference_correlation,
+    fusion_loss,
+    synergy_loss,
+)
 from difusionseg_core.model import DiFusionSeg, Encoded
 from difusionseg_core.network.fusion import luminance, pictures
 
 AUXILIARY_WEIGHT = 0.4
+CORRELATION_WEIGHT = 0.2
+_COARSE = 4  # the helping classifiers of `lite` are held against every fourth pixel of a row
 
 
 def paper_losses(
@@ -47,17 +54,21 @@ def lite_losses(
     brightness alone, since its colours are the RGB image's own.
 
     The coarse classifier, whose classes the sampler feeds back, is trained beside the final one.
+    In place of the synergy loss, which pulls the picture towards one camera by class, the picture
+    is to add to each camera what the other one saw.
     """
     encoded = model.encode(image)
     features = _denoised(model, encoded, labels, time, noise)
-    coarse = model.classifier(features)
+    small = labels[:, ::_COARSE, ::_COARSE]
+    coarse, auxiliary = model.classifier(features), model.auxiliary(encoded.features)
     rgb, thermal = pictures(image)
+    fused, visible = luminance(encoded.fused), luminance(rgb)
     return {
         "cross_entropy": cross_entropy(model.segment(features, encoded), labels, weight),
-        "coarse": AUXILIARY_WEIGHT * cross_entropy(coarse, labels, weight),
-        "auxiliary": AUXILIARY_WEIGHT
-        * cross_entropy(model.auxiliary(encoded.features), labels, weight),
-        "fusion": fusion_loss(luminance(encoded.fused), luminance(rgb), thermal),
+        "coarse": AUXILIARY_WEIGHT * cross_entropy(coarse, small, weight),
+        "auxiliary": AUXILIARY_WEIGHT * cross_entropy(auxiliary, small, weight),
+        "fusion": fusion_loss(fused, visible, thermal),
+        "correlation": CORRELATION_WEIGHT * (2 - difference_correlation(fused, visible, thermal)),
     }
 
 

@@ -1,0 +1,81 @@
+"""Backbone and neck of `lite`: context at half size, detail at full size (as in BiSeNet, Yu et al.,
+ECCV 2018).
+
+What an object is can be told from a smaller picture, at a quarter of the price; where it ends is
+what a few cheap convolutions over the full picture tell.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from difusionseg_core.network.efficientnet_lite import EfficientNetLite0
+from difusionseg_core.network.layers import resize
+from difusionseg_core.network.neck import MergedPyramid
+
+DETAIL_WIDTH = 32
+"""Channels of the maps at stride 4."""
+
+
+class TwoPathBackbone(nn.Module):
+    """(B, 4, H, W) -> feature maps at strides 4 (from the full image), 8, 16, 32 and 64."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.context = EfficientNetLite0()
+        self.detail = nn.Sequential(
+            *_strided(4, 16), *_strided(16, DETAIL_WIDTH), *_separable(DETAIL_WIDTH, DETAIL_WIDTH)
+        )
+
+    def forward(self, image: Tensor) -> list[Tensor]:
+        return [self.detail(image), *self.context(F.avg_pool2d(image, 2))]
+
+
+class TwoPathNeck(nn.Module):
+    """The backbone's maps -> (merged, detail).
+
+    `merged` (B, dim, h, w) at stride 16, of the context's pyramid; `detail` (B, DETAIL_WIDTH, H/4,
+    W/4) is the detail path told what the pyramid's finest level, at stride 8, sees there.
+    """
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.pyramid = MergedPyramid(EfficientNetLite0.widths, dim, groups=None, merge_level=1)
+        self.project = nn.Conv2d(dim, DETAIL_WIDTH, 1)
+        self.detail = nn.Sequential(*_separable(DETAIL_WIDTH, DETAIL_WIDTH))
+        self.stride = 16
+
+    def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        detail, *context = features
+        merged, finest = self.pyramid(context)
+        return merged, self.detail(detail + resize(self.project(finest), detail.shape[-2:]))
+
+
+class DetailRefinement(nn.Module):
+    """Logits at stride 4 from the decoder's features at stride 16 and the neck's detail."""
+
+    def __init__(self, dim: int, num_classes: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(dim, DETAIL_WIDTH, 1)
+        self.layers = nn.Sequential(
+            *_separable(DETAIL_WIDTH, DETAIL_WIDTH), nn.Conv2d(DETAIL_WIDTH, num_classes, 1)
+        )
+
+    def forward(self, features: Tensor, detail: Tensor) -> Tensor:
+        return self.layers(detail + resize(self.project(features), detail.shape[-2:]))
+
+
+def _strided(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    conv = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1, bias=False)
+    return conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
+
+
+def _separable(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    return (
+        nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
+        nn.BatchNorm2d(in_channels),
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        nn.BatchNorm2d(out_channels),
+        nn.ReLU(inplace=True),
+    )
