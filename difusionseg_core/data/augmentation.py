@@ -12,7 +12,6 @@ import numpy as np
 
 from difusionseg_core.classes import IGNORE
 
-
 _PASTED_CLASSES = (2, 3)  # person, bike
 _SMALLEST_PASTED = 60  # pixels
 _SIMILAR_LIGHT = 30  # difference of the mean RGB value

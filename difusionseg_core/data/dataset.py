@@ -16,7 +16,6 @@ from difusionseg_core.data.frames import Frame, read_frame
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.thermal import to_uint8
 
-
 _RARE_OBJECT = 3  # bike
 
 

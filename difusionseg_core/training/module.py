@@ -28,7 +28,8 @@ class LiteTraining(pl.LightningModule):
     `learning_rate` is that of the new parts, `backbone_factor` times it the backbone's; both rise
     over `warmup` steps and then fall to zero along a cosine over the whole training.
     `class_balance` is the power of a class's inverse share in its loss weight: 0 for equal
-    weights.
+    weights. Without `diffusion` the decoder always starts from noise that tells nothing, as in a
+    network without feedback; run such a model with one step.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class LiteTraining(pl.LightningModule):
         weight_decay: float = 0.01,
         warmup: int = 100,
         class_balance: float = 0.25,
+        diffusion: bool = True,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
@@ -49,6 +51,8 @@ class LiteTraining(pl.LightningModule):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         image = batch["image"].contiguous(memory_format=torch.channels_last)
         time, noise = draw_diffusion(self.model, image)
+        if not self.hparams.diffusion:
+            time = torch.ones_like(time)
         losses = lite_losses(self.model, image, batch["labels"], self.class_weight, time, noise)
         total = sum(losses.values())
         self.log("loss", total, prog_bar=True)
