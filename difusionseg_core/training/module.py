@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difusionseg_core.checkpoints import ModelInfo, save_weights
+from difusionseg_core.checkpoints import ModelInfo, load_model, save_weights
 from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
@@ -40,11 +40,15 @@ class LiteTraining(pl.LightningModule):
         warmup: int = 100,
         class_balance: float = 0.25,
         diffusion: bool = True,
+        start: str | None = None,
     ) -> None:
         super().__init__()
         self.save_hyperparameters()
         self.model = create_model("lite", MSRS.num_classes).to(memory_format=torch.channels_last)
-        load_imagenet_weights(self.model.backbone.context)
+        if start:
+            self.model.load_state_dict(load_model(start).state_dict())
+        else:
+            load_imagenet_weights(self.model.backbone.context)
         weight = (CLASS_SHARES[0] / torch.tensor(CLASS_SHARES)) ** class_balance
         self.register_buffer("class_weight", weight, persistent=False)
 
