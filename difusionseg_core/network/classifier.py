@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from torch import Tensor, nn
-
-from difusionseg_core.network.layers import resize, separable_conv
+from torch import nn
 
 
 def pointwise_classifier(dim: int, num_classes: int) -> nn.Module:
@@ -22,16 +20,3 @@ def scaled_classifier(dim: int, num_classes: int) -> nn.Module:
     nn.init.xavier_uniform_(scale.weight)
     layers = OrderedDict(depthwise=scale, pointwise=pointwise_classifier(dim, num_classes))
     return nn.Sequential(layers)
-
-
-class Refinement(nn.Module):
-    """Logits at the size of `detail` from coarser decoder features, where the decoder runs
-    coarser.
-    """
-
-    def __init__(self, dim: int, num_classes: int) -> None:
-        super().__init__()
-        self.layers = separable_conv(dim, num_classes)
-
-    def forward(self, features: Tensor, detail: Tensor) -> Tensor:
-        return self.layers(resize(features, detail.shape[-2:]) + detail)
