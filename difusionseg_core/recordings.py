@@ -28,6 +28,8 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 RGB, THERMAL, MASK = "rgb/image", "thermal/image", "ground_truth/mask"
 RGB_CAMERA_INFO = "rgb/camera_info"
 STORAGES = ("mcap", "sqlite3")
+# As ROS writes the hash of a type that it does not know.
+_UNSET_HASH = "RIHS00_" + 64 * "0"
 
 
 class RecordingError(ValueError):
@@ -120,6 +122,17 @@ class Recording:
         """Message types by topic, such as {"/rgb/image": "sensor_msgs/msg/Image"}."""
         return {item.topic: item.msgtype for item in self._reader.connections}
 
+    @property
+    def storage(self) -> str:
+        """How it is stored, one of STORAGES."""
+        files = self.path.iterdir() if self.path.is_dir() else [self.path]
+        return "sqlite3" if any(".db3" in file.suffixes for file in files) else "mcap"
+
+    @property
+    def connections(self) -> list[Any]:
+        """The topics as rosbags describes them, for a RecordingWriter."""
+        return self._reader.connections
+
     def count(self, topic: str) -> int:
         """Number of messages on a topic."""
         return sum(item.msgcount for item in self._reader.connections if item.topic == topic)
@@ -203,7 +216,7 @@ class Recording:
 
 
 class RecordingWriter:
-    """Writes images with headers to a new recording, which appears when the writer is closed well.
+    """Writes a new recording, which appears when the writer is closed well.
 
     Used as a context manager. Raises FileExistsError if there is something at `path`, ValueError
     for an unknown storage.
@@ -228,12 +241,42 @@ class RecordingWriter:
     def __exit__(self, *exception: object) -> None:
         self._stack.__exit__(*exception)
 
+    def declare_topics_of(self, recording: Recording) -> None:
+        """Take over names, types and QoS of all topics of a recording, for `copy`."""
+        for item in recording.connections:
+            if item.topic in self._connections:  # another publisher of the topic
+                continue
+            described = {"typestore": _types()}
+            if item.msgtype not in _types().types:
+                described = {"msgdef": item.msgdef.data, "rihs01": item.digest or _UNSET_HASH}
+            self._connections[item.topic] = self._writer.add_connection(
+                item.topic,
+                item.msgtype,
+                serialization_format=item.ext.serialization_format,
+                offered_qos_profiles=item.ext.offered_qos_profiles,
+                **described,
+            )
+
+    def copy(self, message: RecordedMessage) -> None:
+        """Write a message of a recording, whose topics were declared, as it is."""
+        connection = self._connections[message.topic]
+        self._writer.write(connection, message.recorded_ns, message.data)
+
     def write_image(
-        self, topic: str, stamp_ns: int, frame_id: str, image: np.ndarray, encoding: str
+        self,
+        topic: str,
+        stamp_ns: int,
+        frame_id: str,
+        image: np.ndarray,
+        encoding: str,
+        recorded_ns: int | None = None,
     ) -> None:
-        """An (H, W) or (H, W, C) array as sensor_msgs/Image of a matching encoding."""
+        """An (H, W) or (H, W, C) array as sensor_msgs/Image of a matching encoding.
+
+        `recorded_ns` is the time of recording, that of the stamp where None.
+        """
         fields = image_messages.raw_fields(image, encoding)
-        self._write(topic, IMAGE, stamp_ns, frame_id, fields)
+        self._write(topic, IMAGE, stamp_ns, frame_id, fields, recorded_ns)
 
     def write_compressed(
         self, topic: str, stamp_ns: int, frame_id: str, data: bytes, format: str
@@ -242,7 +285,15 @@ class RecordingWriter:
         fields = {"format": format, "data": np.frombuffer(data, np.uint8)}
         self._write(topic, COMPRESSED_IMAGE, stamp_ns, frame_id, fields)
 
-    def _write(self, topic: str, kind: str, stamp_ns: int, frame_id: str, fields: dict) -> None:
+    def _write(
+        self,
+        topic: str,
+        kind: str,
+        stamp_ns: int,
+        frame_id: str,
+        fields: dict,
+        recorded_ns: int | None = None,
+    ) -> None:
         types = _types()
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=types)
@@ -250,4 +301,5 @@ class RecordingWriter:
         header = types.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
         message = types.types[kind](header=header, **fields)
         data = types.serialize_cdr(message, kind)
-        self._writer.write(self._connections[topic], stamp_ns, data)
+        recorded_ns = stamp_ns if recorded_ns is None else recorded_ns
+        self._writer.write(self._connections[topic], recorded_ns, data)

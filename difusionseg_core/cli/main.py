@@ -10,13 +10,24 @@ from difusionseg_core.cli import (
     check_data,
     convert,
     evaluate,
+    evaluate_bag,
     predict,
     register,
     synthesize,
     train,
 )
 
-COMMANDS = (predict, train, evaluate, check_data, synthesize, register, convert, benchmark)
+COMMANDS = (
+    predict,
+    train,
+    evaluate,
+    evaluate_bag,
+    check_data,
+    synthesize,
+    register,
+    convert,
+    benchmark,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,1 @@
+"""What a recording of both cameras is worth: timing, pairs, and scores of a model over them."""

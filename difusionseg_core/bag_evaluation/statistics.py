@@ -1,0 +1,45 @@
+"""Figures about many numbers, and faults counted by their text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+_PERCENTILES = {"min": 0, "p5": 5, "median": 50, "p95": 95, "max": 100}
+_DIFFERENT_FAULTS = 20  # kept by text; what a whole recording can have is not bounded
+
+
+def distribution(values: Sequence[float]) -> dict[str, float] | None:
+    """Least, 5th percentile, median, 95th percentile and largest; signed where `values` are.
+
+    None for no values.
+    """
+    if not len(values):
+        return None
+    found = np.percentile(np.asarray(values, np.float64), list(_PERCENTILES.values()))
+    return dict(zip(_PERCENTILES, found.tolist(), strict=True))
+
+
+def milliseconds(nanoseconds: Sequence[int]) -> dict[str, float] | None:
+    """`distribution`, in milliseconds."""
+    return distribution(np.asarray(nanoseconds, np.int64) / 1e6)
+
+
+class Faults:
+    """Faults of a recording's messages, counted by what is wrong with them."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+
+    def add(self, topic: str, reason: object) -> None:
+        """Count a fault of a message on a topic."""
+        line = " ".join(f"{topic}: {reason}".split())
+        if line not in self._counts and len(self._counts) >= _DIFFERENT_FAULTS:
+            line = "more faults of other kinds"
+        self._counts[line] += 1
+
+    def lines(self) -> list[str]:
+        """One line a kind of fault, in the order of their first appearance."""
+        return [f"{line} ({count}x)" if count > 1 else line for line, count in self._counts.items()]
