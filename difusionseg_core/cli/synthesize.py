@@ -25,7 +25,7 @@ from difusionseg_core.recordings import MASK, RGB, STORAGES, THERMAL, RecordingW
 from difusionseg_core.scenes import CONDITIONS, Scene
 from difusionseg_core.staging import staged
 
-HELP = "draw street scenes with RGB image, thermal image and exact class mask"
+HELP = "draw street scenes with RGB image, thermal image, exact class mask and boxes"
 _EXAMPLE = """examples:
   difusionseg synthesize --output drawn --scenes 1000
       1000 different pairs with masks and boxes: drawn/vi, ir, Segmentation_labels, boxes

@@ -46,7 +46,7 @@ def draw_wardrobe(rng: np.random.Generator, climate: Climate, rain: bool) -> War
     child = rng.random() < 0.08
     cold = np.clip((18 - climate.air) / 18, 0, 1)
     thick = float(np.clip(cold + rng.normal(0, 0.25), 0, 1))
-    cloth = Material((0, 0, 0), grain=0.12, grain_size=0.8, mottle=0.1 * climate.skin())
+    cloth = Material((0, 0, 0), grain=0.12, grain_size=0.8, mottle=0.06 * climate.skin())
     skin = Material(_SKINS[rng.integers(len(_SKINS))], grain=0.04, heat=climate.skin(), mottle=0.3)
     top = cloth.painted(_cloth_colour(rng)).warmed(climate.clothes(thick))
     legs = cloth.painted(_cloth_colour(rng)).warmed(climate.clothes(rng.uniform(0, 0.5)))

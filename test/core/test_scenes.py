@@ -7,6 +7,11 @@ from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.scenes import CONDITIONS, Scene, draw, sequence
+from difusionseg_core.scenes.camera import Camera
+from difusionseg_core.scenes.canvas import Canvas
+from difusionseg_core.scenes.parts import Face, Material
+from difusionseg_core.scenes.surface import surfaces
+from difusionseg_core.scenes.thermal import apparent_temperature, draw_climate
 
 SMALL = (120, 160)
 PERSON = MSRS.class_names.index("person")
@@ -46,7 +51,7 @@ def test_things_move_and_keep_their_class():
 
 def test_all_classes_occur():
     seen = np.zeros(MSRS.num_classes, int)
-    for seed in range(40):
+    for seed in range(20):
         seen += np.bincount(draw(seed, SMALL).labels.ravel(), minlength=MSRS.num_classes)
     assert (seen > 50).all(), dict(zip(MSRS.class_names, seen, strict=True))
 
@@ -67,21 +72,23 @@ def test_boxes_hold_what_is_seen_of_each_person_bike_and_car():
 def test_people_are_warm_whatever_the_light():
     for condition in CONDITIONS:
         warmer = []
-        for seed in range(12):
+        for seed in range(7):
             frame = draw(seed, SMALL, condition)
             people = frame.labels == PERSON
             if people.sum() > 30:
                 warmer.append(frame.thermal[people].mean() - frame.thermal[~people].mean())
-        assert len(warmer) >= 4
+        assert len(warmer) >= 3
         assert np.mean(warmer) > 40 and min(warmer) > 0
 
 
 def test_night_is_darker_than_day_to_the_colour_camera_alone():
-    def brightness(condition, camera):
-        return np.mean([draw(seed, SMALL, condition)[camera].mean() for seed in range(8)])
-
-    assert brightness("night", 0) < 0.6 * brightness("dusk", 0) < 0.8 * brightness("day", 0)
-    assert brightness("night", 1) > 0.6 * brightness("day", 1)
+    rgb, thermal = {}, {}
+    for condition in CONDITIONS:
+        frames = [draw(seed, SMALL, condition) for seed in range(5)]
+        rgb[condition] = np.mean([frame.rgb.mean() for frame in frames])
+        thermal[condition] = np.mean([frame.thermal.mean() for frame in frames])
+    assert rgb["night"] < 0.6 * rgb["dusk"] < 0.8 * rgb["day"]
+    assert thermal["night"] > 0.6 * thermal["day"]
 
 
 def test_the_thermal_image_is_no_function_of_the_colour_image():
@@ -91,6 +98,23 @@ def test_the_thermal_image_is_no_function_of_the_colour_image():
         grey = frame.rgb.mean(axis=2).ravel()
         correlations.append(abs(np.corrcoef(grey, frame.thermal.ravel())[0, 1]))
     assert np.mean(correlations) < 0.6
+
+
+def test_paint_is_nothing_to_the_thermal_camera_without_sun():
+    def temperature(colour, heat, sun_strength):
+        camera = Camera(64, 48, 60.0, 24.0, np.array([0.0, 1.0, 0.0]), yaw=0.0)
+        canvas = Canvas(camera, sun=np.array([0.0, 0.6, -0.8]))
+        board = np.array([[-9.0, -9, 5], [9, -9, 5], [9, 9, 5], [-9, 9, 5]])
+        canvas.paint([Face(board, Material(colour, heat=heat, mottle=0.0))])
+        climate = draw_climate(np.random.default_rng(1), "day", rain=False)
+        return np.concatenate(
+            [apparent_temperature(s, climate, sun_strength) for _, s in surfaces(canvas)]
+        )
+
+    black, white = (0.02, 0.02, 0.02), (0.8, 0.8, 0.8)
+    assert (temperature(black, 0.0, 0.0) == temperature(white, 0.0, 0.0)).all()
+    assert (temperature(black, 0.0, 1.0) > temperature(white, 0.0, 1.0)).all()
+    assert (temperature(white, 5.0, 0.0) > temperature(white, 0.0, 0.0) + 4).all()
 
 
 @pytest.mark.parametrize(

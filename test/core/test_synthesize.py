@@ -80,6 +80,16 @@ def test_a_recording_holds_the_frames_in_order_whoever_drew_them(tmp_path):
     assert not np.array_equal(drawn[0].labels, drawn[5].labels)
 
 
+def test_a_folder_holds_the_same_bytes_whoever_drew_them(tmp_path):
+    for name, workers in (("alone", 1), ("together", 2)):
+        run("--output", tmp_path / name, "--scenes", 3, "--frames", 2, "--workers", workers)
+    alone = sorted(path for path in (tmp_path / "alone").rglob("*") if path.is_file())
+    assert len(alone) == 3 * 2 * 4
+    for path in alone:
+        twin = tmp_path / "together" / path.relative_to(tmp_path / "alone")
+        assert twin.read_bytes() == path.read_bytes()
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
