@@ -42,7 +42,7 @@ def load_model(path: Path | str) -> DiFusionSeg:
     Raises FileNotFoundError where there is no file, ValueError where it is no weights file of this
     package or does not fit the model.
     """
-    return _load(Path(path))[0]
+    return load_model_and_info(path)[0]
 
 
 def import_checkpoint(source: Path, target: Path) -> ModelInfo:
@@ -66,7 +66,7 @@ def export_checkpoint(source: Path, target: Path) -> ModelInfo:
     """The inverse of `import_checkpoint`: for the authors' code, under `state_dict` as mmcv has
     it.
     """
-    model, info = _load(source)
+    model, info = load_model_and_info(source)
     if info.model != "paper":
         raise ValueError(
             f"{source} holds a '{info.model}' model; the authors' code knows only 'paper'"
@@ -77,7 +77,9 @@ def export_checkpoint(source: Path, target: Path) -> ModelInfo:
     return info
 
 
-def _load(path: Path) -> tuple[DiFusionSeg, ModelInfo]:
+def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
+    """`load_model`, and what the file says of itself."""
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no weights file {path}")
     try:

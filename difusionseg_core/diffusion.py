@@ -56,7 +56,12 @@ def denoise(
         yield features
         if index + 1 < len(times):  # nobody would see the state after the last step
             code = encode(classify(features).argmax(dim=1))
-            signal, deviation = signal_and_noise(level)
-            residual = (state - signal * code) / deviation.clamp_min(1e-8)
-            signal, deviation = signal_and_noise(next_level)
-            state = signal * code + deviation * residual
+            state = advance(state, code, level, next_level)
+
+
+def advance(state: Tensor, code: Tensor, level: Tensor, next_level: Tensor) -> Tensor:
+    """The state at `next_level` (1,), where at `level` the class map seems to be `code`."""
+    signal, deviation = signal_and_noise(level)
+    residual = (state - signal * code) / deviation.clamp_min(1e-8)
+    signal, deviation = signal_and_noise(next_level)
+    return signal * code + deviation * residual

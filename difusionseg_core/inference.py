@@ -1,6 +1,6 @@
-"""The network as the predictor runs it: from a normalised image to pictures, in one graph.
+"""The network as the predictor runs it: from camera pictures to pictures, in one graph.
 
-Everything after the input is inside, so that an exported graph does all of it.
+Everything between the two is inside, so that an exported graph does all of it.
 """
 
 from __future__ import annotations
@@ -8,31 +8,57 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from difusionseg_core.model import DiFusionSeg
+from difusionseg_core.model import DiFusionSeg, Encoded
 from difusionseg_core.network.layers import resize
+from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD
 
 
 class InferenceGraph(nn.Module):
-    """`image` (1, 4, H, W), `noise` (R, dim, h, w) -> fused, labels, confidence.
+    """`rgb` (B, H, W, 3), `thermal` (B, H, W) uint8, `noise` (B * R, dim, h, w) -> three pictures.
 
-    `fused` is (H, W, 3) uint8 RGB, rounded; `labels` (H, W) uint8; `confidence` (H, W) float32 in
-    0..1, the probability of the class chosen. Several noises (R > 1) are denoised side by side and
-    their probabilities averaged, so that where they disagree the confidence falls.
+    H and W are multiples of 4. Out come `fused` (B, H, W, 3) uint8 RGB, rounded; `labels` (B, H, W)
+    uint8; `confidence` (B, H, W) float32 in 0..1, the probability of the class chosen. The R noises
+    of a pair are denoised side by side and their probabilities averaged, so that where they
+    disagree the confidence falls.
     """
 
     def __init__(self, model: DiFusionSeg) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, image: Tensor, noise: Tensor, steps: int) -> tuple[Tensor, Tensor, Tensor]:
-        encoded = self.model.encode(image)
-        repeated = encoded.repeated(len(noise))
-        *_, features = self.model.denoise(repeated, noise, steps)
-        logits = resize(self.model.segment(features, repeated).float(), image.shape[-2:])
-        fused = (encoded.fused[0] * 255).round().clamp(0, 255).to(torch.uint8).permute(1, 2, 0)
-        if len(noise) == 1:
-            best, labels = logits[0].max(dim=0)
-            confidence = 1 / (logits[0] - best).exp().sum(dim=0)
+    def forward(
+        self, rgb: Tensor, thermal: Tensor, noise: Tensor, steps: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        fused, encoded = self.encode(rgb, thermal, noise)
+        *_, features = self.model.denoise(encoded, noise, steps)
+        return fused, *self.classify(features, encoded, fused)
+
+    def encode(self, rgb: Tensor, thermal: Tensor, noise: Tensor) -> tuple[Tensor, Encoded]:
+        """The fused picture, and what the diffusion needs, once for each noise."""
+        encoded = self.model.encode(_normalize(rgb, thermal))
+        fused = (encoded.fused * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return fused, encoded.repeated(noise.shape[0] // rgb.shape[0])
+
+    def classify(self, features: Tensor, encoded: Encoded, fused: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's last features -> labels and confidence."""
+        batch, height, width = fused.shape[:3]
+        logits = resize(self.model.segment(features, encoded).float(), (height, width)).flatten(2)
+        if len(logits) == batch:
+            best, labels = logits.max(dim=1)
+            confidence = 1 / (logits - best[:, None]).exp().sum(dim=1)
         else:
-            confidence, labels = logits.softmax(dim=1).mean(dim=0).max(dim=0)
-        return fused, labels.to(torch.uint8), confidence
+            probabilities = logits.softmax(dim=1)
+            probabilities = probabilities.view(batch, -1, *probabilities.shape[1:])
+            confidence, labels = probabilities.mean(dim=1).max(dim=1)
+        shape = (batch, height, width)
+        return labels.to(torch.uint8).view(shape), confidence.view(shape)
+
+
+def _normalize(rgb: Tensor, thermal: Tensor) -> Tensor:
+    # (B, 4, H, W) float32; the same arithmetic as `preprocessing.normalize`
+    image = torch.cat([rgb, thermal[..., None]], dim=-1).permute(0, 3, 1, 2).float()
+    mean, scale = (
+        image.new_tensor(values).view(4, 1, 1)
+        for values in (IMAGE_MEAN, [1 / s for s in IMAGE_STD])
+    )
+    return (image - mean) * scale

@@ -56,8 +56,13 @@ class Encoded:
     joined_guide: Tensor
 
     def repeated(self, times: int) -> Encoded:
-        """One image's encoding for `times` noises at once, without copies."""
-        return Encoded(*(value.expand(times, -1, -1, -1) for value in vars(self).values()))
+        """Each image's encoding for `times` noises at once; of one image without copies."""
+        return Encoded(
+            *(
+                value[:, None].expand(-1, times, -1, -1, -1).flatten(0, 1)
+                for value in vars(self).values()
+            )
+        )
 
 
 class DiFusionSeg(nn.Module):

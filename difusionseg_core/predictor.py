@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -9,15 +10,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from difusionseg_core.backends.choice import EXPORTED, WEIGHTS, open_backend
 from difusionseg_core.classes import label_set_of
-from difusionseg_core.preprocessing import normalize
+from difusionseg_core.preprocessing import pad
 from difusionseg_core.schedule import check_schedule, check_steps
 from difusionseg_core.thermal import to_uint8
 
 if TYPE_CHECKING:
     from difusionseg_core.model import DiFusionSeg
 
-BACKENDS = ("auto", "torch")
 _SHIPPED = Path(__file__).parent / "weights"
 
 
@@ -43,7 +44,8 @@ class Predictor:
     None, and so for `schedule`, "published" or "chained". `draws` noises are denoised side by
     side, and their spread lowers the confidence. `seed` makes the noises, which stay the same for
     all frames: equal pairs give equal results, and video does not flicker. `device`, `precision`
-    and `compile` are those of `backends.pytorch.TorchBackend`. The model itself stays as it is.
+    and `compile` are those of `backends.pytorch.TorchBackend`; `backend` is told by
+    `backends.choice.open_backend`. A model that is given stays as it is.
 
     >>> predictor = Predictor.from_pretrained("lite")
     >>> result = predictor(rgb, thermal)
@@ -51,7 +53,7 @@ class Predictor:
 
     def __init__(
         self,
-        model: DiFusionSeg,
+        model: DiFusionSeg | Path,
         device: str = "auto",
         backend: str = "auto",
         precision: str = "float32",
@@ -61,31 +63,30 @@ class Predictor:
         draws: int = 1,
         seed: int = 0,
     ) -> None:
-        from difusionseg_core.backends.pytorch import TorchBackend
-
-        if backend not in BACKENDS:
-            raise ValueError(f"backend '{backend}' is unknown; use one of {', '.join(BACKENDS)}")
         if draws < 1:
             raise ValueError(f"draws must be 1 or more, not {draws}")
-        self.label_set = label_set_of(model.num_classes)
-        self.steps = model.steps if steps is None else steps
+        if steps is not None:
+            check_steps(steps)
+        if schedule is not None:
+            check_schedule(schedule)
+        self._runner = open_backend(model, backend, device, precision, compile)
+        info = self._runner.info
+        self.label_set = label_set_of(info.num_classes)
+        self.steps = info.steps if steps is None else steps
         self.draws = draws
         self.seed = seed
-        self._dim, self._stride = model.dim, model.stride
-        self._runner = TorchBackend(model, device, precision, compile)
-        self.model.schedule = check_schedule(schedule or model.schedule)
+        self._dim, self._stride = info.dim, info.stride
+        self._schedule = schedule or info.schedule
         self._noise = np.empty(0, np.float32)
 
     @classmethod
     def from_pretrained(cls, model: str | Path, **options: object) -> Predictor:
-        """With shipped weights ("lite") or those of a file (.safetensors).
+        """With shipped weights ("lite"), a file of weights (.safetensors) or an exported model.
 
         `options` are those of `Predictor`. Raises ValueError or FileNotFoundError, saying what to
-        pass.
+        pass, and ImportError, saying what to install.
         """
-        from difusionseg_core.checkpoints import load_model
-
-        return cls(load_model(find_weights(model)), **options)
+        return cls(find_weights(model), **options)
 
     @property
     def device(self) -> str:
@@ -96,9 +97,11 @@ class Predictor:
         return self._runner.name
 
     @property
-    def model(self) -> DiFusionSeg:
-        """The network as it runs: on its device, batch norms folded."""
-        return self._runner.model
+    def model(self) -> DiFusionSeg | None:
+        """The network as PyTorch runs it: on its device, batch norms folded. None without
+        PyTorch.
+        """
+        return getattr(self._runner, "model", None)
 
     @property
     def steps(self) -> int:
@@ -113,6 +116,10 @@ class Predictor:
         """Run on the CPU from now on: the way on after OutOfMemory."""
         self._runner.to_cpu()
 
+    def close(self) -> None:
+        """Give the memory of the network back; the predictor cannot be used afterwards."""
+        self._runner.close()
+
     def __call__(self, rgb: np.ndarray | None, thermal: np.ndarray | None) -> Prediction:
         """Fuse and segment one pair.
 
@@ -121,35 +128,57 @@ class Predictor:
         ValueError for other shapes and types, and for pictures of different sizes, and
         `backends.OutOfMemory`.
         """
+        return self.batch([(rgb, thermal)])[0]
+
+    def batch(
+        self, pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]
+    ) -> list[Prediction]:
+        """Several pairs of one size at once; the results are those of single calls.
+
+        The timings are the batch's. Raises as a call does, and ValueError for pairs of different
+        sizes.
+        """
         start = perf_counter()
-        rgb, thermal = check_pair(rgb, thermal)
-        height, width = thermal.shape
-        image = normalize(rgb, to_uint8(thermal))
-        noise = self._first_noise(*image.shape[1:])
+        checked = [check_pair(*pair) for pair in pairs]
+        sizes = {thermal.shape for _, thermal in checked}
+        if len(sizes) != 1:
+            raise ValueError(f"a batch holds pairs of one size, not of {len(sizes)}")
+        (height, width) = sizes.pop()
+        rgb = _stacked([pad(rgb) for rgb, _ in checked])
+        thermal = _stacked([pad(to_uint8(thermal)) for _, thermal in checked])
+        noise = self._first_noise(*thermal.shape)
         prepared = perf_counter()
-        fused, labels, confidence = self._runner.run(image, noise, self.steps)
+        pictures = self._runner.run(rgb, thermal, noise, self.steps, self._schedule)
         inferred = perf_counter()
         fused, labels, confidence = (
-            np.ascontiguousarray(picture[:height, :width])
-            for picture in (fused, labels, confidence)
+            np.ascontiguousarray(picture[:, :height, :width]) for picture in pictures
         )
         timings = {
             "preprocess": prepared - start,
             "inference": inferred - prepared,
             "postprocess": perf_counter() - inferred,
         }
-        return Prediction(fused, labels, confidence, timings)
+        return [
+            Prediction(*of_pair, timings) for of_pair in zip(fused, labels, confidence, strict=True)
+        ]
 
-    def _first_noise(self, height: int, width: int) -> np.ndarray:
-        size = (self.draws, self._dim, -(-height // self._stride), -(-width // self._stride))
+    def _first_noise(self, batch: int, height: int, width: int) -> np.ndarray:
+        """(batch * draws, dim, h, w): the same noises for every pair."""
+        rows, columns = -(-height // self._stride), -(-width // self._stride)
+        size = (batch * self.draws, self._dim, rows, columns)
         if self._noise.shape != size:
             generator = np.random.default_rng(self.seed)
-            self._noise = generator.standard_normal(size, np.float32)
+            noises = generator.standard_normal((self.draws, self._dim, rows, columns), np.float32)
+            self._noise = np.tile(noises, (batch, 1, 1, 1))
         return self._noise
 
 
+def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
+    return pictures[0][None] if len(pictures) == 1 else np.stack(pictures)
+
+
 def find_weights(model: str | Path) -> Path:
-    """The weights file of a shipped model's name or of a path; ValueError where neither fits."""
+    """The file of a shipped model's name or of a path; ValueError where neither fits."""
     if str(model) == "paper":
         raise ValueError(
             "no weights for 'paper' are shipped: pass the file of a checkpoint instead, made with "
@@ -157,9 +186,10 @@ def find_weights(model: str | Path) -> Path:
         )
     if str(model) == "lite":
         return _SHIPPED / "lite.safetensors"
-    if Path(model).suffix != ".safetensors":
+    if Path(model).suffix not in (WEIGHTS, *EXPORTED):
         raise ValueError(
-            f"model '{model}' is unknown; use 'lite' or the path of a .safetensors file"
+            f"model '{model}' is unknown; use 'lite' or the path of a {WEIGHTS} file, or of an "
+            f"exported one ({', '.join(EXPORTED)})"
         )
     return Path(model)
 

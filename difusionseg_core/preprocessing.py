@@ -32,5 +32,14 @@ def normalize(rgb: np.ndarray, thermal: np.ndarray) -> np.ndarray:
     return image
 
 
+def pad(picture: np.ndarray) -> np.ndarray:
+    """(H, W, ...) with edge rows and columns repeated to multiples of 4; itself where it is so."""
+    height, width = picture.shape[:2]
+    added = _round_up(height) - height, _round_up(width) - width
+    if added == (0, 0):
+        return picture
+    return np.pad(picture, [(0, added[0]), (0, added[1])] + [(0, 0)] * (picture.ndim - 2), "edge")
+
+
 def _round_up(length: int) -> int:
     return -(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE

@@ -1,6 +1,8 @@
-"""The times that the diffusion sampler visits. Plain Python, so that it needs no PyTorch."""
+"""The times that the diffusion sampler visits, and how noisy the state is at each. No PyTorch."""
 
 from __future__ import annotations
+
+import numpy as np
 
 MAX_STEPS = 20
 SCHEDULES = ("published", "chained")
@@ -32,3 +34,13 @@ def time_steps(steps: int, schedule: str) -> list[tuple[float, float]]:
     check_schedule(schedule)
     ahead = 2 if schedule == "published" else 1
     return [(1 - i / steps, max(1 - (i + ahead) / steps, 0.0)) for i in range(steps)]
+
+
+def noise_levels(steps: int, schedule: str) -> np.ndarray:
+    """`time_steps` as log signal-to-noise ratios (steps, 2) float32: `diffusion.log_snr` in NumPy,
+    for graphs that run without PyTorch.
+    """
+    times = np.array(time_steps(steps, schedule), np.float32)
+    angle = (times + np.float32(0.0002)) / np.float32(1 + 0.00025) * np.float32(np.pi)
+    cosine = np.cos(angle * np.float32(0.5))
+    return -np.log(np.maximum(1 / (cosine * cosine) - 1, np.float32(1e-5)))

@@ -23,7 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from difusionseg_core.alignment import IDENTITY
-from difusionseg_core.predictor import BACKENDS
+from difusionseg_core.backends import BACKENDS
 from difusionseg_core.schedule import MAX_STEPS
 
 TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool", tuple: "double array"}

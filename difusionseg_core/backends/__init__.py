@@ -1,5 +1,41 @@
-"""Ways to run the network. A backend has `name`, `device`, `model` and `run`; see `pytorch`."""
+"""Ways to run the network: a file each, and `choice`, which takes the fastest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from difusionseg_core.export_info import ExportInfo
+    from difusionseg_core.model import DiFusionSeg
+
+BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 
 
 class OutOfMemory(RuntimeError):
     """The device's memory is not enough; `Predictor.to_cpu` is a way on."""
+
+
+class Backend(Protocol):
+    """What runs the network. `info` tells `num_classes`, `dim`, `stride`, and the model's own
+    `steps` and `schedule`.
+    """
+
+    name: str
+    device: str
+    info: ExportInfo | DiFusionSeg
+
+    def run(
+        self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fused pictures, labels and confidence, as `inference.InferenceGraph` tells.
+
+        Raises OutOfMemory.
+        """
+
+    def to_cpu(self) -> None:
+        """Run on the CPU from now on."""
+
+    def close(self) -> None:
+        """Give the memory back; nothing is run afterwards."""

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX, _M_ARENA_MAX = -1, -4, -8  # of mallopt(3)
+_DEFAULT_TRIM_THRESHOLD, _DEFAULT_MMAP_MAX = 128 * 1024, 65536
 
 
 def keep_freed_memory() -> None:
@@ -25,7 +26,13 @@ def keep_freed_memory() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give the system back what the process has freed, as far as the C library can."""
+    """Give the system back what the process has freed, and what it frees from now on, as far as
+    the C library can.
+    """
+    mallopt = _of_c_library("mallopt")
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, _DEFAULT_MMAP_MAX)
+        mallopt(_M_TRIM_THRESHOLD, _DEFAULT_TRIM_THRESHOLD)
     malloc_trim = _of_c_library("malloc_trim")
     if malloc_trim is not None:
         malloc_trim(ctypes.c_size_t(0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 
 import numpy as np
 import torch
@@ -10,9 +11,9 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difusionseg_core.backends import OutOfMemory
-from difusionseg_core.backends.memory import keep_freed_memory
+from difusionseg_core.backends.memory import keep_freed_memory, return_freed_memory
 from difusionseg_core.inference import InferenceGraph
-from difusionseg_core.model import DiFusionSeg, check_image
+from difusionseg_core.model import DiFusionSeg
 
 PRECISIONS = ("float32", "bf16")
 
@@ -42,25 +43,23 @@ class TorchBackend:
         if self.device == "cpu":
             keep_freed_memory()
         model = fold_batch_norms(copy.deepcopy(model).eval())
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.info = self.model = model.to(self.device, memory_format=torch.channels_last)
         graph = InferenceGraph(self.model)
         self._graph = torch.compile(graph, dynamic=False) if compile else graph
 
     @torch.inference_mode()
     def run(
-        self, image: np.ndarray, noise: np.ndarray, steps: int
+        self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """`image` (4, H, W), `noise` (R, dim, h, w) -> fused, labels, confidence.
-
-        The three are those of `InferenceGraph`. Raises OutOfMemory.
-        """
-        batch = torch.from_numpy(image)[None].to(self.device, memory_format=torch.channels_last)
-        check_image(batch)
-        first = torch.from_numpy(noise).to(self.device, memory_format=torch.channels_last)
+        """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
+        self.model.schedule = schedule
+        pictures = [torch.from_numpy(np.ascontiguousarray(array)) for array in (rgb, thermal)]
         kind = torch.device(self.device).type
         try:
+            rgb, thermal = (picture.to(self.device) for picture in pictures)
+            first = torch.from_numpy(noise).to(self.device, memory_format=torch.channels_last)
             with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16"):
-                outputs = self._graph(batch, first, steps)
+                outputs = self._graph(rgb, thermal, first, steps)
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemory(str(error)) from error
         fused, labels, confidence = (output.cpu().numpy() for output in outputs)
@@ -72,6 +71,14 @@ class TorchBackend:
         keep_freed_memory()
         self.model.to(self.device)
         torch.cuda.empty_cache()
+
+    def close(self) -> None:
+        """Give the network's memory back, and freed memory to the system."""
+        del self.model, self.info, self._graph
+        gc.collect()  # parts of a network hold each other
+        return_freed_memory()
+        if self.device != "cpu":
+            torch.cuda.empty_cache()
 
 
 def _resolve_device(device: str) -> str:

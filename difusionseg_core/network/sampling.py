@@ -60,17 +60,17 @@ def _row_of_table(column: Tensor, row: Tensor, height: int, width: int) -> Tenso
 
 
 def _sample_by_grid(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
+    # The points come before the pixels, so that the sum over them runs over whole maps.
     batch, dim, height, width = values.shape
     heads, points = weights.shape[3:]
-    rows = torch.arange(height, device=values.device, dtype=offsets.dtype)
     columns = torch.arange(width, device=values.device, dtype=offsets.dtype)
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    centres = torch.stack([x, y], dim=-1).view(1, height, width, 1, 1, 2)
+    rows = torch.arange(height, device=values.device, dtype=offsets.dtype)[:, None]
+    offsets = offsets.permute(0, 3, 4, 1, 2, 5)
     # grid_sample counts from -1, left edge of the first cell, to 1, right edge of the last
-    cells = torch.tensor([width, height], device=values.device, dtype=offsets.dtype)
-    grid = (centres + offsets + 0.5) * (2 / cells) - 1
-    grid = grid.permute(0, 3, 1, 2, 4, 5).reshape(batch * heads, height * width, points, 2)
+    x = (columns + offsets[..., 0] + 0.5) * (2 / width) - 1
+    y = (rows + offsets[..., 1] + 0.5) * (2 / height) - 1
+    grid = torch.stack([x, y], dim=-1).view(batch * heads, points, height * width, 2)
     maps = values.reshape(batch * heads, dim // heads, height, width)
     samples = F.grid_sample(maps, grid, align_corners=False)
-    weights = weights.permute(0, 3, 1, 2, 4).reshape(batch * heads, 1, height * width, points)
-    return (samples * weights).sum(-1).view(batch, dim, height, width)
+    weights = weights.permute(0, 3, 4, 1, 2).reshape(batch * heads, 1, points, height * width)
+    return (samples * weights).sum(2).view(batch, dim, height, width)

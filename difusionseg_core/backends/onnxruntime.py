@@ -1,0 +1,105 @@
+"""An exported network run by ONNX Runtime, on a CPU or a CUDA device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from difusionseg_core.backends import OutOfMemory
+from difusionseg_core.export_info import ExportInfo
+from difusionseg_core.schedule import noise_levels
+
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+}
+_ERRORS_ONLY = 3
+
+
+class OnnxRuntimeBackend:
+    """Runs an exported file (.onnx).
+
+    `device` is "auto" (CUDA where this ONNX Runtime has it), "cpu", "cuda", "cuda:N", or
+    "tensorrt", "tensorrt:N" for CUDA through TensorRT, whose first frame of a size takes minutes.
+    Raises ValueError for a device that is not there and for a file that cannot be used.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        if device == "auto":
+            has_cuda = _PROVIDERS["cuda"] in onnxruntime.get_available_providers()
+            device = "cuda" if has_cuda else "cpu"
+        self.device = device
+        self._graph = path.read_bytes()
+        try:
+            self._session = self._open()
+            metadata = self._session.get_modelmeta().custom_metadata_map
+        except _graph_errors() as error:
+            raise ValueError(f"{path} is no exported model, or damaged: {error}") from error
+        self.info = ExportInfo.from_metadata(metadata, path)
+
+    def run(
+        self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
+        inputs = {
+            "rgb": rgb,
+            "thermal": thermal,
+            "noise": noise,
+            "levels": noise_levels(steps, schedule),
+        }
+        try:
+            return tuple(self._session.run(None, inputs))
+        except RuntimeError as error:
+            if self.device != "cpu" and "memory" in str(error).lower():
+                raise OutOfMemory(str(error)) from error
+            raise
+
+    def to_cpu(self) -> None:
+        """Run on the CPU from now on, and give the GPU's memory back."""
+        self.device = "cpu"
+        self._session = self._open()
+
+    def close(self) -> None:
+        """Give the network's memory back."""
+        del self._session
+        self._graph = b""
+
+    def _open(self) -> onnxruntime.InferenceSession:
+        kind, _, index = self.device.partition(":")
+        provider = _PROVIDERS.get(kind)
+        if provider is None or not (index.isdigit() or not index):
+            raise ValueError(
+                f"device '{self.device}' is unknown to ONNX Runtime; use auto, cpu, cuda, cuda:N "
+                "or tensorrt"
+            )
+        if provider not in onnxruntime.get_available_providers():
+            raise ValueError(
+                f"this ONNX Runtime has no {provider}: use device cpu, or pip install "
+                "onnxruntime-gpu instead of onnxruntime"
+            )
+        # What a faster provider cannot run goes to the next one.
+        wanted = list(_PROVIDERS.values())[: list(_PROVIDERS).index(kind) + 1][::-1]
+        providers = [
+            (name, {"device_id": int(index or 0)}) if name != _PROVIDERS["cpu"] else name
+            for name in wanted
+        ]
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        session = onnxruntime.InferenceSession(self._graph, options, providers=providers)
+        if provider not in session.get_providers():  # it only warns, and takes the CPU
+            raise ValueError(
+                f"ONNX Runtime could not use device '{self.device}': is the driver there, and do "
+                "the versions of CUDA and cuDNN fit?"
+            )
+        return session
+
+
+def _graph_errors() -> tuple[type[Exception], ...]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    return state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.InvalidArgument

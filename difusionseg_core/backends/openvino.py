@@ -1,0 +1,90 @@
+"""An exported network run by OpenVINO, on a CPU or an Intel GPU."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import openvino
+
+from difusionseg_core.export_info import ExportInfo
+from difusionseg_core.schedule import noise_levels
+
+_MOST_COMPILED = 4  # sizes and numbers of steps that stay ready
+_MOST_UNROLLED = 5  # steps; more of them are run as a loop, whose own cost is then small
+_FIELDS = ("format", *ExportInfo.__dataclass_fields__)
+
+
+class OpenVINOBackend:
+    """Runs an exported file (.onnx or .xml).
+
+    `device` is "auto" or "cpu" for the CPU, or "gpu" for an Intel GPU. Numbers are float32
+    throughout. Raises ValueError for another device and for a file that cannot be used.
+    """
+
+    name = "openvino"
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        self.device = "cpu" if device == "auto" else device
+        self._core = openvino.Core()
+        if self.device.upper() not in ("CPU", "GPU"):
+            raise ValueError(f"device '{device}' is not one of OpenVINO's: use auto, cpu or gpu")
+        if not any(name.startswith(self.device.upper()) for name in self._core.available_devices):
+            raise ValueError(f"OpenVINO finds no device '{device}' on this machine; use auto")
+        self._path = path
+        self.info = _read_info(self._read(), path)
+        self._compiled: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()
+
+    def run(
+        self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Shapes and results are those of `InferenceGraph`. A new size or number of steps takes
+        about a second.
+        """
+        levels = noise_levels(steps, schedule)
+        inputs = [np.ascontiguousarray(array) for array in (rgb, thermal, noise, levels)]
+        shapes = tuple(array.shape for array in inputs)
+        request = self._compiled.pop(shapes, None) or self._compile(shapes)
+        self._compiled[shapes] = request
+        request.infer(inputs, share_inputs=True)
+        return tuple(tensor.data.copy() for tensor in request.output_tensors)
+
+    def to_cpu(self) -> None:
+        """Run on the CPU from now on."""
+        self._compiled.clear()
+        self.device = "cpu"
+
+    def close(self) -> None:
+        """Give back what compiled networks take."""
+        self._compiled.clear()
+
+    def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.InferRequest:
+        if len(self._compiled) >= _MOST_COMPILED:
+            self._compiled.popitem(last=False)
+        model = self._read()
+        model.reshape(dict(enumerate(map(list, shapes))))
+        if len(shapes[-1]) <= _MOST_UNROLLED:
+            for node in model.get_ops():
+                if node.get_type_name() == "Loop":
+                    node.get_rt_info()["UNROLL_TI"] = True
+        compiled = self._core.compile_model(
+            model,
+            self.device.upper(),
+            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
+        )
+        return compiled.create_infer_request()
+
+    def _read(self) -> openvino.Model:
+        try:
+            return self._core.read_model(self._path)
+        except RuntimeError as error:
+            raise ValueError(f"{self._path} is no exported model, or damaged: {error}") from error
+
+
+def _read_info(model: openvino.Model, path: Path) -> ExportInfo:
+    metadata = {}
+    for name in _FIELDS:
+        if model.has_rt_info(["framework", name]):
+            metadata[name] = model.get_rt_info(["framework", name]).value
+    return ExportInfo.from_metadata(metadata, path)

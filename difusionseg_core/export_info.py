@@ -1,0 +1,52 @@
+"""What an exported file tells about itself, so that it runs without PyTorch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FORMAT = "difusionseg graph 1"
+"""Changes with the inputs and outputs of an exported graph."""
+
+
+@dataclass(frozen=True)
+class ExportInfo:
+    """`model` is "paper" or "lite", and `weights` the digest of its weights file, where they came
+    from one; `steps` and `schedule` are the model's own.
+
+    `dim` and `stride` tell the size of the noise, (dim, ceil(H / stride), ceil(W / stride)).
+    """
+
+    model: str
+    num_classes: int
+    dim: int
+    stride: int
+    steps: int
+    schedule: str
+    weights: str
+
+    def metadata(self) -> dict[str, str]:
+        """As a file keeps it."""
+        return {"format": FORMAT, **{key: str(value) for key, value in asdict(self).items()}}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> ExportInfo:
+        """The inverse of `metadata`; ValueError where `path` was not written by this version."""
+        if metadata.get("format") != FORMAT:
+            raise ValueError(
+                f"{path} was not exported by this version: make it with 'difusionseg export'"
+            )
+        kinds = {"num_classes": int, "dim": int, "stride": int, "steps": int}
+        values = {name: metadata[name] for name in cls.__dataclass_fields__}
+        return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
+
+
+def weights_digest(path: Path) -> str:
+    """SHA-256 of a weights file, in hexadecimal."""
+    with open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
