@@ -190,7 +190,11 @@ def _frame(predictor: Predictor, rgb: np.ndarray, thermal: np.ndarray) -> dict[s
 
 @contextmanager
 def _watched(predictor: Predictor) -> Iterator[list[tuple[str, float, float]]]:
-    """Collect (part, begin, end) of every call of the network's parts."""
+    """Collect (part, begin, end) of every call of the network's parts, if PyTorch runs it."""
+    model = predictor.model
+    if model is None:
+        yield []
+        return
     import torch
 
     calls: list[tuple[str, float, float]] = []
@@ -207,7 +211,6 @@ def _watched(predictor: Predictor) -> Iterator[list[tuple[str, float, float]]]:
     def after(name: str):
         return lambda *_: calls.append((name, begun[name], now()))
 
-    model = predictor.model
     hooks = []
     for name in HOOKED_PARTS:
         part = getattr(model, name)

@@ -116,10 +116,6 @@ class Predictor:
         """Run on the CPU from now on: the way on after OutOfMemory."""
         self._runner.to_cpu()
 
-    def close(self) -> None:
-        """Give the memory of the network back; the predictor cannot be used afterwards."""
-        self._runner.close()
-
     def __call__(self, rgb: np.ndarray | None, thermal: np.ndarray | None) -> Prediction:
         """Fuse and segment one pair.
 

@@ -123,8 +123,6 @@ class FusionNode(LifecycleNode):
     def _release(self) -> None:
         if self._outputs is not None:
             self._outputs.close()
-        if self._predictor is not None:
-            self._predictor.close()
         self._outputs = self._predictor = None
         gc.collect()  # parts of a network hold each other
         return_freed_memory()

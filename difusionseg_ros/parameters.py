@@ -71,10 +71,16 @@ class Settings:
     """The values of all parameters at one time. Raises BadParameter for those that cannot be."""
 
     model: str = _parameter(
-        "lite", "the shipped network, lite, or the path of a .safetensors file of weights"
+        "lite",
+        "the shipped network, lite, or the path of a .safetensors file of weights or of an "
+        "exported model",
     )
-    device: str = _parameter("auto", "where the network runs: auto, cpu, cuda or cuda:N")
-    backend: str = _parameter("auto", "what runs the network", choices=BACKENDS)
+    device: str = _parameter(
+        "auto", "where the network runs: auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
+    )
+    backend: str = _parameter(
+        "auto", "what runs the network; auto takes the fastest that is installed", choices=BACKENDS
+    )
     on_out_of_memory: str = _parameter(
         "cpu",
         "where the GPU's memory is not enough: cpu (go on there, slower) or stop (the node ends "

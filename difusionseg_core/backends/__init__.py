@@ -36,6 +36,3 @@ class Backend(Protocol):
 
     def to_cpu(self) -> None:
         """Run on the CPU from now on."""
-
-    def close(self) -> None:
-        """Give the memory back; nothing is run afterwards."""

@@ -33,6 +33,8 @@ def open_backend(
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend '{backend}' is unknown; use one of {', '.join(BACKENDS)}")
+    if isinstance(model, Path) and not model.is_file():
+        raise FileNotFoundError(f"there is no model file {model}")
     torch_only = precision != "float32" or compile
     if backend == "auto":
         candidates = ("torch",) if torch_only else _fastest_first(model, device)
@@ -113,8 +115,6 @@ def _open_graph(model: DiFusionSeg | Path, backend: str, device: str) -> Backend
 
     if not isinstance(model, Path):
         return open_graph_of_model(model, opened)
-    if not model.is_file():
-        raise FileNotFoundError(f"there is no model file {model}")
     if model.suffix == WEIGHTS:
         return open_graph_of(model, opened)
     if model.suffix == ".xml" and backend != "openvino":

@@ -39,7 +39,7 @@ class OnnxRuntimeBackend:
             self._session = self._open()
             metadata = self._session.get_modelmeta().custom_metadata_map
         except _graph_errors() as error:
-            raise ValueError(f"{path} is no exported model, or damaged: {error}") from error
+            raise ValueError(f"{path} is no exported model, or damaged") from error
         self.info = ExportInfo.from_metadata(metadata, path)
 
     def run(
@@ -63,11 +63,6 @@ class OnnxRuntimeBackend:
         """Run on the CPU from now on, and give the GPU's memory back."""
         self.device = "cpu"
         self._session = self._open()
-
-    def close(self) -> None:
-        """Give the network's memory back."""
-        del self._session
-        self._graph = b""
 
     def _open(self) -> onnxruntime.InferenceSession:
         kind, _, index = self.device.partition(":")

@@ -32,8 +32,11 @@ class OpenVINOBackend:
             raise ValueError(f"device '{device}' is not one of OpenVINO's: use auto, cpu or gpu")
         if not any(name.startswith(self.device.upper()) for name in self._core.available_devices):
             raise ValueError(f"OpenVINO finds no device '{device}' on this machine; use auto")
-        self._path = path
-        self.info = _read_info(self._read(), path)
+        try:
+            self._model = self._core.read_model(path)
+        except RuntimeError as error:
+            raise ValueError(f"{path} is no exported model, or damaged") from error
+        self.info = _read_info(self._model, path)
         self._compiled: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()
 
     def run(
@@ -55,14 +58,10 @@ class OpenVINOBackend:
         self._compiled.clear()
         self.device = "cpu"
 
-    def close(self) -> None:
-        """Give back what compiled networks take."""
-        self._compiled.clear()
-
     def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.InferRequest:
         if len(self._compiled) >= _MOST_COMPILED:
             self._compiled.popitem(last=False)
-        model = self._read()
+        model = self._model.clone()
         model.reshape(dict(enumerate(map(list, shapes))))
         if len(shapes[-1]) <= _MOST_UNROLLED:
             for node in model.get_ops():
@@ -74,12 +73,6 @@ class OpenVINOBackend:
             {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
         )
         return compiled.create_infer_request()
-
-    def _read(self) -> openvino.Model:
-        try:
-            return self._core.read_model(self._path)
-        except RuntimeError as error:
-            raise ValueError(f"{self._path} is no exported model, or damaged: {error}") from error
 
 
 def _read_info(model: openvino.Model, path: Path) -> ExportInfo:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import gc
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difusionseg_core.backends import OutOfMemory
-from difusionseg_core.backends.memory import keep_freed_memory, return_freed_memory
+from difusionseg_core.backends.memory import keep_freed_memory
 from difusionseg_core.inference import InferenceGraph
 from difusionseg_core.model import DiFusionSeg
 
@@ -71,14 +70,6 @@ class TorchBackend:
         keep_freed_memory()
         self.model.to(self.device)
         torch.cuda.empty_cache()
-
-    def close(self) -> None:
-        """Give the network's memory back, and freed memory to the system."""
-        del self.model, self.info, self._graph
-        gc.collect()  # parts of a network hold each other
-        return_freed_memory()
-        if self.device != "cpu":
-            torch.cuda.empty_cache()
 
 
 def _resolve_device(device: str) -> str:

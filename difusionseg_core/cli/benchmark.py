@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from difusionseg_core.backends import BACKENDS
 from difusionseg_core.benchmark import Configuration, Measurement, machine, measure, ratio
 
 _EXAMPLE = """examples:
@@ -26,7 +27,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--model", default="lite", help="paper or lite (random weights), or a file")
     parser.add_argument("--size", type=_size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
-    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--backend", default="auto", help=", ".join(BACKENDS))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", help="float32 or bf16")
     parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")

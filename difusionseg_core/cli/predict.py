@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from difusionseg_core.backends import BACKENDS
 from difusionseg_core.data.images import (
     DataError,
     images_by_name,
@@ -42,8 +43,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """What to run and where: the model, the device, the sampler."""
-    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument(
+        "--model", default="lite", help="lite, a .safetensors file or an exported one"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
+    )
+    parser.add_argument("--backend", default="auto", choices=BACKENDS)
     parser.add_argument("--precision", default="float32", choices=("float32", "bf16"))
     parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
     parser.add_argument("--schedule", help="published or chained (default: the model's)")
@@ -59,6 +65,7 @@ def make_predictor(args: argparse.Namespace) -> Predictor:
     return Predictor.from_pretrained(
         args.model,
         device=args.device,
+        backend=args.backend,
         precision=args.precision,
         compile=args.compile,
         steps=args.steps,
@@ -90,7 +97,10 @@ def run(args: argparse.Namespace) -> int:
         write_png(folders["mask"] / f"{name}.png", result.labels)
         marked = overlay(result.fused, result.labels, predictor.label_set)
         write_png(folders["overlay"] / f"{name}.png", marked)
-    print(f"{len(pairs) - failed} of {len(pairs)} pairs are in {args.output}")
+    print(
+        f"{len(pairs) - failed} of {len(pairs)} pairs are in {args.output} "
+        f"({predictor.backend}, {predictor.device})"
+    )
     return 1 if failed else 0
 
 

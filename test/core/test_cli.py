@@ -61,7 +61,7 @@ def test_a_damaged_image_is_named_and_skipped(images, weights, capsys) -> None:
     ("more", "complaint"),
     [
         (("--model", "paper"), "difusionseg convert"),
-        (("--model", "none.safetensors"), "no weights file"),
+        (("--model", "none.safetensors"), "no model file"),
         (("--steps", "50"), "1 to 20"),
         (("--rgb", "nowhere"), "no file or folder nowhere"),
     ],
