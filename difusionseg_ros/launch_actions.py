@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from launch import Action, LaunchContext
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -42,5 +43,11 @@ def _node(process: Process) -> Node:
         parameters=parameters,
         remappings=list(process.remaps.items()),
         output="screen",
-        on_exit=Shutdown() if process.essential else None,
+        on_exit=_essential_ended if process.essential else None,
     )
+
+
+def _essential_ended(event: ProcessExited, context: LaunchContext) -> None:
+    """End everything, with a status other than 0, which launch's own `Shutdown` would leave."""
+    if not context.is_shutdown:
+        raise RuntimeError(f"{event.process_name} ended with {event.returncode}")

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,19 @@ def test_a_node_that_cannot_start_ends_bringup(start_bringup):
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "model 'no_such_model' is unknown" in errors
+
+
+@pytest.mark.skipif(shutil.which("ros2") is None, reason="there is no ros2 command")
+def test_a_node_that_cannot_start_ends_ros2_launch_with_an_error(root):
+    launch_file = str(root / "launch" / "bringup.launch.py")
+    finished = subprocess.run(
+        ["ros2", "launch", launch_file, "model:=no_such_model"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert finished.returncode == 1
+    assert "model 'no_such_model' is unknown" in finished.stdout + finished.stderr
 
 
 def test_bad_arguments_give_one_line(start_bringup):
