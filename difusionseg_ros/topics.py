@@ -78,7 +78,7 @@ LABEL_INFO = Topic(
 FRAME_STATUS = Topic(
     "frame_status",
     FrameStatus,
-    "one a frame: time offset of the pair, latency by stage, class shares, totals",
+    "one a frame: cameras that took part, time offset, latency by stage, class shares, totals",
 )
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, "rates, drops, pairing, bad messages, device")
 

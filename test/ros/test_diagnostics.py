@@ -1,6 +1,8 @@
 """Status messages from totals: levels, words and figures."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +18,7 @@ from difusionseg_ros.diagnostics import (
     statuses,
 )
 
+README = Path(__file__).resolve().parents[2] / "README.md"
 BEFORE = Report(
     time=100.0,
     rgb=CameraReport("/rgb/image", received=0, bad=0, last_error="", silence=0.0),
@@ -153,6 +156,21 @@ def test_what_goes_wrong_is_named(part, change, level, said):
     found, message, _ = status_of(part, replace(NOW, **change))
     assert found == level
     assert said in message
+    assert any(
+        (part, level) == (status, explained) and re.fullmatch(pattern, message)
+        for status, explained, pattern in explained_statuses()
+    ), f"README.md does not explain '{message}' of {part}"
+
+
+def explained_statuses():
+    """(status, level, pattern of the message) from the table of the README on operation."""
+    levels = {"OK": OK, "WARN": WARN, "ERROR": ERROR}
+    for line in README.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if len(cells) == 4 and cells[1] in levels:
+            pattern = ".*".join(map(re.escape, cells[2].strip("`").split("…")))
+            for status in cells[0].split(", "):
+                yield status, levels[cells[1]], pattern
 
 
 def test_a_fault_of_the_past_is_no_present_one():
