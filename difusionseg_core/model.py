@@ -225,7 +225,7 @@ def _lite(num_classes: int) -> DiFusionSeg:
         refinement=DetailRefinement(dim, num_classes),
         dim=dim,
         num_classes=num_classes,
-        steps=3,
+        steps=1,
         schedule="chained",
     )
 

@@ -104,6 +104,11 @@ class Predictor:
         return getattr(self._runner, "model", None)
 
     @property
+    def own_steps(self) -> int:
+        """Diffusion steps that the model was made for."""
+        return self._runner.info.steps
+
+    @property
     def steps(self) -> int:
         """Diffusion steps a frame."""
         return self._steps

@@ -87,6 +87,11 @@ class FusionNode(LifecycleNode):
         self.get_logger().info(
             f"network {self.settings.model} on {self._predictor.device} ({self._predictor.backend})"
         )
+        if self.settings.steps < self._predictor.own_steps:
+            self.get_logger().warning(
+                f"the network was made for {self._predictor.own_steps} diffusion steps and runs "
+                f"with {self.settings.steps}; set the parameter steps"
+            )
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -89,8 +89,9 @@ class Settings:
         run_time=True,
     )
     steps: int = _parameter(
-        3,
-        "diffusion steps a frame; more are slower and may be more accurate",
+        1,
+        "diffusion steps a frame; more are slower and may be more accurate; the published network "
+        "was made for 3",
         minimum=1,
         maximum=MAX_STEPS,
         run_time=True,
