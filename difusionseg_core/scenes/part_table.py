@@ -56,7 +56,7 @@ class PartTable:
         nx, ny, nz = normal.tolist()
         px, py, pz = (point - self._eye).tolist()
         ax, ay, az = anchor
-        # Texture axes as in `surface.texture_axes`, for the anchor.
+        # Texture axes as in `surface._texture_axes`, for the anchor.
         anchor_u, anchor_v = (ax, az) if ny > 0.7 else (nz * ax - nx * az, ay)
         red, green, blue = material.colour
         across, middle, curvature = rounding
