@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -188,11 +190,20 @@ def _workers(count: int):
     if count == 1:
         yield map
         return
-    pool = ProcessPoolExecutor(count, get_context("spawn"), cv2.setNumThreads, (1,))
+    pool = ProcessPoolExecutor(count, get_context("spawn"), _start_worker)
     try:
         yield partial(_map_in, pool, count)
+    except BrokenProcessPool:
+        raise OSError(
+            "a process that draws was killed, perhaps for lack of memory; try fewer --workers"
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started them
 
 
 def _map_in(pool: ProcessPoolExecutor, count: int, function, jobs: Iterable[Job]) -> Iterator:

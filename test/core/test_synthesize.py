@@ -1,6 +1,7 @@
 """The command `difusionseg synthesize`."""
 
 import argparse
+import os
 
 import numpy as np
 import pytest
@@ -117,6 +118,12 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="no space"):
         run("--output", tmp_path / "drawn", "--scenes", 3, "--workers", 1)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_killed_worker_is_told_in_a_line():
+    with pytest.raises(OSError, match="was killed.*fewer --workers"):
+        with synthesize._workers(2) as run_jobs:
+            list(run_jobs(os._exit, [9, 9]))
 
 
 def test_an_existing_output_is_kept(tmp_path):
