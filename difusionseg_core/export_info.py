@@ -10,6 +10,9 @@ from pathlib import Path
 FORMAT = "difusionseg graph 1"
 """Changes with the inputs and outputs of an exported graph."""
 
+INFO_FILE = "difusionseg.json"
+"""Where a TorchScript file keeps it."""
+
 
 @dataclass(frozen=True)
 class ExportInfo:

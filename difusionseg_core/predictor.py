@@ -76,7 +76,7 @@ class Predictor:
         self.draws = draws
         self.seed = seed
         self._dim, self._stride = info.dim, info.stride
-        self._schedule = schedule or info.schedule
+        self.schedule = schedule or info.schedule
         self._noise = np.empty(0, np.float32)
 
     @classmethod
@@ -147,9 +147,9 @@ class Predictor:
         (height, width) = sizes.pop()
         rgb = _stacked([pad(rgb) for rgb, _ in checked])
         thermal = _stacked([pad(to_uint8(thermal)) for _, thermal in checked])
-        noise = self._first_noise(*thermal.shape)
+        noise = self.first_noise(*thermal.shape)
         prepared = perf_counter()
-        pictures = self._runner.run(rgb, thermal, noise, self.steps, self._schedule)
+        pictures = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
         inferred = perf_counter()
         fused, labels, confidence = (
             np.ascontiguousarray(picture[:, :height, :width]) for picture in pictures
@@ -163,8 +163,8 @@ class Predictor:
             Prediction(*of_pair, timings) for of_pair in zip(fused, labels, confidence, strict=True)
         ]
 
-    def _first_noise(self, batch: int, height: int, width: int) -> np.ndarray:
-        """(batch * draws, dim, h, w): the same noises for every pair."""
+    def first_noise(self, batch: int, height: int, width: int) -> np.ndarray:
+        """The sampler's first states (batch * draws, dim, h, w): the same for every pair."""
         rows, columns = -(-height // self._stride), -(-width // self._stride)
         size = (batch * self.draws, self._dim, rows, columns)
         if self._noise.shape != size:

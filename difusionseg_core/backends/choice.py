@@ -13,7 +13,7 @@ from difusionseg_core.graph_cache import open_graph_of, open_graph_of_model
 if TYPE_CHECKING:
     from difusionseg_core.model import DiFusionSeg
 
-WEIGHTS, EXPORTED = ".safetensors", (".onnx", ".xml")
+WEIGHTS, EXPORTED = ".safetensors", (".onnx", ".xml", ".pt")
 _DRIVERS = ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg")  # of NVIDIA: desktop, Jetson, WSL
 
 
@@ -56,8 +56,10 @@ def open_backend(
 
 
 def _fastest_first(model: DiFusionSeg | Path, device: str) -> tuple[str, ...]:
-    if not isinstance(model, Path):
+    if not isinstance(model, Path) or model.suffix == ".pt":
         return ("torch",)
+    if model.suffix == ".xml":
+        return ("openvino",)
     if device.lower() == "gpu":
         return ("openvino",)
     kind = device.partition(":")[0]
@@ -95,13 +97,23 @@ def _check_installed(backend: str) -> None:
 
 
 def _open_torch(model: DiFusionSeg | Path, device: str, precision: str, compile: bool) -> Backend:
-    if isinstance(model, Path) and model.suffix != WEIGHTS:
-        raise ValueError(f"{model} is exported: backend torch runs {WEIGHTS} files")
+    if isinstance(model, Path) and model.suffix in EXPORTED:
+        return _open_torchscript(model, device, precision, compile)
     from difusionseg_core.backends.pytorch import TorchBackend
     from difusionseg_core.checkpoints import load_model
 
     loaded = load_model(model) if isinstance(model, Path) else model
     return TorchBackend(loaded, device, precision, compile)
+
+
+def _open_torchscript(path: Path, device: str, precision: str, compile: bool) -> Backend:
+    if path.suffix != ".pt":
+        raise ValueError(f"{path} is not PyTorch's: use backend openvino or onnxruntime")
+    if precision != "float32" or compile:
+        raise ValueError(f"{path} is exported: it runs in float32, without torch.compile")
+    from difusionseg_core.backends.pytorch import TorchScriptBackend
+
+    return TorchScriptBackend(path, device)
 
 
 def _open_graph(model: DiFusionSeg | Path, backend: str, device: str) -> Backend:
@@ -117,6 +129,7 @@ def _open_graph(model: DiFusionSeg | Path, backend: str, device: str) -> Backend
         return open_graph_of_model(model, opened)
     if model.suffix == WEIGHTS:
         return open_graph_of(model, opened)
-    if model.suffix == ".xml" and backend != "openvino":
-        raise ValueError(f"{model} is OpenVINO's: use backend openvino")
+    owner = {".xml": "openvino", ".pt": "torch"}.get(model.suffix, backend)
+    if backend != owner:
+        raise ValueError(f"backend '{backend}' cannot run {model}: use backend {owner}")
     return opened(model)

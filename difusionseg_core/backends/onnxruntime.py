@@ -35,6 +35,7 @@ class OnnxRuntimeBackend:
             device = "cuda" if has_cuda else "cpu"
         self.device = device
         self._graph = path.read_bytes()
+        self._folder = path.parent
         try:
             self._session = self._open()
             metadata = self._session.get_modelmeta().custom_metadata_map
@@ -85,6 +86,10 @@ class OnnxRuntimeBackend:
         ]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
+        # where the shipped graph finds its weights
+        options.add_session_config_entry(
+            "session.model_external_initializers_file_folder_path", str(self._folder)
+        )
         session = onnxruntime.InferenceSession(self._graph, options, providers=providers)
         if provider not in session.get_providers():  # it only warns, and takes the CPU
             raise ValueError(

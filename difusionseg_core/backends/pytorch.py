@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,8 +13,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.backends.memory import keep_freed_memory
+from difusionseg_core.export_info import INFO_FILE, ExportInfo
 from difusionseg_core.inference import InferenceGraph
 from difusionseg_core.model import DiFusionSeg
+from difusionseg_core.schedule import noise_levels
 
 PRECISIONS = ("float32", "bf16")
 
@@ -69,6 +73,43 @@ class TorchBackend:
         self.device = "cpu"
         keep_freed_memory()
         self.model.to(self.device)
+        torch.cuda.empty_cache()
+
+
+class TorchScriptBackend:
+    """Runs a file that was exported with `--format torch`; `device` as `TorchBackend`'s.
+
+    Raises ValueError for a file that cannot be used.
+    """
+
+    name = "torch"
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        self.device = _resolve_device(device)
+        extra = {INFO_FILE: ""}
+        try:
+            self._graph = torch.jit.load(path, self.device, _extra_files=extra)
+        except RuntimeError as error:
+            raise ValueError(f"{path} is no exported model, or damaged") from error
+        self.info = ExportInfo.from_metadata(json.loads(extra[INFO_FILE] or "{}"), path)
+
+    @torch.inference_mode()
+    def run(
+        self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
+        inputs = (rgb, thermal, noise, noise_levels(steps, schedule))
+        try:
+            tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]
+            outputs = self._graph(*(tensor.to(self.device) for tensor in tensors))
+        except torch.cuda.OutOfMemoryError as error:
+            raise OutOfMemory(str(error)) from error
+        return tuple(output.cpu().numpy() for output in outputs)
+
+    def to_cpu(self) -> None:
+        """Run on the CPU from now on, and give the GPU's memory back."""
+        self.device = "cpu"
+        self._graph.to(self.device)
         torch.cuda.empty_cache()
 
 

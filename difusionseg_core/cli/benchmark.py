@@ -26,7 +26,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", default="lite", help="paper or lite (random weights), or a file")
-    parser.add_argument("--size", type=_size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
+    parser.add_argument(
+        "--size", type=size_argument, default=(480, 640), help="HEIGHTxWIDTH in pixels"
+    )
     parser.add_argument("--backend", default="auto", help=", ".join(BACKENDS))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="float32", help="float32 or bf16")
@@ -100,7 +102,7 @@ def _print(what: Configuration, result: Measurement) -> None:
 def _change(text: str) -> dict[str, object]:
     name, _, value = text.partition("=")
     if name == "size":
-        height, width = _size(value)
+        height, width = size_argument(value)
         return {"height": height, "width": width}
     if name == "steps":
         return {"steps": _positive(value)}
@@ -114,7 +116,8 @@ def _change(text: str) -> dict[str, object]:
     )
 
 
-def _size(text: str) -> tuple[int, int]:
+def size_argument(text: str) -> tuple[int, int]:
+    """HEIGHTxWIDTH on a command line."""
     try:
         height, width = (int(side) for side in text.lower().split("x"))
     except ValueError:

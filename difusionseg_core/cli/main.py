@@ -11,6 +11,7 @@ from difusionseg_core.cli import (
     convert,
     evaluate,
     evaluate_bag,
+    export,
     predict,
     register,
     synthesize,
@@ -26,6 +27,7 @@ COMMANDS = (
     synthesize,
     register,
     convert,
+    export,
     benchmark,
 )
 

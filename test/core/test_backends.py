@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import torch
 
 from difusionseg_core import Predictor
 from difusionseg_core.checkpoints import load_model
+from difusionseg_core.cli.main import main
 from difusionseg_core.diffusion import log_snr
 from difusionseg_core.graph_cache import cache_folder
 from difusionseg_core.schedule import MAX_STEPS, SCHEDULES, noise_levels, time_steps
@@ -100,3 +104,84 @@ def test_a_missing_backend_is_told_what_to_install(untrained_weights, monkeypatc
     with pytest.raises(ImportError, match="pip install openvino"):
         Predictor.from_pretrained(untrained_weights, backend="openvino")
     assert Predictor.from_pretrained(untrained_weights, device="cpu").backend == "onnxruntime"
+
+
+def test_shipped_lite_runs_without_torch(pairs, tmp_path) -> None:
+    """Holds also that the shipped graph belongs to the shipped weights: it could not be made."""
+    np.savez(tmp_path / "pair.npz", rgb=pairs[0][0], thermal=pairs[0][1])
+    script = """
+import sys
+sys.modules.update(torch=None, onnx=None)
+import numpy as np
+from difusionseg_core import Predictor
+pair = np.load("pair.npz")
+for backend in ("openvino", "onnxruntime"):
+    result = Predictor.from_pretrained("lite", backend=backend)(pair["rgb"], pair["thermal"])
+    np.savez(f"{backend}.npz", fused=result.fused, labels=result.labels,
+             confidence=result.confidence)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, check=True)
+    eager = Predictor.from_pretrained("lite", backend="torch", device="cpu")
+    shipped = Predictor.from_pretrained("lite", backend="onnxruntime", device="cpu")
+    assert (shipped.steps, shipped.schedule) == (eager.steps, eager.schedule)
+    expected = eager(*pairs[0])
+    for backend in EXPORTED:
+        assert_same(SimpleNamespace(**np.load(tmp_path / f"{backend}.npz")), expected)
+
+
+def test_without_torch_another_model_is_told_what_is_missing(untrained_weights, tmp_path) -> None:
+    copy = tmp_path / "robot.safetensors"
+    copy.write_bytes(untrained_weights.read_bytes())
+    script = f"""
+import sys
+sys.modules.update(torch=None)
+from difusionseg_core.cli.main import main
+sys.exit(main(["predict", "--rgb", "{tmp_path}", "--thermal", "{tmp_path}",
+               "--model", "{copy}", "--output", "out"]))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment["XDG_CACHE_HOME"] = str(tmp_path)
+    (tmp_path / "a.png").write_bytes(b"")
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "pip install torch" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("format", "name", "more"),
+    [
+        ("onnx", "any.onnx", ["--steps", "2"]),
+        ("openvino", "fixed.xml", ["--size", "61x83"]),
+        ("torch", "script.pt", ["--dynamic"]),
+    ],
+)
+def test_exported_files_run(untrained_weights, pairs, tmp_path, capsys, format, name, more) -> None:
+    output = tmp_path / name
+    arguments = ["export", "--model", str(untrained_weights), "--format", format]
+    assert main([*arguments, "--output", str(output), *more]) == 0
+    assert "largest differences" in capsys.readouterr().out
+    predictor = Predictor.from_pretrained(output, device="cpu")
+    assert predictor.steps == (2 if more[0] == "--steps" else load_model(untrained_weights).steps)
+    eager = Predictor.from_pretrained(untrained_weights, backend="torch", steps=predictor.steps)
+    assert_same(predictor(*pairs[0]), eager(*pairs[0]))
+    assert main([*arguments, "--output", str(output), *more]) == 1  # there already
+    assert "exists" in capsys.readouterr().err
+
+
+def test_export_refuses(untrained_weights, tmp_path, capsys) -> None:
+    arguments = ["export", "--model", str(untrained_weights), "--output"]
+    for output, more, complaint in (
+        ("model.bin", (), "ends in .onnx"),
+        ("none/model.onnx", (), "no folder"),
+        ("model.onnx", ("--steps", "0"), "1 to 20"),
+    ):
+        assert main([*arguments, str(tmp_path / output), *more]) == 1
+        assert complaint in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

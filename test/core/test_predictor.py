@@ -50,7 +50,7 @@ def test_several_draws_average_their_probabilities(model, pair) -> None:
     predictor = Predictor(model, device="cpu", draws=3)
     result = predictor(*pair)
     image = torch.from_numpy(normalize(*pair))[None]
-    noise = torch.from_numpy(predictor._first_noise(1, 64, 84))
+    noise = torch.from_numpy(predictor.first_noise(1, 64, 84))
     with torch.inference_mode():
         draws = [model.eval()(image, noise[i : i + 1]).logits.softmax(1)[0] for i in range(3)]
     confidence = torch.stack(draws).mean(0).amax(0)[:61, :83]
