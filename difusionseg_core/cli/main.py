@@ -8,6 +8,7 @@ import sys
 from difusionseg_core.cli import (
     benchmark,
     check_data,
+    compare,
     convert,
     evaluate,
     evaluate_bag,
@@ -23,6 +24,7 @@ COMMANDS = (
     train,
     evaluate,
     evaluate_bag,
+    compare,
     check_data,
     synthesize,
     register,

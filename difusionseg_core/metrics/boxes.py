@@ -36,6 +36,17 @@ class BoxScore:
             self.pixels[label] += int(of_class.sum())
             self.inside[label] += int((of_class & allowed).sum())
 
+    def merge(self, other: BoxScore) -> None:
+        """Add the counts of other images."""
+        for mine, more in (
+            (self.found, other.found),
+            (self.boxes, other.boxes),
+            (self.inside, other.inside),
+            (self.pixels, other.pixels),
+        ):
+            for label, count in more.items():
+                mine[label] += count
+
     def f1(self, label: int) -> float:
         """Harmonic mean (0..1) of the shares of boxes found and of pixels inside boxes."""
         recall = self.found[label] / self.boxes[label] if self.boxes[label] else 0.0

@@ -1,4 +1,10 @@
-"""Scores of class maps from one confusion matrix over all images."""
+"""Scores of class maps from one confusion matrix over all images.
+
+Each function takes counts (K, K) int64 as `confusion_matrix` makes them, rows by truth and columns
+by prediction, added up over images, and gives shares in 0..1. The sums are of integers and so
+exact for up to 2^63 pixels. Averages are over the classes that occur; class 0 (unlabelled) is one
+of them, as the papers count, unless `from_class` is 1.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +33,48 @@ def class_iou(confusion: np.ndarray) -> np.ndarray:
     """Intersection over union (K,) in 0..1; not-a-number for classes in neither truth nor
     prediction.
     """
-    hits = np.diag(confusion).astype(np.float64)
-    union = confusion.sum(0) + confusion.sum(1) - hits
-    return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+    hits = np.diag(confusion)
+    return _share(hits, confusion.sum(0) + confusion.sum(1) - hits)
 
 
-def mean_iou(confusion: np.ndarray) -> float:
-    """Mean IoU in 0..1 over the classes that occur, unlabelled (0) among them, as the papers
-    count.
+def class_accuracy(confusion: np.ndarray) -> np.ndarray:
+    """Share (K,) of a class's true pixels that were predicted as it, in 0..1; not-a-number for
+    classes that are not in the truth.
     """
-    iou = class_iou(confusion)
-    return float(np.nanmean(iou)) if np.isfinite(iou).any() else float("nan")
+    return _share(np.diag(confusion), confusion.sum(1))
+
+
+def mean_iou(confusion: np.ndarray, from_class: int = 0) -> float:
+    """mIoU: mean IoU in 0..1 over the classes in truth or prediction."""
+    return _mean(class_iou(confusion)[from_class:])
+
+
+def mean_accuracy(confusion: np.ndarray, from_class: int = 0) -> float:
+    """mAcc: mean accuracy in 0..1 over the classes in the truth."""
+    return _mean(class_accuracy(confusion)[from_class:])
+
+
+def overall_accuracy(confusion: np.ndarray, from_class: int = 0) -> float:
+    """Share of pixels predicted right, in 0..1, of those whose true class is counted."""
+    hits, pixels = np.diag(confusion)[from_class:], confusion.sum(1)[from_class:]
+    return float(_share(hits.sum(), pixels.sum()))
+
+
+def frequency_weighted_iou(confusion: np.ndarray, from_class: int = 0) -> float:
+    """fwIoU: mean IoU in 0..1, weighted by the classes' pixels in the truth (Long et al., CVPR
+    2015).
+    """
+    iou, pixels = class_iou(confusion)[from_class:], confusion.sum(1)[from_class:]
+    occurs = pixels > 0
+    return float(np.average(iou[occurs], weights=pixels[occurs])) if occurs.any() else np.nan
+
+
+def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole, not-a-number where whole is 0."""
+    part, whole = np.asarray(part), np.asarray(whole)
+    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+
+
+def _mean(values: np.ndarray) -> float:
+    """Mean of the numbers among `values`; not-a-number if there is none."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-_DPI = 144
+_DPI = 120
 _STYLE = {
     "font.size": 9,
     "axes.titlesize": 9,
@@ -29,7 +29,7 @@ _COLUMNS = 3
 
 
 def histograms(values: Mapping[str, Sequence[float]]) -> bytes:
-    """A small histogram for each list of numbers, under its name, with the mean as a line."""
+    """A small histogram for each list of numbers, under its name, with the mean marked."""
     rows = -(-len(values) // _COLUMNS)
 
     def draw(figure: Figure) -> None:
@@ -37,10 +37,9 @@ def histograms(values: Mapping[str, Sequence[float]]) -> bytes:
         for axes, (name, numbers) in zip(grid, values.items(), strict=False):
             axes.hist(numbers, bins=_BINS, color=_COLORS[0])
             mean = float(np.mean(numbers))
-            axes.axvline(mean, color=_COLORS[1], label=f"mean {mean:.3g}")
-            axes.set_title(name)
+            axes.axvline(mean, color=_COLORS[1])
+            axes.set_title(f"{name}, mean {mean:.3g}")
             axes.yaxis.get_major_locator().set_params(integer=True)
-            axes.legend(frameon=False, fontsize=8, handlelength=1)
         for axes in grid[len(values) :]:
             axes.set_axis_off()
 
@@ -49,7 +48,7 @@ def histograms(values: Mapping[str, Sequence[float]]) -> bytes:
 
 def confusion(shares: np.ndarray, names: Sequence[str]) -> bytes:
     """A confusion matrix (K, K) of shares 0..1, rows by truth; not-a-number rows stay empty."""
-    side = 2.5 + 0.55 * len(names)
+    side = 1.8 + 0.45 * len(names)
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

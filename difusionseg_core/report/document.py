@@ -39,11 +39,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture; `name` ends in .png or .jpg and is unique in its report."""
+    """An encoded picture; `name` ends in .png or .jpg and is unique in its report. A `wide` one, as
+    of several images side by side, is scrolled on a narrow screen instead of shrunk.
+    """
 
     name: str
     data: bytes
     caption: str = ""
+    wide: bool = False
 
     @property
     def uri(self) -> str:
@@ -93,6 +96,31 @@ def to_html(report: Report) -> str:
 def to_markdown(report: Report) -> str:
     """The page as Markdown; its pictures are files in pictures/."""
     return _templates().get_template("report.md.j2").render(report=report, folder=PICTURES)
+
+
+def to_text(report: Report) -> str:
+    """The texts and tables, aligned, for a terminal."""
+    lines = [report.title, report.subtitle]
+    for section in report.sections:
+        lines += ["", section.title]
+        for part in section.parts:
+            if isinstance(part, Table):
+                lines += [*_aligned(part), *([part.note] if part.note else [])]
+            elif isinstance(part, str):
+                lines.append(part)
+    return "\n".join(lines)
+
+
+def _aligned(table: Table) -> list[str]:
+    rows = [[str(cell) for cell in row] for row in (table.columns, *table.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            cell.ljust(width) if index == 0 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
 
 
 def _templates() -> jinja2.Environment:

@@ -1,0 +1,70 @@
+"""`difusionseg compare`: set evaluations of the same images side by side."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from difusionseg_core.staging import staged
+
+_DESCRIPTION = """Print scores of several evaluations, and how far each is from the first: the
+difference with its bootstrap interval, and how many single images are better or worse. With
+--output, write that as comparison.json, report.html and report.md."""
+
+_EXAMPLE = """example:
+  difusionseg compare results_1_step results_3_steps --output comparison
+"""
+
+
+def add_parser(subparsers: argparse._SubParsersAction) -> None:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="set evaluations side by side",
+        description=_DESCRIPTION,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "evaluations", type=Path, nargs="+", metavar="DIR", help="what `evaluate` wrote"
+    )
+    parser.add_argument("--output", type=Path, help="folder to make")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare; raises ValueError where there is nothing to compare."""
+    from difusionseg_core.evaluation.comparison import compare
+    from difusionseg_core.evaluation.store import read_results
+    from difusionseg_core.report.comparison_page import comparison_page
+    from difusionseg_core.report.document import to_text, write_report
+
+    if len(args.evaluations) < 2:
+        raise ValueError("name at least two evaluations")
+    names = _names(args.evaluations)
+    results = {
+        name: read_results(folder) for name, folder in zip(names, args.evaluations, strict=True)
+    }
+    comparison = compare(results, args.seed)
+    page = comparison_page(comparison)
+    if args.output:
+        with staged(args.output) as output:
+            output.mkdir()
+            text = json.dumps(asdict(comparison), indent=2)
+            (output / "comparison.json").write_text(text + "\n")
+            write_report(page, output)
+    print(to_text(page))
+    return 0
+
+
+def _names(folders: list[Path]) -> list[str]:
+    """The folders' own names where those differ, else their paths."""
+    names = [folder.resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    if len(set(names)) < len(names):
+        raise ValueError("an evaluation is named twice")
+    return names

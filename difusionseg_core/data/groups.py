@@ -1,0 +1,47 @@
+"""Groups of images that are scored apart: day and night, a folder, a list of names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from difusionseg_core.data.folder import DataSet
+from difusionseg_core.data.images import IMAGE_ENDINGS, DataError
+
+
+def find_groups(data_set: DataSet, extra: Sequence[Path] = ()) -> dict[str, set[str]]:
+    """Names of images by group: day and night where the names end in D or N, as those of MSRS and
+    MFNet do, and those of `extra`: text files with one name a line, and folders with images.
+
+    A group of `extra` bears the name of its file or folder. Raises DataError, in one line, where
+    there is none, or where no image of the data set is in it.
+    """
+    names = {pair.name for pair in data_set.pairs}
+    letters = {name: re.search(r"\d([DN])(_flip)?$", name) for name in names}
+    groups = {}
+    if all(letters.values()):
+        for group, letter in (("day", "D"), ("night", "N")):
+            groups[group] = {name for name in names if letters[name][1] == letter}
+    for path in extra:
+        members = _members(path) & names
+        if not members:
+            raise DataError(f"none of the images in {path} is in {data_set.folder}")
+        if path.stem in groups:
+            raise DataError(f"there are two groups named {path.stem}; rename {path}")
+        groups[path.stem] = members
+    return {group: members for group, members in groups.items() if members}
+
+
+def _members(path: Path) -> set[str]:
+    if path.is_dir():
+        images = (file for file in path.rglob("*") if file.suffix.lower() in IMAGE_ENDINGS)
+        return {file.stem for file in images}
+    if not path.is_file():
+        raise DataError(f"there is no file or folder {path} with names of a group")
+    endings = "|".join(re.escape(ending) for ending in IMAGE_ENDINGS)
+    try:
+        lines = path.read_text().splitlines()
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is no text file with one name a line") from None
+    return {re.sub(f"({endings})$", "", Path(line.strip()).name, flags=re.I) for line in lines}

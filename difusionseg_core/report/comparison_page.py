@@ -1,0 +1,100 @@
+"""The page of several evaluations side by side."""
+
+from __future__ import annotations
+
+from difusionseg_core.evaluation.comparison import (
+    CONFIDENCE,
+    LOWER_IS_BETTER,
+    RESAMPLES,
+    Comparison,
+    Difference,
+)
+from difusionseg_core.report import charts
+from difusionseg_core.report.document import Picture, Report, Section, Table
+
+_LISTED = 5
+"""Images gained and lost most, each."""
+_SHARES = ("mIoU", "mIoU_without_0", "mAcc", "accuracy", "fwIoU", "boundary_F1", "box_F1")
+_SHARES += ("Qabf", "SSIM", "MS_SSIM", "CC")
+"""Metrics of about one scale, whose differences fit into one chart."""
+
+
+def comparison_page(comparison: Comparison) -> Report:
+    """Scores, differences to the first evaluation, and the images that differ most."""
+    names = list(next(iter(comparison.scores.values())))
+    sections = [Section("Scores", [scores_table(comparison)])]
+    for name in names[1:]:
+        differences = {key: of_one[name] for key, of_one in comparison.differences.items()}
+        chart = (
+            charts.intervals(
+                {
+                    key: (one.low, one.value, one.high)
+                    for key, one in differences.items()
+                    if key in _SHARES
+                },
+                f"difference to {names[0]}",
+            )
+            if any(key in _SHARES for key in differences)
+            else None
+        )
+        parts = [_differences(differences)]
+        if chart:
+            caption = f"{name} minus {names[0]}, with {CONFIDENCE:.0%} intervals."
+            file = f"differences_{names.index(name)}.png"
+            parts.append(Picture(file, chart, caption))
+        if comparison.ranked_by:
+            parts.append(_images(comparison, name))
+        sections.append(Section(f"{name} against {names[0]}", parts))
+    left_out = f"; {comparison.left_out} that not all have are left out" * bool(comparison.left_out)
+    return Report(
+        title="Comparison of " + ", ".join(names),
+        subtitle=f"{comparison.images} images in common{left_out}",
+        sections=sections,
+    )
+
+
+def scores_table(comparison: Comparison) -> Table:
+    """A row a metric, a column an evaluation; the best is marked by a star where it differs."""
+    names = list(next(iter(comparison.scores.values())))
+    rows = []
+    for metric, scores in comparison.scores.items():
+        best = (min if metric in LOWER_IS_BETTER else max)(scores.values())
+        alone = list(scores.values()).count(best) == 1
+        rows.append(
+            [metric]
+            + [f"{value:.4f}{' *' if alone and value == best else ''}" for value in scores.values()]
+        )
+    return Table(["", *names], rows, "* best; all but MSE are better when higher.")
+
+
+def _differences(differences: dict[str, Difference]) -> Table:
+    rows = [
+        [
+            metric,
+            f"{one.value:+.4f}",
+            f"{one.low:+.4f} to {one.high:+.4f}",
+            verdict(one, metric),
+            f"{one.better} better, {one.worse} worse of {one.images}" if one.images else "–",
+        ]
+        for metric, one in differences.items()
+    ]
+    note = (
+        f"Intervals at {CONFIDENCE:.0%}: paired bootstrap over images, {RESAMPLES} resamples. They "
+        "tell what other images of the same kind could have given, one metric at a time."
+    )
+    return Table(["", "difference", "interval", "", "single images"], rows, note)
+
+
+def verdict(one: Difference, metric: str) -> str:
+    """Whether the interval leaves out zero, and on which side."""
+    if one.low <= 0 <= one.high:
+        return "undecided"
+    return "better" if (one.value > 0) != (metric in LOWER_IS_BETTER) else "worse"
+
+
+def _images(comparison: Comparison, name: str) -> Table:
+    gains = comparison.largest[name]
+    shown = gains if len(gains) <= 2 * _LISTED else gains[:_LISTED] + gains[-_LISTED:]
+    rows = [[image, f"{gain:+.4f}"] for image, gain in shown]
+    note = "The images that gained and lost most."
+    return Table(["image", f"difference in {comparison.ranked_by}"], rows, note)
