@@ -8,7 +8,7 @@ takes the arguments of `ros2 launch difusionseg_ros bringup.launch.py`, where th
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,22 +118,35 @@ def replay_processes(values: Mapping[str, str]) -> list[Process]:
     """What replay.launch.py starts, for the values of REPLAY_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
         raise BadArgument("say what to replay, with bag:=RECORDING_OR_FOLDER")
-    _open_bag(values).close()
-    pace = {name: _number(name, values[name]) for name in ("rate", "speed")}
+    open_bag(values).close()
+    pace = {name: number(name, values[name]) for name in ("rate", "speed")}
     return [_replay(values, {**pace, "loop": _is_true("loop", values["loop"])})]
 
 
 def main() -> int:
     """The launch-less `bringup`; returns the exit status."""
+    return start_described("bringup", __doc__, BRINGUP_ARGUMENTS, bringup_processes)
+
+
+def start_described(
+    name: str,
+    description: str,
+    arguments: Sequence[Argument],
+    processes: Callable[[Mapping[str, str]], list[Process]],
+) -> int:
+    """Run what `processes` makes of the command line's `name:=value` arguments, or print the help.
+
+    Returns the exit status.
+    """
     if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)
-        for argument in BRINGUP_ARGUMENTS:
+        print(description)
+        for argument in arguments:
             print(f"  {argument.name}:={argument.default or '…'}\n      {argument.description}")
         return 0
     try:
-        return run(bringup_processes(read_arguments(sys.argv[1:], BRINGUP_ARGUMENTS)))
+        return run(processes(read_arguments(sys.argv[1:], arguments)))
     except (BadArgument, NotInstalled) as error:
-        print(f"bringup: {error}", file=sys.stderr)
+        print(f"{name}: {error}", file=sys.stderr)
         return 2
 
 
@@ -172,18 +185,19 @@ def _replay(values: Mapping[str, str], parameters: Mapping[str, float | bool]) -
     )
 
 
-def _open_bag(values: Mapping[str, str]) -> Source:
+def open_bag(values: Mapping[str, str], mask: str | None = None) -> Source:
+    """The recording or folder that `bag` names. Raises BadArgument."""
     topics = _recorded_topics(values)
     names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
     try:
-        return open_source(values["bag"], **names)
+        return open_source(values["bag"], mask=mask, **names)
     except (ValueError, OSError) as error:
         raise BadArgument(f"bag: {error}") from error
 
 
 def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
     """The arguments `rgb_transport` and `thermal_transport` that fit the bag."""
-    source = _open_bag(values)
+    source = open_bag(values)
     source.close()
     return {
         f"{camera}_transport": "raw" if f"{camera}/image" in source.topics else "compressed"
@@ -217,7 +231,8 @@ def _transport(topic_argument: str) -> str:
     return topic_argument.replace("_topic", "_transport")
 
 
-def _number(name: str, value: str) -> float:
+def number(name: str, value: str) -> float:
+    """The value of the argument `name`. Raises BadArgument."""
     try:
         return float(value)
     except ValueError:

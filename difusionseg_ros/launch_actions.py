@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from launch import Action, LaunchContext
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
@@ -43,8 +44,21 @@ def _node(process: Process) -> Node:
         parameters=parameters,
         remappings=list(process.remaps.items()),
         output="screen",
-        on_exit=_essential_ended if process.essential else None,
+        on_exit=_on_exit(process),
     )
+
+
+def _on_exit(process: Process) -> Callable[[ProcessExited, LaunchContext], Any] | None:
+    if process.finishes:
+        return _finishing_ended
+    return _essential_ended if process.essential else None
+
+
+def _finishing_ended(event: ProcessExited, context: LaunchContext) -> list[Action]:
+    """End everything, and well where the process did."""
+    if event.returncode:
+        _essential_ended(event, context)
+    return [Shutdown(reason=f"{event.process_name} is done")]
 
 
 def _essential_ended(event: ProcessExited, context: LaunchContext) -> None:

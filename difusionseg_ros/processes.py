@@ -35,6 +35,7 @@ class Process:
     params_file: str = ""
     remaps: dict[str, str] = field(default_factory=dict)
     essential: bool = False  # all ends when this one does
+    finishes: bool = False  # so it does, and well, when this one ends with status 0
 
 
 def command_line(process: Process) -> list[str]:
@@ -83,9 +84,9 @@ def end(children: Sequence[subprocess.Popen]) -> None:
 def run(processes: Sequence[Process]) -> int:
     """Run the processes until an essential or failing one ends, or a signal asks to; then end all.
 
-    SIGINT, SIGTERM and SIGHUP end the processes too. Returns the exit status: 0 after a signal,
-    else that of the process that ended it all, 1 where that one ended with 0 unasked. Raises
-    NotInstalled, with nothing started.
+    SIGINT, SIGTERM and SIGHUP end the processes too. Returns the exit status: 0 after a signal and
+    where one that `finishes` ended with 0, else that of the process that ended it all, 1 where that
+    one ended with 0 unasked. Raises NotInstalled, with nothing started.
     """
     received = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -96,6 +97,8 @@ def run(processes: Sequence[Process]) -> int:
             time.sleep(0.1)
             for process, child in zip(processes, children, strict=True):
                 status = child.poll()
+                if status == 0 and process.finishes:
+                    return 0
                 if status is not None and (status or process.essential):
                     print(f"{process.executable} ended with {status}", file=sys.stderr)
                     return 128 - status if status < 0 else status or 1  # as a shell reports it

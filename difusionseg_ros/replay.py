@@ -8,7 +8,6 @@ stamps go back at the end of each pass. The images of a folder get the time of p
 
 from __future__ import annotations
 
-import math
 import signal
 import sys
 import time
@@ -17,9 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import rclpy
-from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.duration import Duration
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -29,7 +26,8 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from difusionseg_core.playback import Item, instants, open_source
-from difusionseg_core.recordings import RGB, THERMAL
+from difusionseg_core.recordings import MASK, RGB, THERMAL
+from difusionseg_ros.fixed_parameters import Parameter, declare
 from difusionseg_ros.images import image_message
 from difusionseg_ros.transport import use_image_transport
 
@@ -39,17 +37,6 @@ _TYPES = {f"sensor_msgs/msg/{kind.__name__}": kind for kind in (Image, Compresse
 _ENCODINGS = {("uint8", 3): "rgb8", ("uint8", 2): "mono8", ("uint16", 2): "mono16"}
 _FRAME_ID = "camera"
 _LAST_DELIVERY = Duration(seconds=2)  # how long subscribers may take over the last messages
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of the node; `minimum` and `maximum` for numbers."""
-
-    name: str
-    default: Any
-    description: str
-    minimum: float = 0.0
-    maximum: float = 0.0
 
 
 PARAMETERS = (
@@ -64,6 +51,7 @@ PARAMETERS = (
         0.0,
         3600.0,
     ),
+    Parameter("wait_for_mask_subscriber", False, "wait for one to the ground truth, too"),
     Parameter("rgb_topic", "", "RGB images in the recording; empty: rgb/image"),
     Parameter("thermal_topic", "", "thermal images in the recording; empty: thermal/image"),
     Parameter("mask_topic", "", "class ids in the recording; empty: ground_truth/mask, if any"),
@@ -89,7 +77,7 @@ class ReplayNode(Node):
     def __init__(self, **node_arguments: Any) -> None:
         super().__init__("replay", **node_arguments)
         try:
-            self.values = self._declare_parameters()
+            self.values = declare(self, PARAMETERS)
             if not self.values["input"]:
                 raise ValueError("parameter 'input' is missing; name a recording or a folder")
             self.source = open_source(
@@ -173,18 +161,19 @@ class ReplayNode(Node):
         return self._stamp_ns
 
     def has_subscribers(self) -> bool:
-        """Whether somebody listens to both cameras."""
+        """Whether somebody listens to both cameras, and to the ground truth where that is asked."""
+        awaited = {RGB, THERMAL} | ({MASK} if self.values["wait_for_mask_subscriber"] else set())
         return all(
             output.get_subscription_count()
             for topic, output in self._outputs.items()
-            if topic.removesuffix("/compressed") in (RGB, THERMAL)
+            if topic.removesuffix("/compressed") in awaited
         )
 
     def _wait_for_subscribers(self) -> None:
         deadline = time.monotonic() + self.values["wait_for_subscribers"]
         while not self.has_subscribers():
             if time.monotonic() >= deadline:
-                self.get_logger().warning("not both cameras have a subscriber; playing anyway")
+                self.get_logger().warning("not every camera has a subscriber; playing anyway")
                 return
             self._spin_until(time.monotonic() + 0.02)
 
@@ -198,32 +187,6 @@ class ReplayNode(Node):
                 return
             # Waits for events, at most this long: long pauses still notice a shutdown.
             self._executor.spin_once(timeout_sec=min(left, 0.2))
-
-    def _declare_parameters(self) -> dict[str, Any]:
-        values = {}
-        for item in PARAMETERS:
-            descriptor = ParameterDescriptor(description=item.description, read_only=True)
-            if isinstance(item.default, float):
-                descriptor.floating_point_range = [
-                    FloatingPointRange(from_value=item.minimum, to_value=item.maximum, step=0.0)
-                ]
-            try:
-                value = self.declare_parameter(item.name, item.default, descriptor).value
-            except InvalidParameterTypeException as error:
-                kind = {str: "string", bool: "bool", float: "double"}[type(item.default)]
-                raise ValueError(
-                    f"parameter '{item.name}' has the wrong type; it must be a {kind}, "
-                    f"such as {item.default!r}"
-                ) from error
-            except InvalidParameterValueException as error:
-                raise ValueError(
-                    f"parameter '{item.name}' is out of range; allowed: {item.minimum:g} to "
-                    f"{item.maximum:g}"
-                ) from error
-            if isinstance(value, float) and not math.isfinite(value):
-                raise ValueError(f"parameter '{item.name}' is {value}, not a number")
-            values[item.name] = value
-        return values
 
 
 def main(args: list[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from difusionseg_ros.bringup import (
     read_arguments,
     replay_processes,
 )
+from difusionseg_ros.evaluate_bag import EVALUATE_BAG_ARGUMENTS
 from difusionseg_ros.msg import LabelInfo
 from difusionseg_ros.parameters import Settings
 from difusionseg_ros.processes import command_line
@@ -219,7 +220,11 @@ def test_launch_files_start_what_the_data_says(root):
     from launch.actions import DeclareLaunchArgument
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
 
-    for name, arguments in (("bringup", BRINGUP_ARGUMENTS), ("replay", REPLAY_ARGUMENTS)):
+    for name, arguments in (
+        ("bringup", BRINGUP_ARGUMENTS),
+        ("replay", REPLAY_ARGUMENTS),
+        ("evaluate_bag", EVALUATE_BAG_ARGUMENTS),
+    ):
         description = get_launch_description_from_python_launch_file(
             str(root / "launch" / f"{name}.launch.py")
         )

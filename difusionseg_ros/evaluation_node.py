@@ -1,0 +1,268 @@
+"""The evaluation node: scores segmentation/mask against a ground truth topic while both are sent.
+
+    ros2 run difusionseg_ros evaluation_node --ros-args -p output:=evaluation.json
+
+The truth comes on ground_truth/mask, as class ids in mono8, or on ground_truth/mask/compressed.
+The node publishes the mean IoU so far, logs it, and ends by itself when nobody sends the truth any
+more and what was under way has come; then it writes `output`. SIGINT and SIGTERM end it likewise.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Float64
+
+from difusionseg_core.pairing import NearestStampPairer, Pair
+from difusionseg_core.recordings import MASK as TRUTH
+from difusionseg_core.staging import staged
+from difusionseg_ros import topics
+from difusionseg_ros.fixed_parameters import Parameter, declare
+from difusionseg_ros.images import (
+    THERMAL_ENCODINGS,
+    BadImage,
+    check_compressed,
+    check_image,
+    check_stamp,
+    thermal_array,
+)
+from difusionseg_ros.live_scores import LiveScores
+from difusionseg_ros.transport import use_image_transport
+
+PARAMETERS = (
+    Parameter("output", "", "JSON file for the scores; empty: only the log and the topics"),
+    Parameter("slop", 0.05, "largest time between a class map and its truth [s]", 0.0, 10.0),
+    Parameter(
+        "start_timeout",
+        120.0,
+        "time to wait for the first truth before giving up [s]",
+        0.1,
+        86400.0,
+    ),
+    Parameter("report_period", 5.0, "time between log lines about the scores [s]", 0.1, 3600.0),
+)
+MEAN_IOU = "evaluation/mean_iou"
+_MASK_ENCODINGS = {name: THERMAL_ENCODINGS[name] for name in ("mono8", "8UC1")}
+_WAITING = 300  # truths that wait for their class map: ten seconds of a fast camera
+_DEPTH = 50
+_MAX_BYTES = 1_000_000_000
+_CHECK_PERIOD = 0.2  # seconds
+# After the last sender of truth left: without a class map for this long [s], or for three times the
+# longest time between two of them, none is under way any more. The first one warms the network up.
+_LEAST_PATIENCE = 2.0
+_PATIENCE_FACTOR = 3.0
+_FIRST_PATIENCE = 30.0
+
+
+class EvaluationNode(Node):
+    """Pairs class maps with their truths and scores them.
+
+    `done` tells that no more will come, `gave_up` that no truth came in time. `node_arguments` are
+    those of rclpy's Node. Raises ValueError, in one line, for a parameter that cannot be used.
+    """
+
+    def __init__(self, **node_arguments: Any) -> None:
+        super().__init__("evaluation_node", **node_arguments)
+        try:
+            self.values = declare(self, PARAMETERS)
+            if self.values["output"] and Path(self.values["output"]).exists():
+                raise ValueError(
+                    f"parameter 'output': {self.values['output']} exists; name another"
+                )
+        except ValueError:
+            self.destroy_node()
+            raise
+        self.scores = LiveScores()
+        self.done = False
+        self.gave_up = False
+        self._pairer = NearestStampPairer(round(self.values["slop"] * 1e9), _WAITING)
+        self._truths = 0
+        self._began = time.monotonic()
+        self._last_truth_sender: float | None = None  # when one was last seen
+        self._last_mask: float | None = None
+        self._longest_wait = 0.0
+        self._truth_topics = [
+            self._listen(kind, name, self._truth_arrived).topic_name
+            for kind, name in ((Image, TRUTH), (CompressedImage, f"{TRUTH}/compressed"))
+        ]
+        self._listen(Image, topics.MASK.name, self._mask_arrived)
+        self._listen(topics.FRAME_STATUS.type, topics.FRAME_STATUS.name, self.scores.add_status)
+        info = topics.LABEL_INFO
+        self.create_subscription(info.type, info.name, self.scores.name_classes, info.qos())
+        self._mean_iou = self.create_publisher(Float64, MEAN_IOU, 10)
+        self._diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS.name, 10)
+        self.create_timer(_CHECK_PERIOD, self._look_for_the_end)
+        self.create_timer(self.values["report_period"], self._tell)
+
+    def finish(self) -> bool:
+        """Score what still waits, tell, and write `output`; False where nothing was scored."""
+        self._score(self._pairer.flush())
+        if not self.scores.frames:
+            self.get_logger().error(
+                f"nothing was scored: {self._truths} images came on {TRUTH}, "
+                f"{self._pairer.counts.dropped_rgb} class maps had no truth"
+            )
+            return False
+        self._tell()
+        if self.values["output"]:
+            with staged(self.values["output"]) as path:
+                path.write_text(json.dumps(self.report(), indent=2, allow_nan=False) + "\n")
+        return True
+
+    def report(self) -> dict[str, object]:
+        """As `output` has it."""
+        counts = self._pairer.counts
+        return {
+            "truth": {
+                "received": self._truths,
+                "scored": self.scores.frames,
+                "without_class_map": counts.dropped_thermal,
+            },
+            "class_maps_without_truth": counts.dropped_rgb,
+            **self.scores.report(),
+        }
+
+    def _listen(self, kind: type, name: str, callback: Any) -> Any:
+        return self.create_subscription(
+            kind,
+            name,
+            callback,
+            QoSProfile(depth=_DEPTH),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+
+    def _truth_arrived(self, message: Image | CompressedImage) -> None:
+        self._truths += 1
+        if self._is_sound(message):
+            self._score(self._pairer.add_thermal(_stamp_ns(message), message))
+
+    def _mask_arrived(self, message: Image) -> None:
+        now = time.monotonic()
+        if self._last_mask is not None:
+            self._longest_wait = max(self._longest_wait, now - self._last_mask)
+        self._last_mask = now
+        if self._is_sound(message):
+            self._score(self._pairer.add_rgb(_stamp_ns(message), message))
+
+    def _is_sound(self, message: Image | CompressedImage) -> bool:
+        try:
+            check_stamp(message.header)
+            if isinstance(message, CompressedImage):
+                check_compressed(message, _MAX_BYTES)
+            else:
+                check_image(message, _MASK_ENCODINGS, _MAX_BYTES)
+        except BadImage as error:
+            self._refuse("an image", error)
+            return False
+        return True
+
+    def _score(self, pairs: list[Pair]) -> None:
+        for pair in pairs:
+            try:
+                self.scores.add_class_map(_labels(pair.thermal), _labels(pair.rgb))
+            except ValueError as error:
+                self._refuse(TRUTH, error)
+                continue
+            self._mean_iou.publish(Float64(data=self.scores.mean_iou))
+
+    def _refuse(self, topic: str, error: ValueError) -> None:
+        self.scores.faults.add(topic, error)
+        self.get_logger().error(f"{topic} refused: {error}", throttle_duration_sec=5.0)
+
+    def _look_for_the_end(self) -> None:
+        now = time.monotonic()
+        if any(self.count_publishers(name) for name in self._truth_topics):
+            self._last_truth_sender = now
+        elif self._last_truth_sender is None:
+            self.gave_up = now - self._began > self.values["start_timeout"]
+        elif self._last_mask is None:
+            self.done = now - self._last_truth_sender > _FIRST_PATIENCE
+        else:
+            patience = max(_LEAST_PATIENCE, _PATIENCE_FACTOR * self._longest_wait)
+            self.done = now - max(self._last_truth_sender, self._last_mask) > patience
+
+    def _tell(self) -> None:
+        scores, counts = self.scores, self._pairer.counts
+        if not scores.frames:
+            return
+        self.get_logger().info(
+            f"mIoU {scores.mean_iou:.4f} over {scores.frames} frames, latency "
+            f"{1e3 * scores.latency:.0f} ms, {counts.dropped_thermal} truths without a class map"
+        )
+        values = {
+            "mIoU": f"{scores.mean_iou:.4f}",
+            "frames scored": scores.frames,
+            "truths received": self._truths,
+            "truths without a class map": counts.dropped_thermal,
+            "class maps without truth": counts.dropped_rgb,
+            "latency, median [ms]": f"{1e3 * scores.latency:.1f}",
+        }
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.OK,
+            name=f"{self.get_fully_qualified_name().lstrip('/')}: segmentation",
+            message=f"mIoU {scores.mean_iou:.4f} over {scores.frames} frames",
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Score until the truth ends, SIGINT or SIGTERM; returns the exit status.
+
+    That is 1 where nothing could be scored.
+    """
+    asked_to_stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: asked_to_stop.set())
+    use_image_transport()
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    log = rclpy.logging.get_logger("evaluation_node")
+    node = None
+    try:
+        node = EvaluationNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not (asked_to_stop.is_set() or node.done or node.gave_up):
+            executor.spin_once(timeout_sec=_CHECK_PERIOD)
+        return 0 if node.finish() else 1
+    except (ValueError, OSError) as error:
+        log.error(" ".join(str(error).split()))
+        return 1
+    finally:
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+
+
+def _labels(message: Image | CompressedImage) -> np.ndarray:
+    """(H, W) uint8 class ids. Raises BadImage."""
+    labels = thermal_array(message, _MAX_BYTES)
+    if labels.dtype != np.uint8:
+        raise BadImage(f"a class map has 8 bits, this one is {labels.dtype}")
+    return labels
+
+
+def _stamp_ns(message: Image | CompressedImage) -> int:
+    return Time.from_msg(message.header.stamp).nanoseconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

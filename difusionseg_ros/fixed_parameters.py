@@ -1,0 +1,62 @@
+"""Parameters that a node reads once, at its start."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a node; `minimum` and `maximum` for numbers."""
+
+    name: str
+    default: Any
+    description: str
+    minimum: float = 0.0
+    maximum: float = 0.0
+
+
+def declare(node: Node, parameters: Sequence[Parameter]) -> dict[str, Any]:
+    """Declare them, read-only, and return their values by name.
+
+    Raises ValueError, in one line, for a value of the wrong type or out of range.
+    """
+    values = {}
+    for item in parameters:
+        try:
+            value = node.declare_parameter(item.name, item.default, _descriptor(item)).value
+        except InvalidParameterTypeException as error:
+            kinds = {str: "string", bool: "bool", float: "double", int: "integer"}
+            raise ValueError(
+                f"parameter '{item.name}' has the wrong type; it must be a "
+                f"{kinds[type(item.default)]}, such as {item.default!r}"
+            ) from error
+        except InvalidParameterValueException as error:
+            raise ValueError(
+                f"parameter '{item.name}' is out of range; allowed: {item.minimum:g} to "
+                f"{item.maximum:g}"
+            ) from error
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"parameter '{item.name}' is {value}, not a number")
+        values[item.name] = value
+    return values
+
+
+def _descriptor(item: Parameter) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(description=item.description, read_only=True)
+    if isinstance(item.default, float):
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=item.minimum, to_value=item.maximum, step=0.0)
+        ]
+    elif type(item.default) is int:
+        descriptor.integer_range = [
+            IntegerRange(from_value=int(item.minimum), to_value=int(item.maximum), step=1)
+        ]
+    return descriptor

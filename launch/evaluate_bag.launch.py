@@ -1,0 +1,10 @@
+"""Replays a recording into the fusion node and scores it; `ros2 launch ... -s` shows how."""
+
+from launch import LaunchDescription
+
+from difusionseg_ros.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
+from difusionseg_ros.launch_actions import actions
+
+
+def generate_launch_description() -> LaunchDescription:
+    return LaunchDescription(actions(EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes))

@@ -1,0 +1,180 @@
+"""The evaluation node over real DDS: alone, and with replay and fusion node, as evaluate_bag."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import Image
+from std_msgs.msg import Float64, Header
+
+from difusionseg_core.recordings import MASK as TRUTH
+from difusionseg_core.recordings import RecordingWriter
+from difusionseg_ros import topics
+from difusionseg_ros.bringup import BadArgument, read_arguments
+from difusionseg_ros.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
+from difusionseg_ros.evaluation_node import MEAN_IOU
+from difusionseg_ros.images import image_message
+from difusionseg_ros.topics import Topic
+
+SIZE = 48, 64
+SECOND = 1_000_000_000
+
+
+@pytest.fixture
+def start(own_system):
+    """`start(module, *arguments)` starts a program of the package."""
+    processes = []
+
+    def start(module, *arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"difusionseg_ros.{module}", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=30)
+
+
+class Scene:
+    """Sends class maps and their truths to an evaluation node."""
+
+    def __init__(self, peer):
+        self._peer = peer
+        self._masks = peer.publisher(topics.MASK)
+        self._truths = peer.publisher(Topic(TRUTH, Image, ""))
+        peer.listen(Topic(MEAN_IOU, Float64, ""))
+        peer.until(lambda: peer.node.count_publishers(MEAN_IOU) > 0)
+        self.scores = peer.received[MEAN_IOU]
+
+    def send(self, second, mask=None, truth=None):
+        header = Header()
+        header.stamp.sec = second
+        if truth is not None:
+            self._truths.publish(image_message(truth, "mono8", header))
+        if mask is not None:
+            self._masks.publish(image_message(mask, "mono8", header))
+
+    def leave(self):
+        self._peer.node.destroy_publisher(self._truths)
+
+
+def class_map(*ids):
+    """Stripes of equal height."""
+    return np.repeat(np.array(ids, np.uint8), SIZE[0] // len(ids))[:, None].repeat(SIZE[1], axis=1)
+
+
+def test_scores_are_right_and_written_when_the_truth_ends(start, peer, tmp_path):
+    output = tmp_path / "scores.json"
+    process = start("evaluation_node", "--ros-args", "-p", f"output:={output}")
+    scene = Scene(peer)
+    scene.send(1, class_map(1, 2), class_map(1, 2))
+    scene.send(2, truth=class_map(1))  # of a frame that the node dropped
+    scene.send(3, class_map(1, 2), class_map(1, 255))
+    scene.send(4, class_map(1), np.zeros((10, 10), np.uint8))
+    scene.send(5, class_map(1, 1), class_map(2, 1))
+    peer.until(lambda: len(scene.scores) == 3)
+    scene.leave()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0, errors
+    found = json.loads(output.read_text())
+    assert found["truth"] == {"received": 5, "scored": 3, "without_class_map": 1}
+    # In halves of an image: class 1 three right, one more predicted; class 2 one of two found.
+    assert found["segmentation"]["IoU"] == {"class_1": pytest.approx(3 / 4), "class_2": 0.5}
+    assert found["segmentation"]["mIoU"] == pytest.approx(5 / 8)
+    assert scene.scores[-1].data == pytest.approx(5 / 8)
+    (fault,) = found["faults"]
+    assert fault.startswith(f"{TRUTH}: truth is (10, 10)")
+    assert "mIoU 0.6250 over 3 frames" in errors
+
+
+def test_a_signal_ends_it_with_what_it_has(start, peer, tmp_path):
+    output = tmp_path / "scores.json"
+    process = start("evaluation_node", "--ros-args", "-p", f"output:={output}")
+    scene = Scene(peer)
+    scene.send(1, class_map(1, 2), class_map(1, 2))
+    peer.until(lambda: scene.scores)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 0 and "Traceback" not in errors
+    assert json.loads(output.read_text())["segmentation"]["mIoU"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        (("start_timeout:=0.5",), "nothing was scored: 0 images came on ground_truth/mask"),
+        (("slop:=-1.0",), "parameter 'slop' is out of range; allowed: 0 to 10"),
+        (("output:=/",), "parameter 'output': / exists; name another"),
+    ],
+)
+def test_what_cannot_be_scored_is_one_line(start, parameters, said):
+    given = [argument for parameter in parameters for argument in ("-p", parameter)]
+    process = start("evaluation_node", "--ros-args", *given)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    (line,) = errors.strip().splitlines()
+    assert said in line
+
+
+@pytest.fixture
+def recording(tmp_path):
+    """Six pairs at 5 Hz with truth."""
+    with RecordingWriter(tmp_path / "drive") as writer:
+        for number in range(6):
+            stamp = 100 * SECOND + number * SECOND // 5
+            picture = np.full((*SIZE, 3), 40 * number, np.uint8)
+            writer.write_image("/rgb/image", stamp, "front", picture, "rgb8")
+            writer.write_image("/thermal/image", stamp, "front", picture[..., 0], "mono8")
+            writer.write_image("/labels", stamp, "front", class_map(0, 1), "mono8")
+    return tmp_path / "drive"
+
+
+def test_a_recording_is_replayed_and_scored(start, recording, untrained_weights, tmp_path):
+    output = tmp_path / "scores.json"
+    given = (f"bag:={recording}", "mask_topic:=/labels", f"model:={untrained_weights}")
+    process = start("evaluate_bag", *given, f"output:={output}", "namespace:=robot")
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    found = json.loads(output.read_text())
+    assert found["truth"]["received"] == 6
+    assert found["truth"]["scored"] + found["truth"]["without_class_map"] == 6
+    assert found["truth"]["scored"] == found["node"]["processed"] > 0
+    assert found["latency_ms"]["inference"]["median"] > 0
+    assert sum(found["class_shares"].values()) == pytest.approx(1.0, abs=1e-5)
+    assert "car" in found["class_shares"]
+
+
+def test_what_is_started_and_with_what(recording):
+    given = [f"bag:={recording}", "mask_topic:=labels", "speed:=0.5", "output:=scores.json"]
+    node, replay, evaluation = evaluate_bag_processes(read_arguments(given, EVALUATE_BAG_ARGUMENTS))
+    assert [node.executable, replay.executable] == ["fusion_node", "replay"]
+    assert replay.parameters["mask_topic"] == "labels" and replay.parameters["speed"] == 0.5
+    assert replay.parameters["wait_for_mask_subscriber"]
+    assert evaluation.finishes and not evaluation.essential
+    assert evaluation.parameters["output"].endswith("/scores.json")
+
+
+@pytest.mark.parametrize(
+    ("tokens", "named"),
+    [
+        ((), "say what to replay, with bag:="),
+        (("bag:=RECORDING",), "has no ground truth on ground_truth/mask; name its topic"),
+        (("bag:=RECORDING", "mask_topic:=/rgb"), "has no topic /rgb of type"),
+        (("bag:=RECORDING", "mask_topic:=/labels", "speed:=fast"), "speed is 'fast'"),
+        (("bag:=RECORDING", "output:=/"), "output: / exists"),
+    ],
+)
+def test_refused_arguments_are_named(recording, tokens, named):
+    given = [token.replace("RECORDING", str(recording)) for token in tokens]
+    with pytest.raises(BadArgument) as refusal:
+        evaluate_bag_processes(read_arguments(given, EVALUATE_BAG_ARGUMENTS))
+    assert named in str(refusal.value)
