@@ -202,6 +202,10 @@ def main(args: list[str] | None = None) -> int:
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
+    except RuntimeError:
+        if rclpy.ok():
+            raise
+        # SIGTERM took ROS away while a message was being published.
     finally:
         # A launch file's SIGINT may come a second time while this cleans up.
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -232,7 +232,7 @@ def test_the_program_ends_cleanly_on_a_signal(context, spin_until, start, folder
     spin_until(lambda: min(listener.counts()) > 4, listener)  # into the second pass
     process.send_signal(number)
     _, errors = process.communicate(timeout=20)
-    assert process.returncode == 0
+    assert process.returncode == 0, errors
     assert "Traceback" not in errors
 
 
