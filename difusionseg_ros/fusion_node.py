@@ -162,6 +162,11 @@ def main(args: list[str] | None = None) -> int:
 
     That is 1 if it could not start or could not go on.
     """
+    return run("fusion_node", lambda: [FusionNode()], args)
+
+
+def run(program: str, make_nodes: Callable[[], list[FusionNode]], args: list[str] | None) -> int:
+    """Run fusion nodes until SIGINT or SIGTERM, or until one cannot go on; the exit status."""
     # Not rclpy's handlers: they take ROS away from under the frame that is just being worked on.
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -170,26 +175,27 @@ def main(args: list[str] | None = None) -> int:
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     except RuntimeError as error:  # arguments or a parameter file that cannot be read
-        print("fusion_node:", " ".join(str(error).split()), file=sys.stderr)
+        print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
         return 1
-    node = None
+    nodes: list[FusionNode] = []
     try:
-        node = FusionNode()
+        nodes = make_nodes()
         executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        if node.settings.autostart and not node.start():
-            return 1
-        while not asked_to_stop.is_set() and node.fatal_error is None:
+        for node in nodes:
+            executor.add_node(node)
+            if node.settings.autostart and not node.start():
+                return 1
+        while not asked_to_stop.is_set() and not any(node.fatal_error for node in nodes):
             executor.spin_once(timeout_sec=_STOP_CHECK_PERIOD)
     except BadParameter as error:
-        rclpy.logging.get_logger("fusion_node").error(str(error))
+        rclpy.logging.get_logger(program).error(str(error))
         return 1
     finally:
-        if node is not None:
+        for node in nodes:
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
-    return 0 if node.fatal_error is None else 1
+    return 1 if any(node.fatal_error for node in nodes) else 0
 
 
 if __name__ == "__main__":

@@ -20,12 +20,12 @@ class Programs:
         self._folder = folder
         self._processes = []
 
-    def start_node(self, *ros_arguments):
-        """Start a fusion node; its stderr is in `process.log`."""
+    def start_node(self, *ros_arguments, program="fusion_node"):
+        """Start a node of this package; its stderr is in `process.log`."""
         log = self._folder / f"stderr_{len(self._processes)}.txt"
         with log.open("w") as stderr:
             process = subprocess.Popen(
-                [sys.executable, "-m", "difusionseg_ros.fusion_node", "--ros-args", *ros_arguments],
+                [sys.executable, "-m", f"difusionseg_ros.{program}", "--ros-args", *ros_arguments],
                 stdout=subprocess.DEVNULL,
                 stderr=stderr,
             )
