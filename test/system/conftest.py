@@ -82,6 +82,13 @@ class Peer:
         self.node.destroy_client(client)
         return answer.result()
 
+    @contextlib.contextmanager
+    def serving(self, node):
+        """Serve another node of this process meanwhile."""
+        self._executor.add_node(node)
+        yield
+        self._executor.remove_node(node)
+
     def counts(self):
         return {name: len(messages) for name, messages in self.received.items()}
 
