@@ -48,14 +48,22 @@ class DeformableAttention(nn.Module):
         with torch.no_grad():
             self.offsets.bias.copy_((direction[:, None] * distance[:, None]).flatten())
 
-    def forward(self, x: Tensor, position: Tensor) -> Tensor:
-        """`position` (1, dim, h, w) tells the query where it is; the values do without it."""
-        batch, _, height, width = x.shape
-        query = x + position
+    def forward(self, x: Tensor, position: tuple[Tensor, Tensor]) -> Tensor:
+        """`position`, see `position_code`, tells the queries where they are, not the values."""
+        batch, dim, height, width = x.shape
+        layers = (self.value, self.offsets, self.weights)
+        weight = torch.cat([layer.weight for layer in layers])
+        bias = torch.cat([layer.bias for layer in layers])
+        # All three read the map at once. Where the pixel is adds to the last two; those shares are
+        # of its row and its column alone, and cheap.
+        projected = F.conv2d(x, weight, bias)
+        by_row, by_column = weight[dim:].chunk(2, dim=1)
+        place = F.conv2d(position[0], by_row) + F.conv2d(position[1], by_column)
+        told = (projected[:, dim:] + place).permute(0, 2, 3, 1)
+        offsets, weights = told.split([len(self.offsets.weight), len(self.weights.weight)], dim=3)
         shape = (batch, height, width, self.heads, self.points)
-        offsets = self.offsets(query).permute(0, 2, 3, 1).reshape(*shape, 2)
-        weights = _softmax(self.weights(query).permute(0, 2, 3, 1).reshape(shape))
-        return self.output(sample(self.value(x), offsets, weights))
+        weights = _softmax(weights.reshape(shape))
+        return self.output(sample(projected[:, :dim], offsets.reshape(*shape, 2), weights))
 
 
 def _softmax(x: Tensor) -> Tensor:
@@ -80,7 +88,7 @@ class DecoderLayer(nn.Module):
         for layer in (self.expand, self.project, self.film):
             nn.init.xavier_uniform_(layer.weight)
 
-    def forward(self, x: Tensor, position: Tensor, time: Tensor) -> Tensor:
+    def forward(self, x: Tensor, position: tuple[Tensor, Tensor], time: Tensor) -> Tensor:
         x = self.norm1(self.attention(x, position) + x)
         x = self._add_feed_forward(x)
         scale, shift = self.film(F.silu(time)).chunk(2, dim=1)
@@ -113,16 +121,17 @@ class Decoder(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         _, dim, height, width = x.shape
-        position = position_code(height, width, dim, x.device).to(x.dtype)
+        position = position_code(height, width, dim, x.device)
         for layer in self.layers:
             x = layer(x, position, time)
         return x
 
 
-def position_code(height: int, width: int, dim: int, device: torch.device) -> Tensor:
-    """Sine position code (Carion et al., ECCV 2020) over 0..2 pi: (1, dim, height, width).
+def position_code(height: int, width: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Sine position code (Carion et al., ECCV 2020) over 0..2 pi, sine and cosine alternating.
 
-    The first half of the channels codes y, the second x; within a half, sine and cosine alternate.
+    For the rows (1, dim / 2, height, 1) and for the columns (1, dim / 2, 1, width); the whole code
+    of a pixel is its row's followed by its column's.
     """
     half = dim // 2
     channel = torch.arange(half, device=device, dtype=torch.float32)
@@ -133,6 +142,4 @@ def position_code(height: int, width: int, dim: int, device: torch.device) -> Te
         angle = (place / (length + 1e-6) * 2 * math.pi)[:, None] / divisor
         return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], dim=-1).flatten(1)
 
-    rows = code(height)[:, None].expand(-1, width, -1)
-    columns = code(width)[None].expand(height, -1, -1)
-    return torch.cat([rows, columns], dim=-1).permute(2, 0, 1)[None]
+    return code(height).T[None, :, :, None], code(width).T[None, :, None]

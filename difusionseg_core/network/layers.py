@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difusionseg_core.network.winograd import conv3x3
+
+_MANY_CHANNELS = 128  # with fewer, Winograd's transforms cost as much as they save
+
 
 class ChannelLayerNorm(nn.LayerNorm):
     """Layer norm over the channels of (B, C, H, W). Free of copies on channels-last memory."""
@@ -20,11 +24,31 @@ class ChannelLayerNorm(nn.LayerNorm):
         return normed.permute(0, 3, 1, 2)
 
 
+class Conv3x3(nn.Conv2d):
+    """Same-size 3x3 convolution with the parameters of `nn.Conv2d`.
+
+    In eager float32 inference on a CPU, and between many channels, by Winograd's algorithm.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, bias: bool = True) -> None:
+        super().__init__(in_channels, out_channels, 3, padding=1, bias=bias)
+        self.many_channels = min(in_channels, out_channels) >= _MANY_CHANNELS
+
+    def forward(self, x: Tensor) -> Tensor:
+        eager = in_pieces() and not x.is_cuda and not torch.is_autocast_enabled(x.device.type)
+        if eager and self.many_channels:
+            return conv3x3(x, self.weight, self.bias)
+        return super().forward(x)
+
+
 def conv_norm(
     in_channels: int, out_channels: int, kernel: int, groups: int | None
 ) -> nn.Sequential:
     """Convolution without bias, then a norm: group norm with `groups`, or batch norm for None."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
+    if kernel == 3:
+        conv = Conv3x3(in_channels, out_channels, bias=False)
+    else:
+        conv = nn.Conv2d(in_channels, out_channels, kernel, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     norm = nn.GroupNorm(groups, out_channels) if groups else nn.BatchNorm2d(out_channels)
     return nn.Sequential(conv, norm)
@@ -38,14 +62,17 @@ def conv_bn_relu(
     groups: int = 1,
 ) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.ReLU]:
     """Same-size convolution with bias, batch norm, ReLU: three layers for an `nn.Sequential`."""
-    conv = nn.Conv2d(
-        in_channels,
-        out_channels,
-        kernel,
-        padding=dilation * (kernel // 2),
-        dilation=dilation,
-        groups=groups,
-    )
+    if kernel == 3 and dilation == groups == 1:
+        conv = Conv3x3(in_channels, out_channels)
+    else:
+        conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel,
+            padding=dilation * (kernel // 2),
+            dilation=dilation,
+            groups=groups,
+        )
     return conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
 
 

@@ -1,0 +1,55 @@
+"""Winograd's convolution gives what adding up directly does, at every size."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from difusionseg_core.network.layers import Conv3x3
+from difusionseg_core.network.winograd import conv3x3
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 4), (3, 5), (17, 30), (33, 12)])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_equals_the_direct_convolution(size, layout) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 24, *size, generator=generator).contiguous(memory_format=layout)
+    weight = torch.randn(10, 24, 3, 3, generator=generator) / 15
+    bias = torch.randn(10, generator=generator)
+    exact = F.conv2d(x.double(), weight.double(), bias.double(), padding=1)
+    torch.testing.assert_close(conv3x3(x, weight, bias).double(), exact, rtol=0, atol=1e-5)
+    without_bias = exact - bias.double().view(-1, 1, 1)
+    torch.testing.assert_close(conv3x3(x, weight, None).double(), without_bias, rtol=0, atol=1e-5)
+
+
+def test_no_less_exact_than_the_direct_convolution() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(1, 256, 24, 32, generator=generator).relu()
+    weight = torch.randn(64, 256, 3, 3, generator=generator) / 48
+    exact = F.conv2d(x.double(), weight.double(), padding=1)
+
+    def error(result: torch.Tensor) -> float:
+        return float((result - exact).square().mean().sqrt())
+
+    assert error(conv3x3(x, weight, None)) < 2.5 * error(F.conv2d(x, weight, padding=1))
+
+
+def test_one_picture_of_a_batch_does_not_touch_another() -> None:
+    x = torch.zeros(2, 3, 8, 8)
+    x[1] = torch.nan
+    assert torch.equal(conv3x3(x, torch.ones(2, 3, 3, 3), None)[0], torch.zeros(2, 8, 8))
+
+
+def test_the_layer_still_learns_and_is_traced_as_a_plain_convolution() -> None:
+    layer, x = Conv3x3(128, 128), torch.randn(1, 128, 6, 9)
+    layer(x).sum().backward()
+    assert layer.weight.grad is not None
+    with torch.inference_mode():
+        fast = layer(x)
+        traced = torch.jit.trace(layer, x, check_trace=False)
+        assert "_convolution" in str(traced.inlined_graph)
+        torch.testing.assert_close(traced(x), fast, rtol=0, atol=1e-5)
+        assert not torch.equal(traced(x), fast)  # two ways, then
+        with torch.autocast("cpu", torch.bfloat16):
+            assert layer(x).dtype == torch.bfloat16
