@@ -21,7 +21,7 @@ from difusionseg_core.network.classifier import pointwise_classifier, scaled_cla
 from difusionseg_core.network.convnext import ConvNeXt
 from difusionseg_core.network.decoder import Decoder
 from difusionseg_core.network.fusion import FusionModule, LumaFusion
-from difusionseg_core.network.layers import conv_norm, resize
+from difusionseg_core.network.layers import conv_norm, in_float32, resize
 from difusionseg_core.network.neck import MergedPyramid
 from difusionseg_core.network.time_embedding import TimeEmbedding
 from difusionseg_core.network.two_path import DetailRefinement, TwoPathBackbone, TwoPathNeck
@@ -154,7 +154,7 @@ class DiFusionSeg(nn.Module):
         times = time_steps(timesteps or self.steps, self.schedule)
         return diffusion.denoise(
             lambda state, level: self.decode(encoded, state, level),
-            self.classifier,
+            lambda features: in_float32(self.classifier, features),
             self.encode_classes,
             noise,
             times,
@@ -169,7 +169,7 @@ class DiFusionSeg(nn.Module):
     def segment(self, features: Tensor, encoded: Encoded) -> Tensor:
         """The decoder's features -> final logits (B, K, H/4, W/4)."""
         if self.refinement is None:
-            return self.classifier(features)
+            return in_float32(self.classifier, features)
         return self.refinement(features, encoded.detail)
 
     def encode_classes(self, labels: Tensor) -> Tensor:

@@ -122,6 +122,7 @@ class Decoder(nn.Module):
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         _, dim, height, width = x.shape
         position = position_code(height, width, dim, x.device)
+        x = x.float()  # what the layers add to keeps its precision under autocast
         for layer in self.layers:
             x = layer(x, position, time)
         return x

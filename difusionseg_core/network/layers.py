@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from difusionseg_core.network.winograd import conv3x3
 
-_MANY_CHANNELS = 128  # with fewer, Winograd's transforms cost as much as they save
+_MANY_CHANNELS = 64  # with fewer, Winograd's transforms cost what they save
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -89,6 +89,14 @@ def separable_conv(channels: int, out_channels: int) -> nn.Sequential:
 def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
     """Bilinear, pixel centres as in OpenCV (align_corners False)."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
+
+
+def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
+    """`layer(x)` kept out of autocast: where a rounding can turn one class into another."""
+    if not torch.is_autocast_enabled(x.device.type):
+        return layer(x)
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
 
 
 def in_pieces() -> bool:
