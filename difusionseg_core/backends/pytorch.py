@@ -44,14 +44,9 @@ class TorchBackend:
         if precision not in PRECISIONS:
             raise ValueError(f"precision '{precision}' is unknown; use {' or '.join(PRECISIONS)}")
         self.device = _resolve_device(device)
-        if precision == "bf16" and self.device == "cpu" and not _cpu_computes_bf16():
-            logging.getLogger(__name__).warning(
-                "this CPU has no bf16 arithmetic: going on in float32, which is faster here"
-            )
-            precision = "float32"
         self.precision = precision
         if self.device == "cpu":
-            keep_freed_memory()
+            self._suit_cpu()
         model = fold_batch_norms(copy.deepcopy(model).eval())
         self.info = self.model = model.to(self.device, memory_format=torch.channels_last)
         graph = InferenceGraph(self.model)
@@ -78,9 +73,17 @@ class TorchBackend:
     def to_cpu(self) -> None:
         """Run on the CPU from now on, and give the GPU's memory back."""
         self.device = "cpu"
-        keep_freed_memory()
+        self._suit_cpu()
         self.model.to(self.device)
         torch.cuda.empty_cache()
+
+    def _suit_cpu(self) -> None:
+        keep_freed_memory()
+        if self.precision == "bf16" and not _cpu_computes_bf16():
+            self.precision = "float32"
+            logging.getLogger(__name__).warning(
+                "this CPU has no bf16 arithmetic: going on in float32, which is faster here"
+            )
 
 
 class TorchScriptBackend:
