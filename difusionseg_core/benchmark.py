@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from difusionseg_core.predictor import Predictor
 
 HOOKED_PARTS = ("backbone", "neck", "fusion", "decoder")
@@ -149,7 +151,7 @@ def _serve(pipe: Connection, what: Configuration) -> None:
         while True:
             asked = pipe.recv()
             if asked == "frame":
-                pipe.send(_frame(predictor, rgb, thermal))
+                pipe.send(_frame(predictor, rgb, thermal, in_parts=not what.compile))
             else:
                 pipe.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
     except Exception as error:  # the other side raises it
@@ -171,13 +173,18 @@ def _predictor(what: Configuration) -> Predictor:
     return Predictor.from_pretrained(what.model, **options)
 
 
-def _frame(predictor: Predictor, rgb: np.ndarray, thermal: np.ndarray) -> dict[str, float]:
-    with _watched(predictor) as parts:
+def _frame(
+    predictor: Predictor, rgb: np.ndarray, thermal: np.ndarray, in_parts: bool
+) -> dict[str, float]:
+    # A compiler has no parts left to watch, and hooks would cut what it may join.
+    with _watched(predictor.model if in_parts else None, predictor.device) as parts:
         start = perf_counter()
         timings = predictor(rgb, thermal).timings
         end = perf_counter()
     inference_end = start + timings["preprocess"] + timings["inference"]
     seconds = {"preprocess": timings["preprocess"]}
+    if not parts:
+        seconds["network"] = timings["inference"]
     steps = 0
     for name, begun, ended in parts:
         steps += name == "decoder"
@@ -189,9 +196,8 @@ def _frame(predictor: Predictor, rgb: np.ndarray, thermal: np.ndarray) -> dict[s
 
 
 @contextmanager
-def _watched(predictor: Predictor) -> Iterator[list[tuple[str, float, float]]]:
-    """Collect (part, begin, end) of every call of the network's parts, if PyTorch runs it."""
-    model = predictor.model
+def _watched(model: nn.Module | None, device: str) -> Iterator[list[tuple[str, float, float]]]:
+    """Collect (part, begin, end) of every call of the parts of a network in PyTorch."""
     if model is None:
         yield []
         return
@@ -201,8 +207,8 @@ def _watched(predictor: Predictor) -> Iterator[list[tuple[str, float, float]]]:
     begun: dict[str, float] = {}
 
     def now() -> float:
-        if predictor.device.startswith("cuda"):
-            torch.cuda.synchronize(predictor.device)
+        if device.startswith("cuda"):
+            torch.cuda.synchronize(device)
         return perf_counter()
 
     def before(name: str):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
-from difusionseg_core.benchmark import Measurement, ratio
+from difusionseg_core import Predictor, create_model
+from difusionseg_core.benchmark import Measurement, _frame, ratio
 from difusionseg_core.cli.main import main
 
 
@@ -29,6 +31,14 @@ def test_two_configurations(tmp_path, capsys) -> None:
         assert configuration["peak_rss_mb"] > 50
     assert report["ratio"] > 0 and report["machine"]["cores"] >= 1
     assert "times as fast" in capsys.readouterr().out
+
+
+def test_a_network_in_one_piece_is_timed_as_one() -> None:
+    predictor = Predictor(create_model("lite"), device="cpu", steps=1)
+    rgb, thermal = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
+    seconds = _frame(predictor, rgb, thermal, in_parts=False)
+    assert seconds.keys() == {"preprocess", "network", "postprocess", "total"}
+    assert sum(seconds.values()) == pytest.approx(2 * seconds["total"], rel=0.05)
 
 
 def test_ratio_is_the_median_over_pairs() -> None:
