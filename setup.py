@@ -30,7 +30,12 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["difusionseg_core*", "difusionseg_ros*"]),
     package_data={
-        "difusionseg_core": ["weights/*.safetensors", "weights/*.onnx", "weights/*.md", "report/templates/*"]
+        "difusionseg_core": [
+            "weights/*.safetensors",
+            "weights/*.onnx",
+            "weights/*.md",
+            "report/templates/*",
+        ]
     },
     data_files=shared_files(),
     install_requires=[

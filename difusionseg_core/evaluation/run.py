@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.folder import Pair
 from difusionseg_core.data.frames import Frame, read_frame
@@ -33,11 +34,13 @@ from difusionseg_core.evaluation.scoring import MODEL, ImageScores, Output, scor
 from difusionseg_core.thermal import to_uint8
 
 if TYPE_CHECKING:
-    from difusionseg_core.predictor import Predictor
+    from difusionseg_core.predictor import Prediction, Predictor
 
 MASK, FUSED = "mask", "fused"
 """Folders of what a model made, as `predict` names them."""
 
+_BATCH = 8
+"""Images that a graphics card gets at once."""
 _FEW = 5
 """Images that are scored sooner than a process has started."""
 _MOST_WORKERS = 16  # each holds some images; more could not be fed by one model
@@ -64,26 +67,31 @@ def run_model(
     `without` "rgb" or "thermal" takes that camera away from the model. `baselines` adds the model
     with each camera alone ("visible", "thermal"), and those of `score_image`.
     """
+    # A graphics card has more to do at once than one image; a processor has not.
+    size = 1 if predictor.device == "cpu" else _BATCH
     for folder in (MASK, FUSED):
         (output / folder).mkdir(parents=True, exist_ok=True)
     cameras = {MODEL: without}
     if baselines:
         cameras |= {"visible": "thermal", "thermal": "rgb"}  # each without the other
 
-    def tasks(frames: Iterable[Future]) -> Iterator[Callable | Failure]:
-        for future in frames:
-            frame = future.result()
-            if isinstance(frame, Failure):
-                yield frame
-                continue
-            outputs, seconds = _predict(predictor, frame, cameras)
-            yield _Task(frame, outputs, label_set.num_classes, baselines, seconds, output)
+    def tasks(frames: Iterable[Frame | Failure]) -> Iterator[_Task | Failure]:
+        for batch in _batches(frames, size):
+            made = iter(
+                _predict(predictor, [one for one in batch if isinstance(one, Frame)], cameras)
+            )
+            for one in batch:
+                if isinstance(one, Frame):
+                    outputs, seconds = next(made)
+                    one = _Task(one, outputs, label_set.num_classes, baselines, seconds, output)
+                yield one
 
     def read(pair: Pair) -> Frame | Failure:
         return _or_failure(pair.name, read_frame, pair, label_set)
 
     with ThreadPoolExecutor(2) as readers, _scorers(len(pairs)) as scorers:
-        yield from _results(tasks(_ahead(readers, read, pairs, 4)), scorers)
+        frames = (future.result() for future in _ahead(readers, read, pairs, 2 + size))
+        yield from _results(tasks(frames), scorers)
 
 
 def score_pictures(
@@ -137,20 +145,55 @@ class _Task:
 
 
 def _predict(
-    predictor: Predictor, frame: Frame, cameras: dict[str, str | None]
-) -> tuple[dict[str, Output], float]:
-    """Outputs by source, and the seconds of the first; `cameras` says which one is missing."""
-    thermal = to_uint8(frame.thermal)
-    outputs, seconds = {}, []
+    predictor: Predictor, frames: Sequence[Frame], cameras: dict[str, str | None]
+) -> list[tuple[dict[str, Output], float]]:
+    """For each frame, outputs by source and the seconds of the first; `cameras` says for each
+    source which one is missing.
+    """
+    if not frames:
+        return []
+    pairs = [(frame.rgb, to_uint8(frame.thermal)) for frame in frames]
+    outputs: list[dict[str, Output]] = [{} for _ in frames]
+    seconds = []
     for source, missing in cameras.items():
-        made = predictor(
-            None if missing == "rgb" else frame.rgb, None if missing == "thermal" else thermal
+        made = _run_batch(
+            predictor,
+            [
+                (None if missing == "rgb" else rgb, None if missing == "thermal" else thermal)
+                for rgb, thermal in pairs
+            ],
         )
-        seconds.append(sum(made.timings.values()))
-        # A baseline's fused image is the camera's own picture, which is scored without a model.
-        fused = made.fused if source == MODEL else None
-        outputs[source] = Output(fused, made.labels, made.confidence)
-    return outputs, seconds[0]
+        seconds.append(sum(made[0].timings.values()) / len(made))  # the batch has one time
+        for of_frame, one in zip(outputs, made, strict=True):
+            # A baseline's fused image is the camera's own picture, which needs no model.
+            fused = one.fused if source == MODEL else None
+            of_frame[source] = Output(fused, one.labels, one.confidence)
+    return [(of_frame, seconds[0]) for of_frame in outputs]
+
+
+def _run_batch(predictor: Predictor, pairs: Sequence[tuple]) -> list[Prediction]:
+    """At once, or one by one where memory is not enough for that."""
+    try:
+        return predictor.batch(pairs)
+    except OutOfMemory as error:
+        if len(pairs) == 1:
+            raise ValueError(f"{error}; try --device cpu") from error
+    return [predictor(*pair) for pair in pairs]
+
+
+def _batches(frames: Iterable[Frame | Failure], size: int) -> Iterator[list[Frame | Failure]]:
+    """Runs of at most `size`, the frames in each of one size of image."""
+    batch: list[Frame | Failure] = []
+    shapes: set[tuple[int, ...]] = set()
+    for one in frames:
+        shape = {one.rgb.shape} if isinstance(one, Frame) else set()
+        if batch and (len(batch) == size or len(shapes | shape) > 1):
+            yield batch
+            batch, shapes = [], set()
+        batch.append(one)
+        shapes |= shape
+    if batch:
+        yield batch
 
 
 def _or_failure(name: str, function: Callable, *arguments: Any) -> Any:

@@ -30,7 +30,11 @@ MAP_SCORES = {
 }
 _SHOWN = 3
 """Best and worst images on the page, each."""
-_RANKED_BY = ("mIoU_without_0", "boxes_found", "Qabf")
+_RANKED_BY = {
+    "mIoU_without_0": "mIoU without class 0",
+    "boxes_found": "share of boxes found",
+    "Qabf": "Qabf",
+}
 """What images are ranked by: the first that was measured."""
 _HISTOGRAMS = (
     "mIoU",
@@ -112,7 +116,8 @@ def _title(metrics: Mapping) -> str:
     if "model" not in metrics:
         return "Evaluation of finished pictures"
     model = Path(metrics["model"]).stem
-    return f"Evaluation of {model}, {metrics['steps']} steps" + (
+    steps = "1 step" if metrics["steps"] == 1 else f"{metrics['steps']} steps"
+    return f"Evaluation of {model}, {steps}" + (
         f", without {metrics['without']}" if "without" in metrics else ""
     )
 
@@ -286,7 +291,7 @@ def _strip(place: str, row: Mapping, key: str, pictures: Pictures) -> Picture:
         ".jpg", pictures.strip(row["name"])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]
     )
     name = "".join(letter if letter.isalnum() else "_" for letter in row["name"])
-    caption = f"{row['name']}: {key} {row[key]:.3f}"
+    caption = f"{row['name']}: {_RANKED_BY[key]} {row[key]:.3f}"
     return Picture(f"{place}_{name}.jpg", jpeg.tobytes(), caption, wide=True)
 
 

@@ -10,13 +10,16 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from difusionseg_core.classes import MSRS
 from difusionseg_core.cli.main import main
+from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.images import write_png
 from difusionseg_core.evaluation.store import Store
 from difusionseg_core.metrics.fusion import fusion_metrics
@@ -115,6 +118,27 @@ def test_a_camera_can_be_taken_away(data, tmp_path, untrained_weights, results) 
     assert alone["thermal"]["segmentation"] == report_of(tmp_path / "rgb")["segmentation"]
     assert alone["visible"]["boxes"] == report_of(tmp_path / "thermal")["boxes"]
     assert report_of(tmp_path / "all")["segmentation"] == report_of(results)["segmentation"]
+
+
+def test_batches_give_what_single_images_give(data, tmp_path, untrained_weights, results) -> None:
+    """As on a graphics card: several at once, those of one size together."""
+    from difusionseg_core import Predictor
+    from difusionseg_core.data.folder import open_data_set
+    from difusionseg_core.evaluation import run
+
+    predictor = Predictor.from_pretrained(untrained_weights, device="cpu", steps=1)
+    pairs = open_data_set(data).pairs
+    frames = [read_frame(pair, MSRS) for pair in pairs]
+    small = replace(frames[0], rgb=frames[0].rgb[:64], thermal=frames[0].thermal[:64])
+    broken = run.Failure("broken", "broken")
+    mixed = [*frames[:2], small, broken, frames[2]]
+    batches = list(run._batches(mixed, 8))
+    assert [len(batch) for batch in batches] == [2, 2, 1]
+    assert [len(batch) for batch in run._batches(frames, 2)] == [2, 1]
+    together = run._predict(predictor, frames, {"model": None})
+    for pair, (outputs, seconds) in zip(pairs, together, strict=True):
+        alone = cv2.imread(str(results / "mask" / f"{pair.name}.png"), cv2.IMREAD_UNCHANGED)
+        assert (outputs["model"].labels == alone).mean() > 0.999 and seconds > 0
 
 
 def test_day_and_night_and_other_groups(copy, tmp_path, untrained_weights, capsys) -> None:
