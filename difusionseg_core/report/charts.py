@@ -39,7 +39,8 @@ def histograms(values: Mapping[str, Sequence[float]]) -> bytes:
             mean = float(np.mean(numbers))
             axes.axvline(mean, color=_COLORS[1])
             axes.set_title(f"{name}, mean {mean:.3g}")
-            axes.yaxis.get_major_locator().set_params(integer=True)
+            axes.locator_params(axis="x", nbins=5)
+            axes.locator_params(axis="y", integer=True)
         for axes in grid[len(values) :]:
             axes.set_axis_off()
 
