@@ -15,7 +15,8 @@ from difusionseg_core.predictor import Prediction, Predictor
 from difusionseg_core.schedule import check_steps
 from difusionseg_ros.parameters import Settings
 
-# A frame waits this long for those of the other pairs: synchronised cameras deliver within it.
+# A frame waits this long for those of the other pairs: synchronised cameras deliver within it. Not
+# on a CPU, where a batch takes as long as its frames one by one.
 GATHER_SECONDS = 0.005
 # Only for pairs that had a frame within this time; the others may have lost a camera.
 ALIVE_SECONDS = 1.0
@@ -145,7 +146,8 @@ class Batcher:
                 if call.is_done:
                     break
                 self._busy = True
-                self._changed.wait_for(self._all_are_here, GATHER_SECONDS)
+                if self.predictor.device != "cpu":
+                    self._changed.wait_for(self._all_are_here, GATHER_SECONDS)
                 batch = [other for other in self._waiting if other.fits(self._waiting[0])]
                 self._waiting = [other for other in self._waiting if other not in batch]
             try:

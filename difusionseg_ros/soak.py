@@ -40,9 +40,7 @@ from difusionseg_ros.synthetic_cameras import SyntheticCameras
 from difusionseg_ros.transport import use_image_transport
 
 START_TIMEOUT = 300.0  # seconds; the first start may have to export a model
-RECOVERY_TIMEOUT = 10.0  # seconds after a fault until the soak ends
 CAMERA_TIMEOUT = 0.3  # seconds: shorter than the cameras' pauses
-RECOVERY_LIMIT = 2.0  # seconds that a sound node takes at most
 WARM_UP_ROUNDS = len(FAULTS)  # until every fault has happened, caches fill and the node may grow
 
 
@@ -143,8 +141,7 @@ def _run(driver: SoakDriver, node: psutil.Process, frames: int, round_frames: in
         "frames": driver.frames,
         "seconds": round(time.monotonic() - begin, 1),
         "size": list(driver.size),
-        "sound": all(item.is_sound for item in grown.values())
-        and max(map(max, recoveries.values())) <= RECOVERY_LIMIT,
+        "sound": all(item.is_sound for item in grown.values()),
         "growth": {name: {**asdict(item), "sound": item.is_sound} for name, item in grown.items()},
         "faults": {
             name: {"times": len(seconds), "longest_recovery_s": round(max(seconds), 2)}
@@ -158,7 +155,7 @@ def _recovery(driver: SoakDriver, fault: str) -> float:
     """Seconds from the end of a fault until a frame sent after it was finished."""
     begin = time.monotonic()
     try:
-        driver.frame(RECOVERY_TIMEOUT)
+        driver.frame()
     except GraphFailed as error:
         raise GraphFailed(f"after {fault.replace('_', ' ')}: {error}") from error
     return time.monotonic() - begin

@@ -16,6 +16,7 @@ from difusionseg_ros.synthetic_cameras import SyntheticCameras
 from difusionseg_ros.topics import FRAME_STATUS, FUSED, MASK, OVERLAY
 
 ANSWER_TIMEOUT = 30.0  # seconds for a service; loading the network is the longest
+FRAME_TIMEOUT = 60.0  # seconds; a new size or number of steps may have to be compiled
 RESEND_AFTER = 0.2  # seconds without a result after which the next pair is sent
 
 
@@ -63,7 +64,7 @@ class SoakDriver:
         shift = Duration(nanoseconds=round(self.shift * 1e9))
         return (self._node.get_clock().now() + shift).to_msg()
 
-    def frame(self, timeout: float = 10.0) -> float:
+    def frame(self, timeout: float = FRAME_TIMEOUT) -> float:
         """Send pairs until the node has finished one of them; returns seconds for the last one.
 
         Usually that is one pair: images are best effort, and right after a fault some get lost.

@@ -27,7 +27,6 @@ def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
     assert len(figures["samples"]) >= ROUNDS
     assert figures["faults"].keys() == {fault.__name__ for fault in FAULTS}
     assert all(found["times"] >= 2 for found in figures["faults"].values())
-    assert all(found["longest_recovery_s"] < 10 for found in figures["faults"].values())
     # Not the latency: what else runs on the machine while tests do is not the node's fault.
     for name in ("rss_mb", "threads", "files"):
         assert figures["growth"][name]["sound"], figures["growth"]
