@@ -110,6 +110,18 @@ def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) ->
     load_strictly(model, from_published(state_dict, list(model.state_dict())))
 
 
+def start_from(model: DiFusionSeg, path: Path | str) -> None:
+    """Fill a model from a weights file of this package, or from a published checkpoint (.pth).
+
+    Raises as `load_model`, `read_published` and `load_published_weights` do.
+    """
+    path = Path(path)
+    if path.suffix == ".safetensors":
+        load_strictly(model, load_model(path).state_dict())
+    else:
+        load_published_weights(model, read_published(path))
+
+
 def load_strictly(model: DiFusionSeg, weights: dict[str, Tensor]) -> None:
     """Fill a model; ValueError lists every missing, unexpected and misshapen tensor."""
     wanted = model.state_dict()

@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 # Our names and the release's, by leading part; `#` stands for an index. First match counts.
@@ -117,21 +118,28 @@ def to_published(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_published(path: Path) -> dict[str, Tensor]:
-    """The weights in a checkpoint file of mmcv or plain PyTorch; unpickles nothing but tensors.
+    """The weights in a file of safetensors, mmcv or plain PyTorch; unpickles nothing but tensors.
 
     Raises FileNotFoundError, or ValueError for a file that holds no weights.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path}")
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise FileNotFoundError(f"there is no checkpoint {path}") from None
-    except Exception as error:  # torch raises many kinds for damaged and for unsafe files
+    except Exception as error:  # both raise many kinds for damaged and for unsafe files
         reason = str(error).strip().splitlines()[0]
         raise ValueError(f"{path} cannot be read safely as a checkpoint: {reason}") from error
-    weights = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else None
-    if not weights or not all(isinstance(value, Tensor) for value in weights.values()):
+    weights = loaded
+    for key in ("state_dict", "model"):
+        if isinstance(weights, dict) and isinstance(weights.get(key), dict):
+            weights = weights[key]
+    tensors = isinstance(weights, dict) and all(isinstance(v, Tensor) for v in weights.values())
+    if not weights or not tensors:
         raise ValueError(
-            f"{path} holds no weights: expected a dictionary of tensors, or 'state_dict'"
+            f"{path} holds no weights: expected a dictionary of tensors, "
+            "or one under 'state_dict' or 'model'"
         )
     return {name.removeprefix("module."): value for name, value in weights.items()}
 

@@ -36,6 +36,7 @@ class PairDataset(Dataset):
         seed: int = 0,
     ) -> None:
         data_set = open_data_set(root)
+        self.root = str(root)
         self.pairs = data_set.pairs
         self.label_set = data_set.label_set
         self.augment = augment

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
 import lightning.pytorch as pl
 import torch
-from torch.utils.data import ConcatDataset, DataLoader
+from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Sampler
 
+from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.augmentation import Augmentation
 from difusionseg_core.data.dataset import PairDataset
+from difusionseg_core.data.paper_augmentation import PaperAugmentation, PaperDataset
 
 
 class PairData(pl.LightningDataModule):
     """Folders of pairs: `train` with class maps, `fusion` without, `validation` with class maps.
 
-    With `boxes`, the training's class maps are corrected by the box files beside them.
+    With `boxes`, the training's class maps are corrected by the box files beside them. The paper's
+    losses need the `PaperAugmentation`. `batch_size` and `workers` are those of each rank.
     """
 
     def __init__(
@@ -21,7 +28,7 @@ class PairData(pl.LightningDataModule):
         train: list[str],
         validation: str,
         fusion: list[str] | None = None,
-        augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+        augmentation: Augmentation | PaperAugmentation = Augmentation(),  # noqa: B008 (frozen)
         boxes: bool = True,
         batch_size: int = 8,
         workers: int = 2,
@@ -29,26 +36,102 @@ class PairData(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         folders = [(root, boxes) for root in train] + [(root, False) for root in fusion or []]
-        self.parts = [PairDataset(root, augmentation, use, seed) for root, use in folders]
+        kind = PaperDataset if isinstance(augmentation, PaperAugmentation) else PairDataset
+        self.parts = [kind(root, augmentation, use, seed) for root, use in folders]
         self.validation = PairDataset(validation)
         self.batch_size = batch_size
         self.workers = workers
         self.seed = seed
+        self.train_size = sum(map(len, self.parts))
+
+    def label_sets(self) -> dict[str, LabelSet]:
+        """The classes of each folder of pairs."""
+        return {part.root: part.label_set for part in (*self.parts, self.validation)}
 
     def train_dataloader(self) -> DataLoader:
-        """Made anew every epoch (`reload_dataloaders_every_n_epochs`): workers must know which."""
-        epoch = self.trainer.current_epoch
         for part in self.parts:
             part.preload()
-            part.epoch = epoch
-        return DataLoader(
-            ConcatDataset(self.parts),
-            self.batch_size,
-            shuffle=True,
-            drop_last=True,
-            num_workers=self.workers,
-            generator=torch.Generator().manual_seed(self.seed + epoch),
-        )
+        ranks = self.trainer.world_size
+        if self.train_size < ranks * self.batch_size:
+            raise ValueError(
+                f"{self.train_size} training pairs do not fill {ranks} batch(es) "
+                f"of {self.batch_size}; lower data.batch_size"
+            )
+        sampler = EpochSampler(self.train_size, self.seed, self.trainer.global_rank, ranks)
+        return TrainingLoader(self.parts, self.batch_size, sampler, self.workers)
 
     def val_dataloader(self) -> DataLoader:
-        return DataLoader(self.validation, batch_size=1)
+        ranks = {"rank": self.trainer.global_rank, "num_replicas": self.trainer.world_size}
+        sampler = DistributedSampler(self.validation, shuffle=False, **ranks)
+        _make_fork_safe()
+        return DataLoader(self.validation, sampler=sampler, num_workers=self.workers)
+
+
+class EpochSampler(Sampler[int]):
+    """A new order of all indices every epoch, of which each rank takes its share.
+
+    The order depends on seed and epoch alone. Lightning calls `set_epoch`.
+    """
+
+    def __init__(self, length: int, seed: int, rank: int, ranks: int) -> None:
+        self.length, self.seed, self.rank, self.ranks = length, seed, rank, ranks
+        self.epoch = 0
+        self.skipped = 0  # indices at the beginning that are left out
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.length // self.ranks
+
+    def __iter__(self) -> Iterator[int]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        order = torch.randperm(self.length, generator=generator).tolist()
+        yield from order[self.rank :: self.ranks][self.skipped : len(self)]
+
+
+class TrainingLoader(DataLoader):
+    """Batches of several data sets; after `load_state_dict` it goes on in the midst of an epoch.
+
+    Lightning keeps the `state_dict` in its checkpoints.
+    """
+
+    def __init__(
+        self, parts: list[PairDataset], batch_size: int, sampler: EpochSampler, workers: int
+    ) -> None:
+        super().__init__(
+            ConcatDataset(parts),
+            batch_size,
+            sampler=sampler,
+            drop_last=True,
+            num_workers=workers,
+            pin_memory=torch.cuda.is_available(),
+        )
+        self._state = {"epoch": 0, "batches": 0}  # batches of that epoch that have been given out
+
+    def __iter__(self) -> Iterator[Any]:
+        epoch = self.sampler.epoch
+        if self._state["epoch"] != epoch:
+            self._state = {"epoch": epoch, "batches": 0}
+        for part in self.dataset.datasets:
+            part.epoch = epoch  # before the workers start, which each take a copy
+        _make_fork_safe()
+        self.sampler.skipped = self._state["batches"] * self.batch_size
+        for batch in super().__iter__():
+            self._state["batches"] += 1
+            yield batch
+        self._state["batches"] = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return dict(self._state)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self._state = dict(state)
+
+
+def _make_fork_safe() -> None:
+    """Let OpenCV work in loader workers: forked from a process with its threads, they would hang.
+
+    One thread each is also what is wanted there.
+    """
+    cv2.setNumThreads(1)

@@ -1,0 +1,112 @@
+"""What every training has in common: reproducible draws, validation, scores over all ranks."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch import Tensor
+
+from difusionseg_core.checkpoints import ModelInfo, start_from
+from difusionseg_core.classes import label_set_of
+from difusionseg_core.data.boxes import BOX_CLASSES
+from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
+from difusionseg_core.model import create_model
+
+
+class Training(pl.LightningModule):
+    """Trains the model that `info` names; a subclass says by what losses and with what optimizer.
+
+    What is drawn in a step (times and noise of the diffusion, dropped paths) depends on the seed of
+    the data, the epoch, the batch and the rank alone: a resumed training draws what an
+    uninterrupted one would have drawn. With `start`, a weights file of this package or a published
+    checkpoint, training goes on from there.
+    """
+
+    def __init__(self, info: ModelInfo, start: str | None) -> None:
+        super().__init__()
+        self.info = info
+        self.model = create_model(info.model, info.num_classes, info.scaled_head)
+        self.model = self.model.to(memory_format=torch.channels_last)
+        if start:
+            start_from(self.model, start)
+        self.label_set = label_set_of(info.num_classes)
+        self.scores: dict[str, float] = {}
+
+    @abstractmethod
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of a batch by name, with their weights already in."""
+
+    def setup(self, stage: str) -> None:
+        for name, label_set in self.trainer.datamodule.label_sets().items():
+            if label_set.num_classes != self.info.num_classes:
+                raise ValueError(
+                    f"{name} has the {label_set.num_classes} classes of {label_set.name}, "
+                    f"but the model is made for {self.info.num_classes}"
+                )
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        place = (self.trainer.datamodule.seed, self.current_epoch, batch_index, self.global_rank)
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+        losses = self.losses(channels_last(batch))
+        total = sum(losses.values())
+        self.log("loss", total, prog_bar=True)
+        self.log_dict({f"loss/{name}": value for name, value in losses.items()})
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        self.confusion = np.zeros((self.info.num_classes,) * 2, np.int64)
+        self.boxes = BoxScore()
+
+    def validation_step(self, batch: dict, batch_index: int) -> dict[str, Tensor]:
+        """Score one image; returns its `fused` (3, H, W) in 0..1 and its `labels` (H, W)."""
+        index, truth = int(batch["index"]), batch["labels"][0].to(torch.uint8).cpu().numpy()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)  # the same first noise in every validation
+            output = self.model(channels_last(batch)["image"])
+        height, width = truth.shape  # the image may be padded
+        labels = output.logits[0, :, :height, :width].argmax(0)
+        # With several ranks, the last ones get pictures twice to be of equal number.
+        if index % self.trainer.world_size == self.global_rank:
+            prediction = labels.to(torch.uint8).cpu().numpy()
+            self.confusion += confusion_matrix(truth, prediction, self.info.num_classes)
+            boxes = self.trainer.datamodule.validation.boxes_of(index)
+            if boxes is not None:
+                self.boxes.add(prediction, boxes)
+        return {"fused": output.fused[0, :, :height, :width], "labels": labels}
+
+    def on_validation_epoch_end(self) -> None:
+        names = self.label_set.class_names
+        confusion = self._sum_over_ranks(self.confusion)
+        self.scores = {"miou": mean_iou(confusion)} if confusion.any() else {}
+        for name, iou in zip(names, class_iou(confusion), strict=True):
+            if np.isfinite(iou):
+                self.scores[f"iou/{name}"] = float(iou)
+        for counts in vars(self.boxes).values():
+            total = self._sum_over_ranks(np.array(list(counts.values())))
+            counts.update(zip(counts, total.tolist(), strict=True))
+        if sum(self.boxes.boxes.values()):
+            self.scores["box_f1"] = self.boxes.mean_f1()
+            for label in BOX_CLASSES.values():
+                self.scores[f"f1/{names[label]}"] = self.boxes.f1(label)
+        for name, value in self.scores.items():
+            self.log(name, value, prog_bar=name in ("miou", "box_f1"))
+
+    def _sum_over_ranks(self, counts: np.ndarray) -> np.ndarray:
+        total = torch.from_numpy(counts).to(self.device)
+        return self.trainer.strategy.reduce(total, reduce_op="sum").cpu().numpy()
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        checkpoint["scores"] = self.scores  # of the last validation
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        self.scores = checkpoint["scores"]
+
+
+def channels_last(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch with its image in the memory format in which convolutions are fastest."""
+    image = batch["image"].contiguous(memory_format=torch.channels_last)
+    return {**batch, "image": image}

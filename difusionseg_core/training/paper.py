@@ -1,0 +1,83 @@
+"""The training of `paper`, with the losses and the optimizer of the authors' release."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor, nn
+
+from difusionseg_core.checkpoints import ModelInfo
+from difusionseg_core.imagenet import load_convnext_weights
+from difusionseg_core.training.base import Training
+from difusionseg_core.training.objective import draw_diffusion, paper_losses
+
+_NO_DECAY = re.compile(r"backbone\.(stages\.\d+\.\d+\.norm|norms\.\d+)\.(weight|bias)")
+_FIRST_FACTOR = 1e-6  # of the learning rate in the first step of the warm-up
+
+
+class PaperTraining(Training):
+    """Trains `paper` as published: AdamW, a linear warm-up and a linear decay to zero.
+
+    The schedule spans `trainer.max_steps`, 100,000 in the paper. `scaled_head` is the classifier
+    that the authors use for MFD. `backbone` is a file of ImageNet weights of ConvNeXt-T, in the
+    names of torchvision, timm, or its authors; without it, and without `start`, all weights begin
+    at random.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 9,
+        scaled_head: bool = False,
+        learning_rate: float = 6e-5,
+        weight_decay: float = 0.01,
+        warmup: int = 1500,
+        backbone: str | None = None,
+        start: str | None = None,
+    ) -> None:
+        super().__init__(ModelInfo("paper", num_classes, scaled_head), start)
+        self.save_hyperparameters()
+        if backbone:
+            load_convnext_weights(self.model.backbone, backbone)
+
+    def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        image = batch["image"]
+        time, noise = draw_diffusion(self.model, image)
+        targets = batch["visible"], batch["thermal"]
+        return paper_losses(self.model, image, batch["labels"], *targets, time, noise)
+
+    def configure_optimizers(self) -> dict:
+        options = self.hparams
+        optimizer = torch.optim.AdamW(
+            decay_groups(self.model, options.weight_decay), options.learning_rate
+        )
+        steps = int(self.trainer.estimated_stepping_batches)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: linear_factor(step, steps, options.warmup)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+    """Parameter groups with weight decay, and without it for the backbone's norms.
+
+    The release means to spare every norm, but its patterns match these 44 tensors alone.
+    """
+    decayed, spared = [], []
+    for name, parameter in model.named_parameters():
+        (spared if _NO_DECAY.fullmatch(name) else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": weight_decay},
+        {"params": spared, "weight_decay": 0.0},
+    ]
+
+
+def linear_factor(step: int, steps: int, warmup: int) -> float:
+    """Factor of the learning rate: decay from 1 to 0 over `steps`, times the warm-up's rise."""
+    decay = max(0.0, 1 - step / steps)
+    if step >= warmup:
+        return decay
+    return decay * (1 - (1 - step / warmup) * (1 - _FIRST_FACTOR))

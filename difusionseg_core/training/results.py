@@ -1,0 +1,144 @@
+"""What a training leaves behind: the weights of its best epoch, their scores, and a model card."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
+
+from difusionseg_core.checkpoints import load_strictly, save_weights
+from difusionseg_core.data.dataset import PairDataset
+from difusionseg_core.training.base import Training
+
+_PROTOCOL = {
+    "miou": "mean IoU from one confusion matrix over all pixels of all images; class 0 counted, "
+    "255 left out, classes in neither truth nor prediction left out",
+    "iou": "IoU of one class, from the same matrix",
+    "box_f1": "mean of the F1 of person, bike and car",
+    "f1": "harmonic mean of boxes found (30 % of their pixels carry the class; sides of 12 pixels "
+    "or more) and pixels inside boxes (grown by 4 pixels)",
+}
+
+
+@dataclass(frozen=True)
+class Best:
+    """The epoch whose weights are kept. `chosen_by` is the score that made it the best one, None
+    where nothing was compared and it is the last one.
+    """
+
+    epoch: int
+    step: int
+    chosen_by: str | None
+    scores: dict[str, float]
+
+
+def write_results(trainer: pl.Trainer) -> None:
+    """Write MODEL.safetensors, metrics.json and model_card.md beside the logs (first rank)."""
+    folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks all ranks
+    if not trainer.is_global_zero:
+        return
+    module, data = trainer.lightning_module, trainer.datamodule
+    best = _load_best(trainer, module)
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = folder / f"{module.info.model}.safetensors"
+    save_weights(module.model, weights, module.info)
+    measured = {
+        **asdict(best),
+        "model": asdict(module.info),
+        "diffusion_steps": module.model.steps,
+        "validation": {"folder": data.validation.root, "pairs": len(data.validation)},
+        "protocol": _PROTOCOL,
+    }
+    _write(folder / "metrics.json", json.dumps(measured, indent=2) + "\n")
+    _write(folder / "model_card.md", model_card(trainer, best))
+    print(f"{weights}, metrics.json and model_card.md: epoch {best.epoch}, {_listed(best.scores)}")
+
+
+def _load_best(trainer: pl.Trainer, module: Training) -> Best:
+    """Fill the model with its best weights; with the last ones if none were compared."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+            kept = torch.load(callback.best_model_path, map_location="cpu", weights_only=True)
+            prefix = "model."
+            weights = {
+                name.removeprefix(prefix): tensor
+                for name, tensor in kept["state_dict"].items()
+                if name.startswith(prefix)
+            }
+            load_strictly(module.model, weights)
+            return Best(kept["epoch"], kept["global_step"], callback.monitor, kept["scores"])
+    return Best(trainer.current_epoch, trainer.global_step, None, module.scores)
+
+
+def model_card(trainer: pl.Trainer, best: Best) -> str:
+    """Markdown: made how and from what, and what was measured; nothing else is claimed."""
+    module, data = trainer.lightning_module, trainer.datamodule
+    info, options = module.info, dict(module.hparams)
+    parameters = sum(parameter.numel() for parameter in module.model.parameters())
+    folders = [f"- {_described(part)}" for part in data.parts]
+    batch = data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
+    averaged = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]
+    kept = f"epoch {best.epoch}, after {best.step} steps"
+    if best.chosen_by:
+        kept += f", the one with the best `{best.chosen_by}` on the pairs below, which flatters it"
+    rows = [f"| {name} | {value:.4f} |" for name, value in best.scores.items()]
+    protocol = [
+        f"- `{name}`: {text}."
+        for name, text in _PROTOCOL.items()
+        if any(score.split("/")[0] == name for score in best.scores)
+    ]
+    return "\n".join(
+        [
+            f"# Model card: {info.model}",
+            "",
+            "Written by `difusionseg train`; all options are in `config.yaml`.",
+            "",
+            "## Made how",
+            "",
+            f"Network: `{info.model}`, {info.num_classes} classes, {parameters / 1e6:.1f} million "
+            "parameters.",
+            f"Training: `{type(module).__name__}` with "
+            + ", ".join(f"{name} {value}" for name, value in options.items())
+            + f"; {data.train_size} pairs, batches of {batch}, precision {trainer.precision}, "
+            f"PyTorch {torch.__version__.split('+')[0]}, Lightning {pl.__version__}.",
+            f"Weights: {kept}" + ("; a moving average over steps." if averaged else "."),
+            "",
+            "Training data:",
+            "",
+            *folders,
+            "",
+            "## Measured",
+            "",
+            f"On {_described(data.validation)}; {module.model.steps} diffusion steps.",
+            "",
+            *(["| score | value |", "| --- | --- |", *rows, ""] if rows else ["Nothing.", ""]),
+            *protocol,
+            "",
+            "A score against class maps that no person drew is agreement with whatever drew them, "
+            "and to be called so.",
+            "",
+        ]
+    )
+
+
+def _described(part: PairDataset) -> str:
+    labelled = sum(pair.labels is not None for pair in part.pairs)
+    boxed = sum(pair.boxes is not None for pair in part.pairs)
+    text = f"`{part.root}`: {len(part)} pairs, {labelled} with a class map, {boxed} with boxes"
+    return text + (", by which class maps were corrected" if part.boxes and boxed else "")
+
+
+def _listed(scores: dict[str, float]) -> str:
+    shown = {name: value for name, value in scores.items() if "/" not in name}
+    return ", ".join(f"{name} {value:.4f}" for name, value in shown.items()) or "not validated"
+
+
+def _write(path: Path, text: str) -> None:
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(text)
+    os.replace(unfinished, path)
