@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 
-    from difusionseg_core.training import module, paper  # noqa: F401  (whose classes can be named)
+    from difusionseg_core.training import lite, paper  # noqa: F401  (whose classes can be named)
     from difusionseg_core.training.base import Training
     from difusionseg_core.training.datamodule import PairData
     from difusionseg_core.training.results import write_results

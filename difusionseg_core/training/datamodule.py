@@ -28,7 +28,7 @@ class PairData(pl.LightningDataModule):
         train: list[str],
         validation: str,
         fusion: list[str] | None = None,
-        augmentation: Augmentation | PaperAugmentation = Augmentation(),  # noqa: B008 (frozen)
+        augmentation: PaperAugmentation | Augmentation = Augmentation(),  # noqa: B008 (frozen)
         boxes: bool = True,
         batch_size: int = 8,
         workers: int = 2,

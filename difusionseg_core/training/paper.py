@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from difusionseg_core.checkpoints import ModelInfo
+from difusionseg_core.data.paper_augmentation import PaperDataset
 from difusionseg_core.imagenet import load_convnext_weights
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, paper_losses
@@ -39,6 +40,11 @@ class PaperTraining(Training):
         self.save_hyperparameters()
         if backbone:
             load_convnext_weights(self.model.backbone, backbone)
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        if not all(isinstance(part, PaperDataset) for part in self.trainer.datamodule.parts):
+            raise ValueError("PaperTraining needs --data.augmentation PaperAugmentation")
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image = batch["image"]
