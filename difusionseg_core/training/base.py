@@ -34,7 +34,7 @@ class Training(pl.LightningModule):
         if start:
             start_from(self.model, start)
         self.label_set = label_set_of(info.num_classes)
-        self.scores: dict[str, float] = {}
+        self.scores: dict[str, float] = {}  # of the last validation, and how many images it had
 
     @abstractmethod
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -58,6 +58,7 @@ class Training(pl.LightningModule):
         return total
 
     def on_validation_epoch_start(self) -> None:
+        self.images = np.zeros(1, np.int64)
         self.confusion = np.zeros((self.info.num_classes,) * 2, np.int64)
         self.boxes = BoxScore()
 
@@ -72,6 +73,7 @@ class Training(pl.LightningModule):
         # With several ranks, the last ones get pictures twice to be of equal number.
         if index % self.trainer.world_size == self.global_rank:
             prediction = labels.to(torch.uint8).cpu().numpy()
+            self.images += 1
             self.confusion += confusion_matrix(truth, prediction, self.info.num_classes)
             boxes = self.trainer.datamodule.validation.boxes_of(index)
             if boxes is not None:
@@ -81,7 +83,9 @@ class Training(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         names = self.label_set.class_names
         confusion = self._sum_over_ranks(self.confusion)
-        self.scores = {"miou": mean_iou(confusion)} if confusion.any() else {}
+        self.scores = {"images": int(self._sum_over_ranks(self.images)[0])}
+        if confusion.any():
+            self.scores["miou"] = mean_iou(confusion)
         for name, iou in zip(names, class_iou(confusion), strict=True):
             if np.isfinite(iou):
                 self.scores[f"iou/{name}"] = float(iou)
@@ -93,14 +97,14 @@ class Training(pl.LightningModule):
             for label in BOX_CLASSES.values():
                 self.scores[f"f1/{names[label]}"] = self.boxes.f1(label)
         for name, value in self.scores.items():
-            self.log(name, value, prog_bar=name in ("miou", "box_f1"))
+            self.log(name, float(value), prog_bar=name in ("miou", "box_f1"))
 
     def _sum_over_ranks(self, counts: np.ndarray) -> np.ndarray:
         total = torch.from_numpy(counts).to(self.device)
         return self.trainer.strategy.reduce(total, reduce_op="sum").cpu().numpy()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        checkpoint["scores"] = self.scores  # of the last validation
+        checkpoint["scores"] = self.scores
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.scores = checkpoint["scores"]

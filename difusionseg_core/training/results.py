@@ -86,7 +86,7 @@ def model_card(trainer: pl.Trainer, best: Best) -> str:
     kept = f"epoch {best.epoch}, after {best.step} steps"
     if best.chosen_by:
         kept += f", the one with the best `{best.chosen_by}` on the pairs below, which flatters it"
-    rows = [f"| {name} | {value:.4f} |" for name, value in best.scores.items()]
+    rows = [f"| {name} | {_number(value)} |" for name, value in best.scores.items()]
     protocol = [
         f"- `{name}`: {text}."
         for name, text in _PROTOCOL.items()
@@ -135,7 +135,11 @@ def _described(part: PairDataset) -> str:
 
 def _listed(scores: dict[str, float]) -> str:
     shown = {name: value for name, value in scores.items() if "/" not in name}
-    return ", ".join(f"{name} {value:.4f}" for name, value in shown.items()) or "not validated"
+    return ", ".join(f"{name} {_number(value)}" for name, value in shown.items()) or "not validated"
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:.4f}"
 
 
 def _write(path: Path, text: str) -> None:

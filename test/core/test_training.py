@@ -1,4 +1,4 @@
-"""Learning on drawn streets: schedules, averages, overfitting, killing and resuming, the results."""
+"""Learning on drawn streets: schedules, averages, overfitting, resuming, results, refusals."""
 
 from __future__ import annotations
 
@@ -135,3 +135,159 @@ def test_one_batch_is_learnt_by_heart(streets) -> None:
         predicted = model.eval()(image).logits.argmax(1)
     score = mean_iou(confusion_matrix(labels.numpy(), predicted.numpy(), MSRS.num_classes))
     assert score > 0.9
+
+
+def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path, capsys) -> None:
+    more = ["--trainer.max_epochs=8", "--trainer.check_val_every_n_epoch=4", "--model.warmup=2"]
+    callbacks = ["--trainer.callbacks+=difusionseg_core.training.pictures.Pictures"]
+    assert main([*arguments(root, streets, tmp_path), *more, *callbacks]) == 0
+    losses = list(logged(tmp_path).values())
+    assert len(losses) == 24 and sum(losses[-6:]) < 0.8 * sum(losses[:6])
+    assert "lite.safetensors" in capsys.readouterr().out
+
+    measured = json.loads((tmp_path / "metrics.json").read_text())
+    scores, kept = measured["scores"], torch.load(tmp_path / "checkpoints" / "best.ckpt")
+    assert measured["chosen_by"] == "box_f1" and measured["epoch"] == kept["epoch"]
+    step = measured["step"]
+    for name in ("miou", "box_f1", "iou/unlabelled"):
+        assert logged(tmp_path, name)[step - 1] == pytest.approx(scores[name])
+    weights = load_model(tmp_path / "lite.safetensors").state_dict()
+    averaged = kept["state_dict"]
+    assert all(torch.equal(averaged[f"model.{name}"], value) for name, value in weights.items())
+    card = (tmp_path / "model_card.md").read_text()
+    assert f"`{streets / 'val'}`: 3 pairs, 3 with a class map, 3 with boxes" in card
+    assert f"| box_f1 | {scores['box_f1']:.4f} |" in card and "agreement" in card
+
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    pictures = events.Images("validation")
+    assert len(pictures) == 2 and pictures[0].width == 5 * 240 + 4 * 4
+
+
+KILL = """
+import os, signal
+import lightning.pytorch as pl
+
+class KillInSecondEpoch(pl.Callback):
+    def on_train_batch_start(self, trainer, module, batch, batch_index):
+        if trainer.current_epoch == 1 and batch_index == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_killed_training_resumes_to_the_same_losses(root, streets, tmp_path) -> None:
+    (tmp_path / "kill.py").write_text(KILL)
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    more = ["--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=1"]
+    assert main([*arguments(root, streets, whole), *more]) == 0
+
+    command = [*arguments(root, streets, killed), *more, *checkpoint_every_step()]
+    path = os.pathsep.join([str(root), str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    stopped = subprocess.run(
+        [sys.executable, "-m", "difusionseg_core.cli.main", *command]
+        + ["--trainer.callbacks+=kill.KillInSecondEpoch"],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=120,
+    )
+    assert stopped.returncode == -signal.SIGKILL, stopped.stderr.decode()[-2000:]
+    assert not (killed / "metrics.json").exists()
+    assert main([*command, "--ckpt_path=last"]) == 0
+
+    expected, resumed = logged(whole), logged(killed)
+    assert sorted(expected) == list(range(9))
+    assert {step: resumed[step] for step in range(5, 9)} == {
+        step: pytest.approx(expected[step], rel=1e-5) for step in range(5, 9)
+    }
+    ours, theirs = (json.loads((run / "metrics.json").read_text()) for run in (killed, whole))
+    assert ours["epoch"] == theirs["epoch"] and ours["scores"] == pytest.approx(theirs["scores"])
+    averaged, same = (load_model(run / "lite.safetensors").state_dict() for run in (killed, whole))
+    for name, value in averaged.items():
+        torch.testing.assert_close(value, same[name], rtol=1e-4, atol=1e-5)
+
+
+def test_averaged_weights_are_what_their_decay_says() -> None:
+    class Steps(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.value = torch.nn.Parameter(torch.zeros(()))
+
+    callback = EMAWeightAveraging(decay=0.9)
+    average = torch.optim.swa_utils.AveragedModel(Steps(), **callback._kwargs)
+    model, expected = Steps(), None
+    for value in (1.0, 2.0, 4.0):
+        model.value.data.fill_(value)
+        average.update_parameters(model)
+        expected = value if expected is None else 0.9 * expected + 0.1 * value
+    assert average.module.value.item() == pytest.approx(expected)
+
+
+def test_the_paper_trains_from_given_weights(root, streets, tmp_path) -> None:
+    torch.manual_seed(0)
+    model = create_model("paper")
+    save_weights(model, tmp_path / "start.safetensors", ModelInfo("paper", 9))
+    more = [
+        "--trainer.max_steps=2",
+        "--trainer.val_check_interval=2",
+        f"--model.start={tmp_path / 'start.safetensors'}",
+        "--data.augmentation.scale=[0.1,0.2]",
+        "--trainer.enable_checkpointing=false",
+        "--trainer.callbacks=null",
+    ]
+    output = tmp_path / "out"
+    assert main([*arguments(root, streets, output, "paper_msrs"), *more]) == 0
+    assert set(logged(output)) == {0, 1}
+    names = ("cross_entropy", "auxiliary", "fusion", "synergy")
+    parts = [logged(output, f"loss/{name}")[0] for name in names]
+    assert sum(parts) == pytest.approx(logged(output)[0])
+    trained = load_model(output / "paper.safetensors").state_dict()
+    # The first step is a millionth of 6e-5 wide: training began from the given weights.
+    for name, value in model.named_parameters():
+        torch.testing.assert_close(trained[name], value.data, rtol=0, atol=1e-6)
+
+
+def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None:
+    """Every validation frame counts once, though three do not divide by two."""
+    more = ["--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=1", "--data.batch_size=1"]
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    still = ["--model.learning_rate=0", "--trainer.callbacks=null", "--trainer.devices"]
+    results = []
+    for output, devices in ((alone, "1"), (together, "2")):
+        command = [*arguments(root, streets, output), *more, *still, devices]
+        done = subprocess.run(
+            [sys.executable, "-m", "difusionseg_core.cli.main", *command],
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            timeout=200,
+        )
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+        results.append(json.loads((output / "metrics.json").read_text()))
+    assert [result["step"] for result in results] == [6, 3]
+    assert [result["scores"]["images"] for result in results] == [3, 3]
+    assert all("miou" in result["scores"] for result in results)
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        (["--data.batch_size=x"], "data.batch_size"),
+        (["--config=nowhere.yaml"], "nowhere.yaml"),
+        (["--data.validation=nowhere"], "no folder nowhere"),
+        (["--data.batch_size=7"], "6 training pairs do not fill 1 batch"),
+        (["--model=PaperTraining"], "PaperAugmentation"),
+        (["--model.start=nowhere.safetensors"], "no weights file nowhere.safetensors"),
+        (["--ckpt_path=nowhere.ckpt"], "nowhere.ckpt"),
+    ],
+)
+def test_refusals_are_one_line(root, streets, tmp_path, capsys, more, complaint) -> None:
+    assert main([*arguments(root, streets, tmp_path), *more]) == 1
+    said = [line for line in capsys.readouterr().err.splitlines() if line.startswith("difusionseg")]
+    assert len(said) == 1 and complaint in said[0]
+    assert not (tmp_path / "metrics.json").exists()
+
+
+def test_help_has_an_example(capsys) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--help"])
+    said = capsys.readouterr().out
+    assert stop.value.code == 0 and "examples:" in said and "--ckpt_path" in said
