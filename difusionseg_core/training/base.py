@@ -58,7 +58,7 @@ class Training(pl.LightningModule):
         return total
 
     def on_validation_epoch_start(self) -> None:
-        self.images = np.zeros(1, np.int64)
+        self.images = np.zeros(2, np.int64)  # all that were scored, and those with boxes
         self.confusion = np.zeros((self.info.num_classes,) * 2, np.int64)
         self.boxes = BoxScore()
 
@@ -73,17 +73,19 @@ class Training(pl.LightningModule):
         # With several ranks, the last ones get pictures twice to be of equal number.
         if index % self.trainer.world_size == self.global_rank:
             prediction = labels.to(torch.uint8).cpu().numpy()
-            self.images += 1
+            self.images[0] += 1
             self.confusion += confusion_matrix(truth, prediction, self.info.num_classes)
             boxes = self.trainer.datamodule.validation.boxes_of(index)
             if boxes is not None:
+                self.images[1] += 1
                 self.boxes.add(prediction, boxes)
         return {"fused": output.fused[0, :, :height, :width], "labels": labels}
 
     def on_validation_epoch_end(self) -> None:
         names = self.label_set.class_names
         confusion = self._sum_over_ranks(self.confusion)
-        self.scores = {"images": int(self._sum_over_ranks(self.images)[0])}
+        images, boxed = self._sum_over_ranks(self.images).tolist()
+        self.scores = {"images": images}
         if confusion.any():
             self.scores["miou"] = mean_iou(confusion)
         for name, iou in zip(names, class_iou(confusion), strict=True):
@@ -92,7 +94,7 @@ class Training(pl.LightningModule):
         for counts in vars(self.boxes).values():
             total = self._sum_over_ranks(np.array(list(counts.values())))
             counts.update(zip(counts, total.tolist(), strict=True))
-        if sum(self.boxes.boxes.values()):
+        if boxed:
             self.scores["box_f1"] = self.boxes.mean_f1()
             for label in BOX_CLASSES.values():
                 self.scores[f"f1/{names[label]}"] = self.boxes.f1(label)
@@ -107,7 +109,7 @@ class Training(pl.LightningModule):
         checkpoint["scores"] = self.scores
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        self.scores = checkpoint["scores"]
+        self.scores = checkpoint.get("scores", {})
 
 
 def channels_last(batch: dict[str, Tensor]) -> dict[str, Tensor]:
