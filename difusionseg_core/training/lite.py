@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
+import math
+
 import torch
 from torch import Tensor
 
@@ -68,7 +69,7 @@ class LiteTraining(Training):
             if step < options.warmup:
                 return (step + 1) / options.warmup
             progress = (step - options.warmup) / max(1, steps - options.warmup)
-            return 0.5 * (1 + np.cos(np.pi * min(progress, 1.0)))
+            return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {

@@ -15,18 +15,13 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from difusionseg_core import create_model
-from difusionseg_core.checkpoints import ModelInfo, load_model, save_weights
-from difusionseg_core.classes import MSRS
+from difusionseg_core.checkpoints import load_model
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.boxes import write_boxes
-from difusionseg_core.data.dataset import PairDataset
 from difusionseg_core.data.folder import BOXES, LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.images import write_png
-from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.published import published_name
 from difusionseg_core.scenes import draw
-from difusionseg_core.training.lite import LiteTraining
-from difusionseg_core.training.objective import draw_diffusion, lite_losses
 from difusionseg_core.training.paper import decay_groups, linear_factor
 
 SIZE = (48, 64)
@@ -117,53 +112,6 @@ def test_only_norms_of_the_backbone_are_spared_decay() -> None:
     assert len(expected) == 44 and len(decayed["params"]) == len(names) - 44
 
 
-def test_one_batch_is_learnt_by_heart(streets) -> None:
-    torch.manual_seed(0)
-    training = LiteTraining(class_balance=0.5)
-    model = training.model.train()
-    data = PairDataset(streets / "train")
-    image = torch.stack([data[index]["image"] for index in range(2)])
-    labels = torch.stack([data[index]["labels"] for index in range(2)])
-    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
-    for _ in range(120):
-        draws = draw_diffusion(model, image)
-        loss = sum(lite_losses(model, image, labels, training.class_weight, *draws).values())
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    with torch.inference_mode():
-        predicted = model.eval()(image).logits.argmax(1)
-    score = mean_iou(confusion_matrix(labels.numpy(), predicted.numpy(), MSRS.num_classes))
-    assert score > 0.9
-
-
-def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path, capsys) -> None:
-    more = ["--trainer.max_epochs=8", "--trainer.check_val_every_n_epoch=4", "--model.warmup=2"]
-    callbacks = ["--trainer.callbacks+=difusionseg_core.training.pictures.Pictures"]
-    assert main([*arguments(root, streets, tmp_path), *more, *callbacks]) == 0
-    losses = list(logged(tmp_path).values())
-    assert len(losses) == 24 and sum(losses[-6:]) < 0.8 * sum(losses[:6])
-    assert "lite.safetensors" in capsys.readouterr().out
-
-    measured = json.loads((tmp_path / "metrics.json").read_text())
-    scores, kept = measured["scores"], torch.load(tmp_path / "checkpoints" / "best.ckpt")
-    assert measured["chosen_by"] == "box_f1" and measured["epoch"] == kept["epoch"]
-    step = measured["step"]
-    for name in ("miou", "box_f1", "iou/unlabelled"):
-        assert logged(tmp_path, name)[step - 1] == pytest.approx(scores[name])
-    weights = load_model(tmp_path / "lite.safetensors").state_dict()
-    averaged = kept["state_dict"]
-    assert all(torch.equal(averaged[f"model.{name}"], value) for name, value in weights.items())
-    card = (tmp_path / "model_card.md").read_text()
-    assert f"`{streets / 'val'}`: 3 pairs, 3 with a class map, 3 with boxes" in card
-    assert f"| box_f1 | {scores['box_f1']:.4f} |" in card and "agreement" in card
-
-    events = EventAccumulator(str(tmp_path))
-    events.Reload()
-    pictures = events.Images("validation")
-    assert len(pictures) == 2 and pictures[0].width == 5 * 240 + 4 * 4
-
-
 KILL = """
 import os, signal
 import lightning.pytorch as pl
@@ -220,51 +168,6 @@ def test_averaged_weights_are_what_their_decay_says() -> None:
         average.update_parameters(model)
         expected = value if expected is None else 0.9 * expected + 0.1 * value
     assert average.module.value.item() == pytest.approx(expected)
-
-
-def test_the_paper_trains_from_given_weights(root, streets, tmp_path) -> None:
-    torch.manual_seed(0)
-    model = create_model("paper")
-    save_weights(model, tmp_path / "start.safetensors", ModelInfo("paper", 9))
-    more = [
-        "--trainer.max_steps=2",
-        "--trainer.val_check_interval=2",
-        f"--model.start={tmp_path / 'start.safetensors'}",
-        "--data.augmentation.scale=[0.1,0.2]",
-        "--trainer.enable_checkpointing=false",
-        "--trainer.callbacks=null",
-    ]
-    output = tmp_path / "out"
-    assert main([*arguments(root, streets, output, "paper_msrs"), *more]) == 0
-    assert set(logged(output)) == {0, 1}
-    names = ("cross_entropy", "auxiliary", "fusion", "synergy")
-    parts = [logged(output, f"loss/{name}")[0] for name in names]
-    assert sum(parts) == pytest.approx(logged(output)[0])
-    trained = load_model(output / "paper.safetensors").state_dict()
-    # The first step is a millionth of 6e-5 wide: training began from the given weights.
-    for name, value in model.named_parameters():
-        torch.testing.assert_close(trained[name], value.data, rtol=0, atol=1e-6)
-
-
-def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None:
-    """Every validation frame counts once, though three do not divide by two."""
-    more = ["--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=1", "--data.batch_size=1"]
-    alone, together = tmp_path / "alone", tmp_path / "together"
-    still = ["--model.learning_rate=0", "--trainer.callbacks=null", "--trainer.devices"]
-    results = []
-    for output, devices in ((alone, "1"), (together, "2")):
-        command = [*arguments(root, streets, output), *more, *still, devices]
-        done = subprocess.run(
-            [sys.executable, "-m", "difusionseg_core.cli.main", *command],
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            capture_output=True,
-            timeout=200,
-        )
-        assert done.returncode == 0, done.stderr.decode()[-2000:]
-        results.append(json.loads((output / "metrics.json").read_text()))
-    assert [result["step"] for result in results] == [6, 3]
-    assert [result["scores"]["images"] for result in results] == [3, 3]
-    assert all("miou" in result["scores"] for result in results)
 
 
 @pytest.mark.parametrize(
