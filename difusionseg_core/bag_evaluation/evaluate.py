@@ -14,12 +14,15 @@ from tqdm import tqdm
 
 from difusionseg_core.alignment import IDENTITY, Alignment
 from difusionseg_core.bag_evaluation.frames import FrameReader
+from difusionseg_core.bag_evaluation.highlights import Highlights
 from difusionseg_core.bag_evaluation.result_recording import ResultRecording
 from difusionseg_core.bag_evaluation.scores import Latencies, Scores
 from difusionseg_core.bag_evaluation.survey import Pairing, Survey, survey
 from difusionseg_core.benchmark import machine
 from difusionseg_core.predictor import Predictor
 from difusionseg_core.recordings import Recording, RecordingError
+from difusionseg_core.report.document import write_report
+from difusionseg_core.report.recording_page import recording_page
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,10 @@ class Job:
 
 
 def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
-    """Write metrics.json, timeline.csv, rates.csv and latency.csv; returns what metrics.json holds.
+    """Write metrics.json, timeline.csv, rates.csv, latency.csv and the page about them; returns
+    what metrics.json holds.
 
-    All but latency.csv and the part "run" of metrics.json is the same every time. Raises
+    All but the latencies and the part "run" of metrics.json is the same every time. Raises
     ValueError (RecordingError among them) or OSError, in one line that names the recording.
     """
     if not job.output.parent.is_dir():
@@ -59,6 +63,7 @@ def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
             raise RecordingError(f"{job.recording} {_why_no_pairs(found, job.pairing)}")
         predictor = job.make_predictor()
         scores, latencies = Scores(predictor.label_set, job.fusion_every), Latencies()
+        highlights = Highlights(predictor.label_set, topics.mask is not None)
         results = None
         if job.record is not None:
             results = stack.enter_context(ResultRecording(recording, job.record, topics.rgb))
@@ -77,7 +82,9 @@ def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
             if frame is None:
                 continue
             prediction = predictor(frame.rgb, frame.thermal)
-            timeline.write(scores.add(frame, prediction))
+            row = scores.add(frame, prediction)
+            timeline.write(row)
+            highlights.consider(frame, prediction, row)
             latency.write(latencies.add(frame, prediction))
             if results is not None:
                 results.add(frame, prediction)
@@ -105,7 +112,9 @@ def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
                 "latency_ms": latencies.report(),
             },
         }
-        write_json(job.output / "metrics.json", report)
+    write_json(job.output / "metrics.json", report)
+    page = recording_page(report, job.output, predictor.label_set, highlights.strips())
+    write_report(page, job.output)
     return report
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from typing import Any
 
 from difusionseg_core.bag_evaluation.evaluate import Job, evaluate_recording
@@ -59,10 +60,12 @@ def evaluate_on_cluster(jobs: Sequence[Job], address: str) -> Iterator[tuple[Job
 
 def _begin_worker(threads: int) -> None:
     import cv2
-    import torch
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it, without a traceback
-    torch.set_num_threads(threads)
+    with suppress(ImportError):  # other backends do without
+        import torch
+
+        torch.set_num_threads(threads)
     cv2.setNumThreads(threads)
 
 

@@ -47,13 +47,16 @@ class Scores:
         ]
 
     def add(self, frame: RecordedFrame, prediction: Prediction) -> dict[str, object]:
-        """Score a frame; its row of the time line. What was not scored is not in the row."""
+        """Score a frame; its row of the time line. What was not scored is not in the row.
+
+        "seconds" are those since the first pair, by the recorder's clock, which does not jump.
+        """
         if self._first_ns is None:
-            self._first_ns = frame.stamp_ns
+            self._first_ns = frame.recorded_ns
         row: dict[str, object] = {
             "pair": len(self),
             "stamp": "{}.{:09d}".format(*divmod(frame.stamp_ns, 10**9)),
-            "seconds": (frame.stamp_ns - self._first_ns) / 1e9,
+            "seconds": (frame.recorded_ns - self._first_ns) / 1e9,
             "offset_ms": frame.offset_ns / 1e6,
             "confidence": float(prediction.confidence.mean(dtype=np.float64)),
         }

@@ -31,9 +31,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "evaluate-bag",
         help="score a model on rosbag2 recordings, and their timing",
         description="Pair a recording's images as the node does, run the model, and write "
-        "metrics.json, timeline.csv (a line a pair), rates.csv (a line a second) and latency.csv. "
-        "All but latency.csv and the part 'run' of metrics.json is the same every time. Several "
-        "recordings have a folder each, and summary.json and summary.md.",
+        "metrics.json, timeline.csv (a line a pair), rates.csv (a line a second), latency.csv, and "
+        "report.html and report.md about all that. But for latencies and the part 'run' of "
+        "metrics.json, figures are the same every time. Several recordings have a folder each, "
+        "and summary.json and summary.md.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -80,7 +80,7 @@ def evaluate(tmp_path, untrained_weights):
     def evaluate(*arguments):
         output = tmp_path / f"results_{next(runs)}"
         given = ["evaluate-bag", *map(str, arguments), "--output", str(output)]
-        model = ["--model", str(untrained_weights), "--device", "cpu", "--steps", "1"]
+        model = ["--model", str(untrained_weights), "--backend", "torch", "--steps", "1"]
         return main([*given, *model]), output
 
     return evaluate
@@ -132,6 +132,10 @@ def test_figures_of_a_recording_with_known_timing(tmp_path, evaluate, storage):
     assert np.allclose(np.mean(shares, axis=0), means)
     for name in FUSION_METRICS:
         assert np.mean([float(row[name]) for row in line]) == pytest.approx(found["fusion"][name])
+    page = (output / "report.html").read_text()
+    assert "Recording drive" in page and page.count("data:image/png;base64,") == 2
+    assert 'src="http' not in page and "<script" not in page
+    assert "Best frames" in (output / "report.md").read_text()
     (second,) = rows(output / "rates.csv")
     assert second == {"second": "0", "rgb": "30", "thermal": "11", "pairs": "11"}
     assert len(rows(output / "latency.csv")) == 11

@@ -72,7 +72,7 @@ def certain_pairs(recording):
 
 def test_it_pairs_as_the_node_does(bench, recording, untrained_weights, tmp_path):
     given = ["evaluate-bag", str(recording), "--output", str(tmp_path / "results")]
-    options = ["--model", str(untrained_weights), "--device", "cpu", "--steps", "1"]
+    options = ["--model", str(untrained_weights), "--backend", "torch", "--steps", "1"]
     assert main([*given, *options]) == 0
     with open(tmp_path / "results" / "timeline.csv", newline="") as file:
         offline = [(row["stamp"], float(row["offset_ms"])) for row in csv.DictReader(file)]
