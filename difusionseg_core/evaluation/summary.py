@@ -148,6 +148,7 @@ def _scores(images: Sequence[ImageScores], source: str, label_set: LabelSet) -> 
             "found": {name: total.found[label] for name, label in of_class.items()},
         }
     bins = [one.calibration for one in images if one.calibration is not None]
+    bins = [counts for counts in bins if counts.any()]  # not of an image labelled 255 all over
     if bins and source == MODEL:
         counts = sum(bins)
         scores["calibration"] = {
