@@ -17,9 +17,10 @@ from difusionseg_core.data.paper_augmentation import PaperAugmentation, PaperDat
 
 
 class PairData(pl.LightningDataModule):
-    """Folders of pairs: `train` with class maps, `fusion` without, `validation` with class maps.
+    """Folders of pairs: `train`, `drawn` and `validation` with class maps, `fusion` without.
 
-    With `boxes`, the training's class maps are corrected by the box files beside them. The paper's
+    With `boxes`, the class maps of `train` are corrected by the box files beside them; those of
+    `drawn` scenes are exact and stay as they are. The paper's
     losses need the `PaperAugmentation`. `batch_size` and `workers` are those of each rank.
     """
 
@@ -27,6 +28,7 @@ class PairData(pl.LightningDataModule):
         self,
         train: list[str],
         validation: str,
+        drawn: list[str] | None = None,
         fusion: list[str] | None = None,
         augmentation: PaperAugmentation | Augmentation = Augmentation(),  # noqa: B008 (frozen)
         boxes: bool = True,
@@ -35,7 +37,8 @@ class PairData(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        folders = [(root, boxes) for root in train] + [(root, False) for root in fusion or []]
+        folders = [(root, boxes) for root in train]
+        folders += [(root, False) for root in [*(drawn or []), *(fusion or [])]]
         kind = PaperDataset if isinstance(augmentation, PaperAugmentation) else PairDataset
         self.parts = [kind(root, augmentation, use, seed) for root, use in folders]
         self.validation = PairDataset(validation)
