@@ -151,15 +151,16 @@ def _play_cameras(pipe: Connection, height: int, width: int, rate: float) -> Non
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     cameras = SyntheticCameras(height, width)
     sent = 0
-    begin = time.monotonic()
+    due = time.monotonic()
     with contextlib.suppress(EOFError):
         while True:
-            if pipe.poll(max(0.0, begin + sent / rate - time.monotonic())):
+            if pipe.poll(max(0.0, due - time.monotonic())):
                 pipe.recv()
                 pipe.send(sent)
             else:
                 cameras.publish_pair()
                 sent += 1
+                due = max(due + 1 / rate, time.monotonic())  # late ones are not made up for
     cameras.destroy_node()
     rclpy.try_shutdown()
 

@@ -61,7 +61,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Growth:
-    """A figure of the node in the first and the last quarter of its samples, medians."""
+    """A figure of the node in the first and the last rounds, medians."""
 
     first: float
     last: float
@@ -72,13 +72,15 @@ class Growth:
         return self.last - self.first <= self.limit
 
 
-def growth(samples: Sequence[Sample]) -> dict[str, Growth]:
-    """What became of each figure, and by how much it may differ. Needs 4 samples or more.
+def growth(samples: Sequence[Sample], cycle: int) -> dict[str, Growth]:
+    """What became of each figure, and by how much it may differ. Needs two cycles of samples.
 
-    Medians over quarters: a lasting rise counts, a peak does not. Memory may move by what a heap
-    fragments, latency by what a machine with other work varies.
+    Compared are medians over about the first and the last quarter: a lasting rise counts, a peak
+    does not. Both hold whole cycles, `cycle` rounds in which every fault happens once, since some
+    faults (a reload) change the figures. Memory may move by what a heap fragments, latency by what
+    a machine with other work varies.
     """
-    quarter = len(samples) // 4
+    window = cycle * max(1, len(samples) // cycle // 4)
     found = {}
     for name, absolute, relative in (
         ("rss_mb", 8.0, 0.01),
@@ -87,7 +89,7 @@ def growth(samples: Sequence[Sample]) -> dict[str, Growth]:
         ("latency_ms", 2.0, 0.25),
     ):
         values = [getattr(sample, name) for sample in samples]
-        first, last = statistics.median(values[:quarter]), statistics.median(values[-quarter:])
+        first, last = statistics.median(values[:window]), statistics.median(values[-window:])
         found[name] = Growth(first, last, round(absolute + relative * first, 1))
     return found
 
@@ -128,7 +130,7 @@ def _run(driver: SoakDriver, node: psutil.Process, frames: int, round_frames: in
     samples: list[Sample] = []
     recoveries: dict[str, list[float]] = {fault.__name__: [] for fault in FAULTS}
     with tqdm(total=frames, unit="frame", desc="soak") as progress:
-        while driver.frames < frames or len(samples) < WARM_UP_ROUNDS + 4:
+        while driver.frames < frames or len(samples) < WARM_UP_ROUNDS + 2 * len(FAULTS):
             latencies = [driver.frame() for _ in range(round_frames)]
             samples.append(_sample(driver, node, 1e3 * sorted(latencies)[round_frames // 4]))
             fault = FAULTS[(len(samples) - 1) % len(FAULTS)]
@@ -136,7 +138,7 @@ def _run(driver: SoakDriver, node: psutil.Process, frames: int, round_frames: in
             recoveries[fault.__name__].append(_recovery(driver, fault.__name__))
             progress.update(driver.frames - progress.n)
             progress.set_postfix_str(f"{samples[-1].rss_mb:.0f} MB, {samples[-1].threads} threads")
-    grown = growth(samples[WARM_UP_ROUNDS:])
+    grown = growth(samples[WARM_UP_ROUNDS:], len(FAULTS))
     return {
         "frames": driver.frames,
         "seconds": round(time.monotonic() - begin, 1),

@@ -1,4 +1,4 @@
-"""A short soak over DDS: every kind of fault, twice."""
+"""A short soak over DDS: every kind of fault, three times."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 
 from difusionseg_ros.soak_faults import FAULTS
 
-ROUNDS = 2 * len(FAULTS)
+ROUNDS = 3 * len(FAULTS)
 
 
 def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
@@ -14,7 +14,7 @@ def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
     finished = subprocess.run(
         [
             *(sys.executable, "-m", "difusionseg_ros.soak", "--model", str(untrained_weights)),
-            *("--frames", "250", "--round", "7", "--size", "48x64", "--backend", "torch"),
+            *("--frames", "250", "--round", "5", "--size", "48x64", "--backend", "torch"),
             *("--output", str(output)),
         ],
         capture_output=True,
@@ -26,7 +26,7 @@ def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
     assert figures["frames"] >= 250
     assert len(figures["samples"]) >= ROUNDS
     assert figures["faults"].keys() == {fault.__name__ for fault in FAULTS}
-    assert all(found["times"] >= 2 for found in figures["faults"].values())
+    assert all(found["times"] >= 3 for found in figures["faults"].values())
     # Not the latency: what else runs on the machine while tests do is not the node's fault.
     for name in ("rss_mb", "threads", "files"):
         assert figures["growth"][name]["sound"], figures["growth"]
