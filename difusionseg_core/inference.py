@@ -42,7 +42,8 @@ class InferenceGraph(nn.Module):
     def classify(self, features: Tensor, encoded: Encoded, fused: Tensor) -> tuple[Tensor, Tensor]:
         """The decoder's last features -> labels and confidence."""
         batch, height, width = fused.shape[:3]
-        logits = resize(self.model.segment(features, encoded).float(), (height, width)).flatten(2)
+        logits = resize(self.model.segment(features, encoded).float(), (height, width))
+        logits = logits.flatten(2)  # maps in one row are quicker to search for the largest
         if len(logits) == batch:
             best, labels = logits.max(dim=1)
             confidence = 1 / (logits - best[:, None]).exp().sum(dim=1)
@@ -56,7 +57,7 @@ class InferenceGraph(nn.Module):
 
 def _normalize(rgb: Tensor, thermal: Tensor) -> Tensor:
     # (B, 4, H, W) float32; the same arithmetic as `preprocessing.normalize`
-    image = torch.cat([rgb, thermal[..., None]], dim=-1).permute(0, 3, 1, 2).float()
+    image = torch.cat([rgb.permute(0, 3, 1, 2).float(), thermal[:, None].float()], dim=1)
     mean, scale = (
         image.new_tensor(values).view(4, 1, 1)
         for values in (IMAGE_MEAN, [1 / s for s in IMAGE_STD])

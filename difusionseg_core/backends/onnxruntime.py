@@ -35,7 +35,7 @@ class OnnxRuntimeBackend:
             device = "cuda" if has_cuda else "cpu"
         self.device = device
         self._graph = path.read_bytes()
-        self._folder = path.parent
+        self._folder = path.resolve().parent
         try:
             self._session = self._open()
             metadata = self._session.get_modelmeta().custom_metadata_map

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import openvino
+import openvino.opset13 as opset
+from openvino.op import util as op_util
 
 from difusionseg_core.export_info import ExportInfo
 from difusionseg_core.schedule import noise_levels
@@ -33,7 +35,9 @@ class OpenVINOBackend:
         if not any(name.startswith(self.device.upper()) for name in self._core.available_devices):
             raise ValueError(f"OpenVINO finds no device '{device}' on this machine; use auto")
         try:
-            self._model = self._core.read_model(path)
+            self._model = self._core.read_model(
+                path.resolve()
+            )  # the weights lie beside the file itself
         except RuntimeError as error:
             raise ValueError(f"{path} is no exported model, or damaged") from error
         self.info = _read_info(self._model, path)
@@ -63,14 +67,21 @@ class OpenVINOBackend:
             self._compiled.popitem(last=False)
         model = self._model.clone()
         model.reshape(dict(enumerate(map(list, shapes))))
-        if len(shapes[-1]) <= _MOST_UNROLLED:
-            for node in model.get_ops():
-                if node.get_type_name() == "Loop":
-                    node.get_rt_info()["UNROLL_TI"] = True
+        _skip_means_of_one(model)
+        steps = shapes[-1][0]
+        if steps <= _MOST_UNROLLED:
+            _unroll(model, steps)
         compiled = self._core.compile_model(
             model,
             self.device.upper(),
-            {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
+            {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_PRECISION_HINT": "f32",
+                # Cameras and the rest of a robot want the cores too: let the system move threads.
+                "ENABLE_CPU_PINNING": False,
+            }
+            if self.device == "cpu"
+            else {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
         )
         return compiled.create_infer_request()
 
@@ -81,3 +92,47 @@ def _read_info(model: openvino.Model, path: Path) -> ExportInfo:
         if model.has_rt_info(["framework", name]):
             metadata[name] = model.get_rt_info(["framework", name]).value
     return ExportInfo.from_metadata(metadata, path)
+
+
+def _unroll(model: openvino.Model, times: int) -> None:
+    """Lay the passes of the model's loop one after another.
+
+    The compiler then sees through them, and drops what nobody needs after the last.
+    """
+    (loop,) = (node for node in model.get_ops() if node.get_type_name() == "Loop")
+    inputs = loop.get_input_descriptions()
+    values = {port.body_parameter_index: loop.input_value(port.input_index) for port in inputs}
+    counter, _ = loop.get_special_body_ports()
+    for index in range(times):
+        values[counter] = opset.constant(index, np.int64).output(0)
+        body = loop.get_function().clone()
+        for number, parameter in enumerate(body.get_parameters()):
+            _replace(parameter.output(0), values[number])
+        results = [result.input_value(0) for result in body.get_results()]
+        for port in inputs:
+            if isinstance(port, op_util.MergedInputDescription):
+                values[port.body_parameter_index] = results[port.body_value_index]
+    for port in loop.get_output_descriptions():
+        _replace(loop.output(port.output_index), results[port.body_value_index])
+    model.validate_nodes_and_infer_types()
+
+
+def _skip_means_of_one(model: openvino.Model) -> None:
+    """Leave out the mean over the noises where there is one: OpenVINO would copy all of it."""
+    for node in model.get_ops():
+        if node.get_type_name() != "ReduceMean":
+            continue
+        whole, mean = node.input(0).get_partial_shape(), node.output(0).get_partial_shape()
+        if (
+            whole.is_static
+            and mean.is_static
+            and np.prod(whole.to_shape()) == np.prod(mean.to_shape())
+        ):
+            shape = opset.constant(list(mean.to_shape()), np.int64)
+            same = opset.reshape(node.input_value(0), shape, special_zero=False)
+            _replace(node.output(0), same.output(0))
+
+
+def _replace(old: openvino.Output, new: openvino.Output) -> None:
+    for target in old.get_target_inputs():
+        target.replace_source_output(new)

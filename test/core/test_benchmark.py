@@ -61,3 +61,12 @@ def test_bad_arguments(arguments, capsys) -> None:
     assert stop.value.code == 2 and "expected" in capsys.readouterr().err.replace(
         "a size", "expected"
     )
+
+
+def test_a_backend_without_parts(untrained_weights, tmp_path) -> None:
+    output = tmp_path / "figures.json"
+    arguments = ["benchmark", "--model", str(untrained_weights), "--backend", "onnxruntime"]
+    arguments += ["--device", "cpu", "--size", "60x80", "--repeats", "1", "--output", str(output)]
+    assert main(arguments) == 0
+    (figures,) = json.loads(output.read_text())["configurations"]
+    assert set(figures["seconds"]) == {"preprocess", "postprocess", "total"}
