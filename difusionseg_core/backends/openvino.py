@@ -28,9 +28,9 @@ class OpenVINOBackend:
     name = "openvino"
 
     def __init__(self, path: Path, device: str = "auto") -> None:
-        self.device = "cpu" if device == "auto" else device
+        self.device = "cpu" if device == "auto" else device.lower()
         self._core = openvino.Core()
-        if self.device.upper() not in ("CPU", "GPU"):
+        if self.device not in ("cpu", "gpu"):
             raise ValueError(f"device '{device}' is not one of OpenVINO's: use auto, cpu or gpu")
         if not any(name.startswith(self.device.upper()) for name in self._core.available_devices):
             raise ValueError(f"OpenVINO finds no device '{device}' on this machine; use auto")
