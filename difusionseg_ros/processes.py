@@ -61,10 +61,24 @@ def start(processes: Sequence[Process], output: IO | None = None) -> list[subpro
     Raises NotInstalled, with nothing started.
     """
     commands = [command_line(process) for process in processes]
-    return [
-        subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output)
-        for command in commands
-    ]
+    # A signal must not raise between a child's start and the caller's knowing of it.
+    held: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _: held.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        children = [
+            subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output)
+            for command in commands
+        ]
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if held:
+        end(children)
+        signal.raise_signal(held[0])
+    return children
 
 
 def end(children: Sequence[subprocess.Popen]) -> None:

@@ -91,8 +91,7 @@ def test_an_unusable_output_is_refused_before_anything_starts(start):
 def test_a_signal_ends_everything(start, untrained_weights, number):
     process = start("--model", str(untrained_weights), "--seconds", "600")
     deadline = time.monotonic() + 60
-    # The benchmark, its cameras with what multiprocessing adds, and the node.
-    while len(processes_of_this_test()) < 4:
+    while len(processes_of_this_test()) < 2:  # in the middle of starting its children
         assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(number)
