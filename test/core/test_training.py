@@ -1,4 +1,4 @@
-"""Learning on drawn streets: schedules, averages, overfitting, resuming, results, refusals."""
+"""Learning on drawn streets: schedules, averages, overfitting, stopping, resuming, refusals."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging
@@ -16,12 +17,16 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from difusionseg_core import create_model
 from difusionseg_core.checkpoints import load_model
+from difusionseg_core.classes import MSRS
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.boxes import write_boxes
 from difusionseg_core.data.folder import BOXES, LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.images import write_png
+from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
+from difusionseg_core.preprocessing import normalize
 from difusionseg_core.published import published_name
 from difusionseg_core.scenes import draw
+from difusionseg_core.training.lite import LiteTraining
 from difusionseg_core.training.paper import decay_groups, linear_factor
 
 SIZE = (48, 64)
@@ -110,6 +115,73 @@ def test_only_norms_of_the_backbone_are_spared_decay() -> None:
     }
     assert {names[id(parameter)] for parameter in spared["params"]} == expected
     assert len(expected) == 44 and len(decayed["params"]) == len(names) - 44
+
+
+def test_one_batch_is_learnt_by_heart() -> None:
+    """A street whose three classes are large enough for logits at stride 4."""
+    torch.manual_seed(0)
+    training, frame = LiteTraining(), draw(27, (64, 96))
+    batch = {
+        "image": torch.from_numpy(normalize(frame.rgb, frame.thermal))[None],
+        "labels": torch.from_numpy(frame.labels)[None].long(),
+    }
+    steps, constant = 80, 50
+    model = training.model.train()
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(1.0, (steps - step) / (steps - constant))
+    )
+    for _ in range(steps):
+        loss = sum(training.losses(batch).values())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+    with torch.inference_mode():
+        predicted = model.eval()(batch["image"]).logits[0].argmax(0)
+    confusion = confusion_matrix(frame.labels, predicted.numpy(), MSRS.num_classes)
+    assert np.count_nonzero(confusion.sum(axis=1)) == 3
+    assert mean_iou(confusion) > 0.9
+
+
+def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path, capsys) -> None:
+    more = ["--trainer.max_epochs=8", "--trainer.check_val_every_n_epoch=4"]
+    more += ["--model.warmup=2", "--model.learning_rate=0.003"]
+    # Whole pictures of both cameras: how hard a step's crops are would hide what was learnt.
+    whole = "scale: [1, 1], crop: [48, 64], focus: 0, paste: 0, no_rgb: 0, no_thermal: 0"
+    more += [f"--data.augmentation={{{whole}}}"]
+    callbacks = ["--trainer.callbacks+=difusionseg_core.training.pictures.Pictures"]
+    assert main([*arguments(root, streets, tmp_path), *more, *callbacks]) == 0
+    losses = list(logged(tmp_path).values())
+    assert len(losses) == 24 and sum(losses[-6:]) < 0.85 * sum(losses[:6])
+    assert "lite.safetensors" in capsys.readouterr().out
+
+    measured = json.loads((tmp_path / "metrics.json").read_text())
+    scores, kept = measured["scores"], torch.load(tmp_path / "checkpoints" / "best.ckpt")
+    assert measured["chosen_by"] == "box_f1" and measured["epoch"] == kept["epoch"]
+    step = measured["step"]
+    for name in ("miou", "box_f1", "iou/unlabelled"):
+        assert logged(tmp_path, name)[step - 1] == pytest.approx(scores[name])
+    weights = load_model(tmp_path / "lite.safetensors").state_dict()
+    averaged = kept["state_dict"]
+    assert all(torch.equal(averaged[f"model.{name}"], value) for name, value in weights.items())
+    card = (tmp_path / "model_card.md").read_text()
+    assert f"`{streets / 'val'}`: 3 pairs, 3 with a class map, 3 with boxes" in card
+    assert f"| box_f1 | {scores['box_f1']:.4f} |" in card and "agreement" in card
+
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    pictures = events.Images("validation")
+    assert len(pictures) == 2 and pictures[0].width == 5 * 240 + 4 * 4
+
+
+def test_training_stops_where_its_score_no_longer_rises(root, streets, tmp_path) -> None:
+    more = ["--trainer.max_epochs=8", "--trainer.check_val_every_n_epoch=1"]
+    stopping = {"monitor": "miou", "mode": "max", "min_delta": 1.0, "patience": 1}
+    more += ["--trainer.callbacks+=EarlyStopping"]
+    more += [f"--trainer.callbacks.{name}={value}" for name, value in stopping.items()]
+    assert main([*arguments(root, streets, tmp_path), *more]) == 0
+    assert sorted(logged(tmp_path)) == list(range(6))  # two epochs: the first score, one not better
 
 
 KILL = """
