@@ -35,7 +35,8 @@ setup(
             "weights/*.onnx",
             "weights/*.md",
             "report/templates/*",
-        ]
+        ],
+        "difusionseg_ros": ["viewer.html"],
     },
     data_files=shared_files(),
     install_requires=[

@@ -47,6 +47,7 @@ BRINGUP_ARGUMENTS = (
     Argument("params_file", "", "YAML file of node parameters; empty: config/fusion_node.yaml"),
     NAMESPACE,
     Argument("rviz", "false", "true: show the topics in rviz2"),
+    Argument("viewer", "false", "true: show them in a browser, on http://127.0.0.1:8080"),
     Argument("bag", "", "recording or data-set folder to replay into the node; empty: none"),
 )
 REPLAY_ARGUMENTS = (
@@ -110,6 +111,10 @@ def bringup_processes(values: Mapping[str, str]) -> list[Process]:
         config = share / "config" / "rviz" / "difusionseg.rviz"
         processes.append(
             Process("rviz2", "rviz2", ("-d", str(config)), namespace=values["namespace"])
+        )
+    if _is_true("viewer", values["viewer"]):
+        processes.append(
+            Process(PACKAGE, "viewer", namespace=values["namespace"], remaps=_camera_remaps(values))
         )
     return processes
 

@@ -28,7 +28,7 @@ from difusionseg_ros.bringup import (
 )
 from difusionseg_ros.processes import Process
 
-_TAKEN_OVER = [item for item in BRINGUP_ARGUMENTS if item.name not in ("bag", "rviz")]
+_TAKEN_OVER = [item for item in BRINGUP_ARGUMENTS if item.name not in ("bag", "rviz", "viewer")]
 EVALUATE_BAG_ARGUMENTS = (
     Argument("bag", "", "recording or data-set folder to replay, with ground truth; required"),
     Argument("output", "", "JSON file for the scores; empty: they are only logged"),

@@ -148,12 +148,20 @@ def test_rviz_shows_our_layout(root):
     assert "fused/image" in [display["Topic"]["Value"] for display in displays]
 
 
+def test_the_viewer_watches_the_cameras_of_the_node():
+    node, viewer = bringup("viewer:=true", "rgb_topic:=/front/color", "namespace:=robot")
+    assert viewer.executable == "viewer" and not viewer.essential
+    assert command_line(viewer)[0].endswith("/lib/difusionseg_ros/viewer")
+    assert (viewer.namespace, viewer.remaps) == (node.namespace, node.remaps)
+
+
 @pytest.mark.parametrize(
     ("token", "named"),
     [
         ("rgb", "'rgb' is not of the form name:=value"),
         ("colour_topic:=a", "unknown argument 'colour_topic'"),
         ("rviz:=maybe", "rviz is 'maybe'"),
+        ("viewer:=yes", "viewer is 'yes'; it must be true or false"),
         ("bag:=no/such/recording", "bag: no/such/recording does not exist"),
         ("params_file:=no_such.yaml", "params_file 'no_such.yaml' does not exist"),
         ("rgb_topic:=/a/compressed", "rgb_topic:=/a rgb_transport:=compressed"),
