@@ -71,7 +71,9 @@ def listener():
 def test_parameter_file_holds_the_defaults(root):
     with open(root / "config" / "fusion_node.yaml") as file:
         content = yaml.safe_load(file)
-    assert content["/**/fusion_node"]["ros__parameters"] == dataclasses.asdict(Settings())
+    parameters = content["/**/fusion_node"]["ros__parameters"]
+    assert parameters.keys() == dataclasses.asdict(Settings()).keys()
+    assert Settings().changed(parameters) == Settings()
 
 
 def test_only_the_fusion_node_by_default():
