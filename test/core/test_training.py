@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from difusionseg_core import create_model
-from difusionseg_core.checkpoints import load_model
+from difusionseg_core.checkpoints import ModelInfo, load_model, save_weights
 from difusionseg_core.classes import MSRS
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.boxes import write_boxes
@@ -240,6 +240,46 @@ def test_averaged_weights_are_what_their_decay_says() -> None:
         average.update_parameters(model)
         expected = value if expected is None else 0.9 * expected + 0.1 * value
     assert average.module.value.item() == pytest.approx(expected)
+
+
+def test_the_paper_trains_from_given_weights(root, streets, tmp_path) -> None:
+    torch.manual_seed(1)  # not the training's own seed
+    model = create_model("paper")
+    save_weights(model, tmp_path / "start.safetensors", ModelInfo("paper", 9))
+    more = [
+        "--trainer.max_steps=2",
+        "--trainer.val_check_interval=2",
+        f"--model.start={tmp_path / 'start.safetensors'}",
+        "--data.augmentation.scale=[0.1,0.2]",
+        "--trainer.enable_checkpointing=false",
+        "--trainer.callbacks=null",
+    ]
+    output = tmp_path / "out"
+    assert main([*arguments(root, streets, output, "paper_msrs"), *more]) == 0
+    assert set(logged(output)) == {0, 1}
+    names = ("cross_entropy", "auxiliary", "fusion", "synergy")
+    parts = [logged(output, f"loss/{name}")[0] for name in names]
+    assert sum(parts) == pytest.approx(logged(output)[0])
+    trained = load_model(output / "paper.safetensors").state_dict()
+    # The first step is a millionth of 6e-5 wide: training began from the given weights.
+    for name, value in model.named_parameters():
+        torch.testing.assert_close(trained[name], value.data, rtol=0, atol=1e-6)
+
+
+def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None:
+    """Every validation frame counts once, though three do not divide by two."""
+    more = ["--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=1", "--trainer.devices=2"]
+    done = subprocess.run(
+        [sys.executable, "-m", "difusionseg_core.cli.main", *arguments(root, streets, tmp_path)]
+        + more,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        timeout=200,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-2000:]
+    measured = json.loads((tmp_path / "metrics.json").read_text())
+    assert measured["step"] == 1  # six pairs in batches of two for each of two
+    assert measured["scores"]["images"] == 3 and 0 <= measured["scores"]["miou"] <= 1
 
 
 @pytest.mark.parametrize(
