@@ -46,6 +46,7 @@ class PairData(pl.LightningDataModule):
         self.workers = workers
         self.seed = seed
         self.train_size = sum(map(len, self.parts))
+        self._progress = {"epoch": 0, "batches": 0}  # batches of that epoch that were given out
 
     def label_sets(self) -> dict[str, LabelSet]:
         """The classes of each folder of pairs."""
@@ -61,7 +62,16 @@ class PairData(pl.LightningDataModule):
                 f"of {self.batch_size}; lower data.batch_size"
             )
         sampler = EpochSampler(self.train_size, self.seed, self.trainer.global_rank, ranks)
-        return TrainingLoader(self.parts, self.batch_size, sampler, self.workers)
+        return TrainingLoader(self.parts, self.batch_size, sampler, self.workers, self._progress)
+
+    def state_dict(self) -> dict[str, int]:
+        """How far the training's data have been given out; a part of every checkpoint."""
+        return dict(self._progress)
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        # Not left to the loader: Lightning may have asked for it already, to count the steps, and
+        # then does not hand it what a checkpoint says.
+        self._progress.update(state)
 
     def val_dataloader(self) -> DataLoader:
         ranks = {"rank": self.trainer.global_rank, "num_replicas": self.trainer.world_size}
@@ -94,13 +104,18 @@ class EpochSampler(Sampler[int]):
 
 
 class TrainingLoader(DataLoader):
-    """Batches of several data sets; after `load_state_dict` it goes on in the midst of an epoch.
+    """Batches of several data sets, which keeps in `progress` how far it is.
 
-    Lightning keeps the `state_dict` in its checkpoints.
+    Where `progress` is in the midst of the sampler's epoch, the loader goes on from there.
     """
 
     def __init__(
-        self, parts: list[PairDataset], batch_size: int, sampler: EpochSampler, workers: int
+        self,
+        parts: list[PairDataset],
+        batch_size: int,
+        sampler: EpochSampler,
+        workers: int,
+        progress: dict[str, int],
     ) -> None:
         super().__init__(
             ConcatDataset(parts),
@@ -110,26 +125,20 @@ class TrainingLoader(DataLoader):
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
         )
-        self._state = {"epoch": 0, "batches": 0}  # batches of that epoch that have been given out
+        self._progress = progress
 
     def __iter__(self) -> Iterator[Any]:
         epoch = self.sampler.epoch
-        if self._state["epoch"] != epoch:
-            self._state = {"epoch": epoch, "batches": 0}
+        if self._progress["epoch"] != epoch:
+            self._progress.update(epoch=epoch, batches=0)
         for part in self.dataset.datasets:
             part.epoch = epoch  # before the workers start, which each take a copy
         _make_fork_safe()
-        self.sampler.skipped = self._state["batches"] * self.batch_size
+        self.sampler.skipped = self._progress["batches"] * self.batch_size
         for batch in super().__iter__():
-            self._state["batches"] += 1
+            self._progress["batches"] += 1
             yield batch
-        self._state["batches"] = 0
-
-    def state_dict(self) -> dict[str, int]:
-        return dict(self._state)
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
-        self._state = dict(state)
+        self._progress["batches"] = 0
 
 
 def _make_fork_safe() -> None:

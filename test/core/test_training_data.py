@@ -121,20 +121,21 @@ def test_ranks_share_every_epoch() -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_loader_goes_on_in_the_midst_of_an_epoch(folder, workers) -> None:
-    def loader() -> TrainingLoader:
+    def loader(progress: dict[str, int]) -> TrainingLoader:
         parts = [PaperDataset(folder, PaperAugmentation(crop=(32, 40)), seed=5)]
-        return TrainingLoader(parts, 2, EpochSampler(7, seed=5, rank=0, ranks=1), workers)
+        return TrainingLoader(parts, 2, EpochSampler(7, seed=5, rank=0, ranks=1), workers, progress)
 
-    whole = loader()
+    whole = loader({"epoch": 0, "batches": 0})
     for epoch in range(2):
         whole.sampler.set_epoch(epoch)
         batches = list(whole)
     assert len(batches) == len(whole) == 3
-    stopped = loader()
+    progress = {"epoch": 0, "batches": 0}
+    stopped = loader(progress)
     stopped.sampler.set_epoch(1)
     next(iter(stopped))
-    resumed = loader()
-    resumed.load_state_dict(stopped.state_dict())
+    assert progress == {"epoch": 1, "batches": 1}
+    resumed = loader(dict(progress))
     resumed.sampler.set_epoch(1)
     rest = list(resumed)
     assert len(rest) == 2
