@@ -131,7 +131,7 @@ def test_malformed_images_are_counted_and_the_node_goes_on(start_node, peer, unt
     [
         (("-p", "steps:=0"), "parameter 'steps' is 0; allowed: 1 to 20"),
         (("-p", "slop:=soon"), "parameter 'slop' has the wrong type"),
-        (("-p", "model:=absent.safetensors"), "there is no weights file absent.safetensors"),
+        (("-p", "model:=absent.safetensors"), "there is no model file absent.safetensors"),
         (("-p", "model:=paper"), "no weights for 'paper' are shipped"),
         (("--params-file", "absent.yaml"), "absent.yaml"),
     ],
