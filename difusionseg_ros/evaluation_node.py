@@ -94,7 +94,7 @@ class EvaluationNode(Node):
         self._pairer = NearestStampPairer(round(self.values["slop"] * 1e9), _WAITING)
         self._truths = 0
         self._began = time.monotonic()
-        self._last_truth_sender: float | None = None  # when one was last seen
+        self._last_truth_sender: float | None = None  # when one was last heard of
         self._last_mask: float | None = None
         self._longest_wait = 0.0
         self._truth_topics = [
@@ -149,6 +149,8 @@ class EvaluationNode(Node):
 
     def _truth_arrived(self, message: Image | CompressedImage) -> None:
         self._truths += 1
+        # It may be gone before the timer looks for it.
+        self._last_truth_sender = time.monotonic()
         if self._is_sound(message):
             self._score(self._pairer.add_thermal(_stamp_ns(message), message))
 
