@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from safetensors import safe_open
+
 from difusionseg_core.backends import BACKENDS, Backend
 from difusionseg_core.graph_cache import open_graph_of, open_graph_of_model
 
@@ -27,9 +29,11 @@ def open_backend(
     """The backend of that name, ready to run a model in memory, a weights or an exported file.
 
     "auto" takes the fastest that is installed: on a CPU OpenVINO before ONNX Runtime before
-    PyTorch, on a CUDA device PyTorch before ONNX Runtime, on an Intel GPU OpenVINO. A model in
-    memory stays in PyTorch, unless another backend is named. Raises ValueError for a choice that
-    cannot be, ImportError for one that is not installed, FileNotFoundError.
+    PyTorch, but PyTorch first for the published network, whose large convolutions are fast in
+    PyTorch alone (`network.winograd`); on a CUDA device PyTorch before ONNX Runtime, on an Intel
+    GPU OpenVINO. A model in memory stays in PyTorch, unless another backend is named. Raises
+    ValueError for a choice that cannot be, ImportError for one that is not installed,
+    FileNotFoundError.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend '{backend}' is unknown; use one of {', '.join(BACKENDS)}")
@@ -67,9 +71,21 @@ def _fastest_first(model: DiFusionSeg | Path, device: str) -> tuple[str, ...]:
         return ("onnxruntime",)
     if kind == "cuda" or (kind == "auto" and _has_cuda()):
         order = "torch", "onnxruntime"
+    elif _is_published(model):
+        order = "torch", "openvino", "onnxruntime"
     else:
         order = "openvino", "onnxruntime", "torch"
     return tuple(name for name in order if name != "torch" or model.suffix == WEIGHTS)
+
+
+def _is_published(path: Path) -> bool:
+    if path.suffix != WEIGHTS:
+        return False
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return (file.metadata() or {}).get("model") == "paper"
+    except Exception:  # of safetensors' own; whoever opens the file says what is wrong with it
+        return False
 
 
 def _has_cuda() -> bool:

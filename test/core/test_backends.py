@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from difusionseg_core import Predictor
-from difusionseg_core.checkpoints import load_model
+from difusionseg_core import Predictor, create_model
+from difusionseg_core.checkpoints import ModelInfo, load_model, save_weights
 from difusionseg_core.cli.main import main
 from difusionseg_core.diffusion import log_snr
 from difusionseg_core.graph_cache import cache_folder
@@ -47,6 +47,13 @@ def test_exported_is_as_eager(untrained_weights, pairs, backend, draws) -> None:
         assert_same(exported(*pairs[0]), eager(*pairs[0]))
     cropped = pairs[0][0][:40, :52], pairs[0][1][:40, :52]
     assert_same(exported(*cropped), eager(*cropped))
+
+
+def test_the_fastest_is_taken(untrained_weights, tmp_path) -> None:
+    published = tmp_path / "paper.safetensors"
+    save_weights(create_model("paper"), published, ModelInfo("paper", 9))
+    for weights, backend in ((untrained_weights, "openvino"), (published, "torch")):
+        assert Predictor.from_pretrained(weights, device="cpu").backend == backend
 
 
 @pytest.mark.parametrize("backend", ["torch", *EXPORTED])
