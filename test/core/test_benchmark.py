@@ -69,4 +69,4 @@ def test_a_backend_without_parts(untrained_weights, tmp_path) -> None:
     arguments += ["--device", "cpu", "--size", "60x80", "--repeats", "1", "--output", str(output)]
     assert main(arguments) == 0
     (figures,) = json.loads(output.read_text())["configurations"]
-    assert set(figures["seconds"]) == {"preprocess", "postprocess", "total"}
+    assert set(figures["seconds"]) == {"preprocess", "network", "postprocess", "total"}
