@@ -24,7 +24,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
-from difusionseg_core.backends.memory import return_freed_memory
+from difusionseg_core.backends.memory import return_freed_memory, share_one_heap
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.outputs import Outputs
 from difusionseg_ros.parameters import (
@@ -171,6 +171,7 @@ def run(program: str, make_nodes: Callable[[], list[FusionNode]], args: list[str
     asked_to_stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: asked_to_stop.set())
+    share_one_heap()
     use_image_transport()
     try:
         rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
