@@ -119,7 +119,9 @@ def compare(model: DiFusionSeg, path: Path, size: tuple[int, int] | None) -> Dif
     image = torch.from_numpy(normalize(picture[..., :3], picture[..., 3]))[None]
     noise = torch.from_numpy(predictor.first_noise(1, *image.shape[2:]))
     output = model.eval()(image, noise, model.steps)
-    probabilities = output.logits.softmax(dim=1)[0, :, :height, :width].numpy()
+    blocks = torch.nn.functional.avg_pool2d(output.logits, model.label_stride).softmax(dim=1)
+    probabilities = blocks[0].numpy().repeat(model.label_stride, 1).repeat(model.label_stride, 2)
+    probabilities = probabilities[:, :height, :width]
     second, best = np.sort(probabilities, axis=0)[-2:]
     other = (probabilities.argmax(axis=0) != result.labels) & (best - second > LARGEST_DIFFERENCE)
     fused = 255 * output.fused[0, :, :height, :width].permute(1, 2, 0).numpy()

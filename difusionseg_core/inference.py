@@ -16,10 +16,10 @@ from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD
 class InferenceGraph(nn.Module):
     """`rgb` (B, H, W, 3), `thermal` (B, H, W) uint8, `noise` (B * R, dim, h, w) -> three pictures.
 
-    H and W are multiples of 4. Out come `fused` (B, H, W, 3) uint8 RGB, rounded; `labels` (B, H, W)
-    uint8; `confidence` (B, H, W) float32 in 0..1, the probability of the class chosen. The R noises
-    of a pair are denoised side by side and their probabilities averaged, so that where they
-    disagree the confidence falls.
+    H and W are multiples of 4. Out come `fused` (B, H, W, 3) uint8 RGB, rounded; `labels` (B, H/s,
+    W/s) uint8; `confidence` (B, H/s, W/s) float32 in 0..1, the probability of the class chosen; s
+    is the model's `label_stride`. The R noises of a pair are denoised side by side and their
+    probabilities averaged, so that where they disagree the confidence falls.
     """
 
     def __init__(self, model: DiFusionSeg) -> None:
@@ -42,7 +42,9 @@ class InferenceGraph(nn.Module):
     def classify(self, features: Tensor, encoded: Encoded, fused: Tensor) -> tuple[Tensor, Tensor]:
         """The decoder's last features -> labels and confidence."""
         batch, height, width = fused.shape[:3]
-        logits = resize(self.model.segment(features, encoded).float(), (height, width))
+        every = self.model.label_stride
+        shape = (batch, height // every, width // every)
+        logits = resize(self.model.segment(features, encoded).float(), shape[1:])
         logits = logits.flatten(2)  # maps in one row are quicker to search for the largest
         if len(logits) == batch:
             best, labels = logits.max(dim=1)
@@ -51,7 +53,6 @@ class InferenceGraph(nn.Module):
             probabilities = logits.softmax(dim=1)
             probabilities = probabilities.view(batch, -1, *probabilities.shape[1:])
             confidence, labels = probabilities.mean(dim=1).max(dim=1)
-        shape = (batch, height, width)
         return labels.to(torch.uint8).view(shape), confidence.view(shape)
 
 

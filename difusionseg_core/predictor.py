@@ -8,6 +8,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 from difusionseg_core.backends.choice import EXPORTED, WEIGHTS, open_backend
@@ -149,10 +150,11 @@ class Predictor:
         thermal = _stacked([pad(to_uint8(thermal)) for _, thermal in checked])
         noise = self.first_noise(*thermal.shape)
         prepared = perf_counter()
-        pictures = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
+        fused, *maps = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
         inferred = perf_counter()
+        maps = [_enlarged(picture, thermal.shape[1:]) for picture in maps]
         fused, labels, confidence = (
-            np.ascontiguousarray(picture[:, :height, :width]) for picture in pictures
+            np.ascontiguousarray(picture[:, :height, :width]) for picture in (fused, *maps)
         )
         timings = {
             "preprocess": prepared - start,
@@ -176,6 +178,13 @@ class Predictor:
 
 def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
     return pictures[0][None] if len(pictures) == 1 else np.stack(pictures)
+
+
+def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(B, h, w) -> (B, H, W), each pixel repeated."""
+    if maps.shape[1:] == size:
+        return maps
+    return np.stack([cv2.resize(one, size[::-1], interpolation=cv2.INTER_NEAREST) for one in maps])
 
 
 def find_weights(model: str | Path) -> Path:

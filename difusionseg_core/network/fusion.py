@@ -112,12 +112,14 @@ def pictures(image: Tensor) -> tuple[Tensor, Tensor]:
 
 def luminance(rgb: Tensor) -> Tensor:
     """Brightness (B, 1, H, W) of (B, 3, H, W)."""
-    return (rgb * rgb.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+    red, green, blue = rgb.split(1, dim=1)  # sums over so few channels are slow
+    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 
 def _chroma_gain(chroma: Tensor, luma: Tensor) -> Tensor:
     """The largest factor up to 1 that keeps `luma + factor * chroma` within 0..1."""
     tiny = 1e-4
-    room_above = (1 - luma) / chroma.amax(1, keepdim=True).clamp_min(tiny)
-    room_below = luma / (-chroma.amin(1, keepdim=True)).clamp_min(tiny)
-    return torch.minimum(room_above, room_below).clamp_max(1)
+    red, green, blue = chroma.split(1, dim=1)
+    highest = torch.maximum(torch.maximum(red, green), blue).clamp_min(tiny)
+    lowest = torch.minimum(torch.minimum(red, green), blue).clamp_max(-tiny)
+    return torch.minimum((1 - luma) / highest, -luma / lowest).clamp_max(1)
