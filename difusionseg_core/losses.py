@@ -10,14 +10,24 @@ from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.layers import resize
 
 
-def cross_entropy(logits: Tensor, labels: Tensor, weight: Tensor | None = None) -> Tensor:
+def cross_entropy(
+    logits: Tensor,
+    labels: Tensor,
+    class_weight: Tensor | None = None,
+    pixel_weight: Tensor | None = None,
+) -> Tensor:
     """Cross-entropy of logits resized to the labels, summed and divided by the number of pixels.
 
-    Ignored pixels (255) add nothing but count in the divisor, as in the paper's code.
+    Ignored pixels (255) add nothing but count in the divisor, as in the paper's code. Weights are
+    (K,) and (B, H, W).
     """
     logits = resize(logits, labels.shape[-2:])
-    total = F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE, reduction="sum")
-    return total / labels.numel()
+    each = F.cross_entropy(
+        logits, labels, weight=class_weight, ignore_index=IGNORE, reduction="none"
+    )
+    if pixel_weight is not None:
+        each = each * pixel_weight
+    return each.sum() / labels.numel()
 
 
 def fusion_loss(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:

@@ -10,8 +10,11 @@ _DESCRIPTION = """Train a model, with Lightning. It ends by writing the weights 
 their scores and a model card beside the logs. Every option may stand in the configuration file or
 on the command line, which wins."""
 _EXAMPLE = """examples:
+  difusionseg synthesize --output drawn --scenes 40 --seed 1000
   difusionseg train --config config/train/lite_msrs.yaml --data.train '[MSRS/train]' \\
-      --data.validation MSRS/test
+      --data.drawn '[drawn]' --data.validation MSRS/test
+  difusionseg train --config config/train/lite_msrs.yaml --data.train '[FMB/train]' \\
+      --data.validation FMB/test --model.num_classes 15
   difusionseg train --config config/train/paper_fmb.yaml --data.train '[FMB/train]' \\
       --data.validation FMB/test --model.backbone convnext_tiny.pth --trainer.devices 4
   ... --ckpt_path last

@@ -13,6 +13,7 @@ from difusionseg_core.data.augmentation import Augmentation, Sample, paste_objec
 from difusionseg_core.data.boxes import Box, correct_labels
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import Frame, read_frame
+from difusionseg_core.data.object_weights import object_weights
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.thermal import to_uint8
 
@@ -23,9 +24,10 @@ class PairDataset(Dataset):
     """Items are {"index", "image": (4, H, W) float32, "labels": (H, W) int64}, 255 without truth.
 
     With `boxes`, class maps are corrected by the folder's box files. `augment(sample, rng)`
-    changes an item; what it draws depends on `seed`, `epoch` and the index alone, so a resumed
-    training sees what an uninterrupted one would have seen. Decoded images stay in memory:
-    `preload` before workers start and they share them.
+    changes an item, which then has "weights": (H, W) float32, see `object_weights`. What it draws
+    depends on `seed`, `epoch` and the index alone, so a resumed training sees what an uninterrupted
+    one would have seen. Decoded images stay in memory: `preload` before workers start and they
+    share them.
     """
 
     def __init__(
@@ -57,17 +59,16 @@ class PairDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
         sample = self.sample(index)
+        item = {"index": index}
         if self.augment:
             rng = np.random.default_rng((self.seed, self.epoch, index))
             if rng.random() < self.augment.paste:
                 sample = paste_objects(sample, self.sample(self._donor(rng)), rng)
             sample = self.augment(sample, rng)
-        image = normalize(sample.rgb, sample.thermal)
-        return {
-            "index": index,
-            "image": torch.from_numpy(image),
-            "labels": torch.from_numpy(sample.labels.astype(np.int64)),
-        }
+            item["weights"] = torch.from_numpy(object_weights(sample.labels))
+        item["image"] = torch.from_numpy(normalize(sample.rgb, sample.thermal))
+        item["labels"] = torch.from_numpy(sample.labels.astype(np.int64))
+        return item
 
     def sample(self, index: int) -> Sample:
         """The images as they are on the disk, labels corrected where asked."""

@@ -98,6 +98,7 @@ class Training(pl.LightningModule):
             self.scores["box_f1"] = self.boxes.mean_f1()
             for label in BOX_CLASSES.values():
                 self.scores[f"f1/{names[label]}"] = self.boxes.f1(label)
+        self.scores["score"] = self.scores.get("box_f1", self.scores.get("miou", 0.0))
         for name, value in self.scores.items():
             self.log(name, float(value), prog_bar=name in ("miou", "box_f1"))
 

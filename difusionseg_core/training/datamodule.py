@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Sampler
 
@@ -51,6 +52,15 @@ class PairData(pl.LightningDataModule):
     def label_sets(self) -> dict[str, LabelSet]:
         """The classes of each folder of pairs."""
         return {part.root: part.label_set for part in (*self.parts, self.validation)}
+
+    def class_counts(self, num_classes: int) -> np.ndarray:
+        """(num_classes,) pixels of each class in all training pairs. Decodes them all."""
+        counts = np.zeros(num_classes, np.int64)
+        for part in self.parts:
+            for index in range(len(part)):
+                labels = part.sample(index).labels.ravel()
+                counts += np.bincount(labels, minlength=256)[:num_classes]
+        return counts
 
     def train_dataloader(self) -> DataLoader:
         for part in self.parts:

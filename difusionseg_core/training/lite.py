@@ -8,13 +8,11 @@ import torch
 from torch import Tensor
 
 from difusionseg_core.checkpoints import ModelInfo
-from difusionseg_core.classes import MSRS
 from difusionseg_core.network.efficientnet_lite import load_imagenet_weights
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, lite_losses
 
-CLASS_SHARES = (0.9428, 0.0361, 0.0110, 0.0058, 0.0016, 0.0018, 0.0004, 0.0003, 0.00015)
-"""Share of each class in the training pixels of MSRS-like street scenes."""
+_LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer ones count as if they had this
 
 
 class LiteTraining(Training):
@@ -22,13 +20,14 @@ class LiteTraining(Training):
 
     `learning_rate` is that of the new parts, `backbone_factor` times it the backbone's; both rise
     over `warmup` steps and then fall to zero along a cosine over the whole training.
-    `class_balance` is the power of a class's inverse share in its loss weight: 0 for equal
-    weights. Without `diffusion` the decoder always starts from noise that tells nothing, as in a
-    network without feedback; run such a model with one step.
+    `class_balance` is the power of a class's inverse share in the training pixels, which is its
+    loss weight: 0 for equal weights. Without `diffusion` the decoder always starts from noise that
+    tells nothing, as in a network without feedback; run such a model with one step.
     """
 
     def __init__(
         self,
+        num_classes: int = 9,
         learning_rate: float = 1e-3,
         backbone_factor: float = 0.3,
         weight_decay: float = 0.01,
@@ -37,19 +36,28 @@ class LiteTraining(Training):
         diffusion: bool = True,
         start: str | None = None,
     ) -> None:
-        super().__init__(ModelInfo("lite", MSRS.num_classes), start)
+        super().__init__(ModelInfo("lite", num_classes), start)
         self.save_hyperparameters()
         if not start:
             load_imagenet_weights(self.model.backbone.context)
-        weight = (CLASS_SHARES[0] / torch.tensor(CLASS_SHARES)) ** class_balance
-        self.register_buffer("class_weight", weight, persistent=False)
+        self.register_buffer("class_weight", torch.ones(num_classes), persistent=False)
+
+    def setup(self, stage: str) -> None:
+        super().setup(stage)
+        counts = torch.from_numpy(self.trainer.datamodule.class_counts(self.info.num_classes))
+        if not counts.any():
+            raise ValueError("no training pair has a class map")
+        shares = (counts / counts.sum()).clamp_min(_LEAST_SHARE).float()
+        self.class_weight.copy_((shares.max() / shares) ** self.hparams.class_balance)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image = batch["image"]
         time, noise = draw_diffusion(self.model, image)
         if not self.hparams.diffusion:
             time = torch.ones_like(time)
-        return lite_losses(self.model, image, batch["labels"], self.class_weight, time, noise)
+        return lite_losses(
+            self.model, image, batch["labels"], self.class_weight, batch["weights"], time, noise
+        )
 
     def configure_optimizers(self) -> dict:
         options = self.hparams

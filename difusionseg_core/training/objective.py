@@ -50,10 +50,17 @@ def paper_losses(
 
 
 def lite_losses(
-    model: DiFusionSeg, image: Tensor, labels: Tensor, weight: Tensor, time: Tensor, noise: Tensor
+    model: DiFusionSeg,
+    image: Tensor,
+    labels: Tensor,
+    class_weight: Tensor,
+    weights: Tensor,
+    time: Tensor,
+    noise: Tensor,
 ) -> dict[str, Tensor]:
-    """The objective of `lite`: as the paper's, with class weights (K,), and with fusion judged by
-    brightness alone, since its colours are the RGB image's own.
+    """The objective of `lite`: as the paper's, with weights of classes (K,) and of pixels
+    (B, H, W), and with fusion judged by brightness alone, since its colours are the RGB image's
+    own.
 
     The coarse classifier, whose classes the sampler feeds back, is trained beside the final one.
     In place of the synergy loss, which pulls the picture towards one camera by class, the picture
@@ -61,17 +68,26 @@ def lite_losses(
     """
     encoded = model.encode(image)
     features = _denoised(model, encoded, labels, time, noise)
-    small, fine = (labels[:, ::every, ::every] for every in (_COARSE, _FINE))
-    coarse, auxiliary = model.classifier(features), model.auxiliary(encoded.features)
-    rgb, thermal = pictures(image)
-    fused, visible = luminance(encoded.fused), luminance(rgb)
+
+    def classes(logits: Tensor, every: int) -> Tensor:
+        thinned = (labels[:, ::every, ::every], class_weight, weights[:, ::every, ::every])
+        return cross_entropy(logits, *thinned)
+
+    fused, visible, thermal = (_middle(part) for part in (encoded.fused, *pictures(image)))
+    fused, visible = luminance(fused), luminance(visible)
     return {
-        "cross_entropy": cross_entropy(model.segment(features, encoded), fine, weight),
-        "coarse": AUXILIARY_WEIGHT * cross_entropy(coarse, small, weight),
-        "auxiliary": AUXILIARY_WEIGHT * cross_entropy(auxiliary, small, weight),
+        "cross_entropy": classes(model.segment(features, encoded), _FINE),
+        "coarse": AUXILIARY_WEIGHT * classes(model.classifier(features), _COARSE),
+        "auxiliary": AUXILIARY_WEIGHT * classes(model.auxiliary(encoded.features), _COARSE),
         "fusion": fusion_loss(fused, visible, thermal),
         "correlation": CORRELATION_WEIGHT * (2 - difference_correlation(fused, visible, thermal)),
     }
+
+
+def _middle(pictures: Tensor) -> Tensor:
+    """The middle quarter of (B, C, H, W) pictures: enough to judge their fusion by."""
+    height, width = pictures.shape[-2:]
+    return pictures[..., height // 4 : -(height // 4), width // 4 : -(width // 4)]
 
 
 def _denoised(

@@ -11,6 +11,7 @@ from difusionseg_core.data.augmentation import Augmentation, Sample
 from difusionseg_core.data.boxes import Box, correct_labels, read_boxes
 from difusionseg_core.data.dataset import PairDataset
 from difusionseg_core.data.images import DataError
+from difusionseg_core.data.object_weights import object_weights
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
 
@@ -141,3 +142,16 @@ def test_focus_puts_rare_classes_into_the_crop() -> None:
     focused = Augmentation(scale=(1, 1), crop=(40, 40), focus=1.0)
     for seed in range(5):
         assert (focused(sample, np.random.default_rng(seed)).labels == BIKE).any()
+
+
+def test_small_objects_weigh_more_than_large_ones() -> None:
+    labels = np.zeros((100, 100), np.uint8)
+    labels[:5, :8] = PERSON  # 40 pixels
+    labels[20:40, :20] = PERSON  # 400
+    labels[50:, :] = CAR  # 5000
+    labels[:, 99] = IGNORE
+    weights = object_weights(labels)
+    assert weights.dtype == np.float32
+    assert weights[0, 0] == 5  # the most
+    assert weights[30, 10] == pytest.approx(np.sqrt(10))
+    assert weights[60, 10] == weights[45, 50] == weights[0, 99] == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from difusionseg_core.cli.main import main
 from difusionseg_core.data.boxes import write_boxes
 from difusionseg_core.data.folder import BOXES, LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.images import write_png
+from difusionseg_core.data.object_weights import object_weights
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.published import published_name
@@ -124,8 +126,9 @@ def test_one_batch_is_learnt_by_heart() -> None:
     batch = {
         "image": torch.from_numpy(normalize(frame.rgb, frame.thermal))[None],
         "labels": torch.from_numpy(frame.labels)[None].long(),
+        "weights": torch.from_numpy(object_weights(frame.labels))[None],
     }
-    steps, constant = 80, 50
+    steps, constant = 120, 80
     model = training.model.train()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -157,7 +160,7 @@ def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path
 
     measured = json.loads((tmp_path / "metrics.json").read_text())
     scores, kept = measured["scores"], torch.load(tmp_path / "checkpoints" / "best.ckpt")
-    assert measured["chosen_by"] == "box_f1" and measured["epoch"] == kept["epoch"]
+    assert measured["chosen_by"] == "score" and measured["epoch"] == kept["epoch"]
     step = measured["step"]
     for name in ("miou", "box_f1", "iou/unlabelled"):
         assert logged(tmp_path, name)[step - 1] == pytest.approx(scores[name])
@@ -181,6 +184,15 @@ def test_training_stops_where_its_score_no_longer_rises(root, streets, tmp_path)
     more += [f"--trainer.callbacks.{name}={value}" for name, value in stopping.items()]
     assert main([*arguments(root, streets, tmp_path), *more]) == 0
     assert sorted(logged(tmp_path)) == list(range(6))  # two epochs: the first score, one not better
+
+
+def test_without_boxes_the_best_epoch_is_that_of_the_best_mean_iou(root, streets, tmp_path) -> None:
+    unboxed = shutil.copytree(streets / "val", tmp_path / "val", ignore=lambda *_: [BOXES])
+    more = ["--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=1"]
+    more += [f"--data.validation={unboxed}"]
+    assert main([*arguments(root, streets, tmp_path), *more]) == 0
+    scores = json.loads((tmp_path / "metrics.json").read_text())["scores"]
+    assert "box_f1" not in scores and scores["score"] == scores["miou"]
 
 
 KILL = """
