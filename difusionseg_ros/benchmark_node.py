@@ -9,9 +9,7 @@ measured. All three processes share the same cores, two unless asked otherwise.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
-import json
 import multiprocessing
 import os
 import signal
@@ -36,11 +34,11 @@ from rclpy.time import Time
 
 from difusionseg_core.benchmark import machine
 from difusionseg_ros import processes
-from difusionseg_ros.arguments import count, positive, size
+from difusionseg_ros.arguments import count, positive
 from difusionseg_ros.bringup import BRINGUP_ARGUMENTS, bringup_processes, read_arguments
 from difusionseg_ros.graph import Graph, GraphFailed, use_own_domain
 from difusionseg_ros.msg import FrameStatus, StageLatency
-from difusionseg_ros.processes import NotInstalled
+from difusionseg_ros.program import measurement_parser, run_to_end, written
 from difusionseg_ros.synthetic_cameras import SyntheticCameras
 from difusionseg_ros.topics import DIAGNOSTICS, FRAME_STATUS, FUSED, MASK
 from difusionseg_ros.transport import use_image_transport
@@ -321,17 +319,14 @@ def report(figures: dict) -> None:
 
 def main() -> int:
     """Measure, print, and write the figures where asked; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/benchmark_node",
-        description="Measure the fusion node in real time, with cameras, over DDS.",
+    parser = measurement_parser(
+        "scripts/benchmark_node",
+        "Measure the fusion node in real time, with cameras, over DDS.",
+        default_size=(480, 640),
     )
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     parser.add_argument("--rate", type=positive, default=25.0, help="pairs a second (default: 25)")
     parser.add_argument("--seconds", type=positive, default=20.0, help="duration (default: 20)")
-    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
-    parser.add_argument("--backend", default="auto", help="the node's parameter (default: auto)")
     parser.add_argument("--steps", type=count, help="diffusion steps a frame (default: the node's)")
-    parser.add_argument("--size", type=size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
     parser.add_argument(
         "--cores", type=count, default=2, help="CPU cores for all processes (default: 2)"
     )
@@ -339,21 +334,12 @@ def main() -> int:
     options = Options(
         given.model, given.backend, given.steps, *given.size, given.rate, given.seconds, given.cores
     )
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if given.output and not given.output.absolute().parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {given.output.absolute().parent}")
-        figures = measure(options)
-        report(figures)
-        if given.output:
-            given.output.write_text(json.dumps(figures, indent=2) + "\n")
-    except (GraphFailed, NotInstalled, OSError) as error:
-        print(f"benchmark_node: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("benchmark_node: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+
+    def work() -> int:
+        report(written(lambda: measure(options), given.output))
+        return 0
+
+    return run_to_end("benchmark_node", work)
 
 
 if __name__ == "__main__":

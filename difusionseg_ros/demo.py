@@ -10,7 +10,6 @@ folder when all went well.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 import time
@@ -30,14 +29,13 @@ from difusionseg_core.recordings import RGB, THERMAL
 from difusionseg_ros import processes
 from difusionseg_ros.bringup import (
     BRINGUP_ARGUMENTS,
-    BadArgument,
     bringup_processes,
     read_arguments,
 )
-from difusionseg_ros.demo_output import Album, OutputRefused, replaced
+from difusionseg_ros.demo_output import Album, replaced
 from difusionseg_ros.demo_recorder import Recorder
 from difusionseg_ros.graph import Graph, GraphFailed, use_own_domain
-from difusionseg_ros.processes import NotInstalled
+from difusionseg_ros.program import run_to_end
 from difusionseg_ros.replay import PublishedPair, ReplayNode
 from difusionseg_ros.topics import FUSED, MASK, OVERLAY
 from difusionseg_ros.transport import use_image_transport
@@ -231,16 +229,12 @@ def main() -> int:
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+
+    def work() -> int:
         run(options.input, options.output, options.model, options.device)
-    except (GraphFailed, BadArgument, NotInstalled, OutputRefused, ValueError, OSError) as error:
-        print(f"demo: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("demo: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0
+        return 0
+
+    return run_to_end("demo", work)
 
 
 if __name__ == "__main__":

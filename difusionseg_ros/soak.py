@@ -10,9 +10,6 @@ memory, threads, open files or latency grew.
 
 from __future__ import annotations
 
-import argparse
-import json
-import signal
 import statistics
 import sys
 import tempfile
@@ -20,7 +17,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 
 import psutil
 import rclpy
@@ -30,10 +26,10 @@ from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from difusionseg_ros import processes
-from difusionseg_ros.arguments import count, size
+from difusionseg_ros.arguments import count
 from difusionseg_ros.bringup import BRINGUP_ARGUMENTS, bringup_processes, read_arguments
 from difusionseg_ros.graph import Graph, GraphFailed, use_own_domain
-from difusionseg_ros.processes import NotInstalled
+from difusionseg_ros.program import measurement_parser, run_to_end, written
 from difusionseg_ros.soak_driver import SoakDriver
 from difusionseg_ros.soak_faults import FAULTS
 from difusionseg_ros.synthetic_cameras import SyntheticCameras
@@ -189,35 +185,23 @@ def report(figures: dict) -> None:
 
 def main() -> int:
     """Soak, print, and write the figures where asked; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="scripts/soak",
-        description="Run the fusion node for long, with faults, and see whether anything grows.",
+    parser = measurement_parser(
+        "scripts/soak",
+        "Run the fusion node for long, with faults, and see whether anything grows.",
+        default_size=(120, 160),
     )
-    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     parser.add_argument("--frames", type=count, default=10_000, help="default: 10000")
     parser.add_argument("--round", type=count, default=50, help="frames between faults")
-    parser.add_argument("--size", type=size, default=(120, 160), help="HEIGHTxWIDTH in pixels")
-    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
-    parser.add_argument("--backend", default="auto", help="the node's parameter (default: auto)")
     parser.add_argument("--steps", type=count, default=1, help="diffusion steps a frame")
     given = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if given.output and not given.output.absolute().parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {given.output.absolute().parent}")
-        figures = soak(
-            given.model, given.backend, given.steps, *given.size, given.frames, given.round
-        )
+    options = (given.model, given.backend, given.steps, *given.size, given.frames, given.round)
+
+    def work() -> int:
+        figures = written(lambda: soak(*options), given.output)
         report(figures)
-        if given.output:
-            given.output.write_text(json.dumps(figures, indent=2) + "\n")
-    except (GraphFailed, NotInstalled, OSError) as error:
-        print(f"soak: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("soak: interrupted; nothing was written", file=sys.stderr)
-        return 130
-    return 0 if figures["sound"] else 1
+        return 0 if figures["sound"] else 1
+
+    return run_to_end("soak", work)
 
 
 if __name__ == "__main__":
