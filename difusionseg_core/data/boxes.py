@@ -16,6 +16,7 @@ BOX_CLASSES = {0: 2, 1: 3, 2: 1}
 
 FOUND_SHARE = 0.3
 """A box counts as found if this share of its pixels carries its class."""
+_WHOLE_SHARE = 0.5  # from here on a class map is believed to have the whole object of a box
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,13 @@ def correct_labels(labels: np.ndarray, boxes: list[Box]) -> np.ndarray:
 
     Outside all boxes of its class a person, bike or car is none, and what was left open there
     becomes unlabelled (0). In a box whose object the map misses, an upright ellipse becomes the
-    object and the rest of the box is left open (255), as far as no other object is there.
+    object and the rest of the box is left open (255), as far as no other object is there. Where it
+    has only half of the object, what it calls unlabelled in that ellipse is left open. An image
+    without any box was passed over by the people who drew boxes, and stays as it is.
     """
     corrected = labels.copy()
+    if not boxes:
+        return corrected
     inside_any = np.zeros(labels.shape, bool)
     for label in BOX_CLASSES.values():
         allowed = np.zeros(labels.shape, bool)
@@ -89,16 +94,20 @@ def correct_labels(labels: np.ndarray, boxes: list[Box]) -> np.ndarray:
         inside_any |= allowed
     corrected[(labels == IGNORE) & ~inside_any] = 0
     for box in sorted(boxes, key=lambda box: box.bottom):
-        found = box.inside(labels) == box.label
-        if found.mean() < FOUND_SHARE:
-            _draw_object(box.inside(corrected), box.label)
+        share = (box.inside(labels) == box.label).mean()
+        patch = box.inside(corrected)
+        ellipse = _ellipse(patch.shape)
+        free = (patch == 0) | (patch == IGNORE)
+        if share < FOUND_SHARE:
+            patch[free] = np.where(ellipse[free], box.label, IGNORE)
+        elif share < _WHOLE_SHARE:
+            patch[free & ellipse] = IGNORE
     return corrected
 
 
-def _draw_object(patch: np.ndarray, label: int) -> None:
-    height, width = patch.shape
-    shape = np.zeros(patch.shape, np.uint8)
+def _ellipse(shape: tuple[int, int]) -> np.ndarray:
+    height, width = shape
+    inside = np.zeros(shape, np.uint8)
     centre, axes = (width // 2, height // 2), (max(width * 2 // 5, 1), max(height * 9 // 20, 1))
-    cv2.ellipse(shape, centre, axes, 0, 0, 360, 1, thickness=-1)
-    free = (patch == 0) | (patch == IGNORE)
-    patch[free] = np.where(shape[free] == 1, label, IGNORE)
+    cv2.ellipse(inside, centre, axes, 0, 0, 360, 1, thickness=-1)
+    return inside == 1

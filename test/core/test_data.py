@@ -42,6 +42,7 @@ def test_labels_are_corrected_by_boxes() -> None:
     assert (corrected[10:40, 10:30] == PERSON).all()
     assert (corrected[60:80, 60:80] == 0).all()
     assert (corrected[90:95, 90:95] == 0).all()
+    assert np.array_equal(correct_labels(labels, []), labels)  # nobody looked
     missed = corrected[10:40, 40:80]
     assert missed[15, 20] == BIKE and missed[0, 0] == IGNORE
     assert 0.3 < (missed == BIKE).mean() < 0.8
@@ -147,11 +148,11 @@ def test_focus_puts_rare_classes_into_the_crop() -> None:
 def test_small_objects_weigh_more_than_large_ones() -> None:
     labels = np.zeros((100, 100), np.uint8)
     labels[:5, :8] = PERSON  # 40 pixels
-    labels[20:40, :20] = PERSON  # 400
+    labels[20:40, :50] = PERSON  # 1000
     labels[50:, :] = CAR  # 5000
     labels[:, 99] = IGNORE
     weights = object_weights(labels)
     assert weights.dtype == np.float32
-    assert weights[0, 0] == 5  # the most
-    assert weights[30, 10] == pytest.approx(np.sqrt(10))
-    assert weights[60, 10] == weights[45, 50] == weights[0, 99] == 1
+    assert weights[0, 0] == 3  # the most
+    assert weights[30, 10] == pytest.approx(2)
+    assert weights[60, 10] == weights[45, 60] == weights[0, 99] == 1
