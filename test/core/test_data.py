@@ -90,7 +90,7 @@ def folder(tmp_path):
         labels = np.zeros((48, 64), np.uint8)
         labels[20:30, 20:30] = CAR
         cv2.imwrite(str(tmp_path / "Segmentation_labels" / f"{name}.png"), labels)
-        (tmp_path / "boxes" / f"{name}.txt").write_text("")
+        (tmp_path / "boxes" / f"{name}.txt").write_text("0 0.1 0.1 0.1 0.1\n")  # no car
     return tmp_path
 
 
