@@ -29,7 +29,9 @@ class TwoPathBackbone(nn.Module):
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
-        return [self.detail(image), *self.context(F.avg_pool2d(image, 2))]
+        # The means of 2x2 pixels; as a pooling, OpenVINO would first reorder the whole image.
+        half = F.interpolate(image, scale_factor=0.5, mode="bilinear")
+        return [self.detail(image), *self.context(half)]
 
 
 class TwoPathNeck(nn.Module):
