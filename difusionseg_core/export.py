@@ -233,10 +233,11 @@ def _save_openvino(graph: Path, path: Path) -> None:
 
 def _example(model: DiFusionSeg) -> tuple[Tensor, ...]:
     # Two noises, so that tracing takes the way that serves any number of them.
-    height, width = 4 * model.stride, 6 * model.stride
+    height, width = 64, 96  # enough for strides up to 32
+    rows, columns = height // model.stride, width // model.stride
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (1, height, width, 4), dtype=torch.uint8, generator=generator)
-    noise = torch.randn(2, model.dim, 4, 6, generator=generator)
+    noise = torch.randn(2, model.dim, rows, columns, generator=generator)
     levels = torch.from_numpy(noise_levels(2, model.schedule))
     return image[..., :3], image[..., 3], noise, levels
 

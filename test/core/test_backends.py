@@ -15,6 +15,7 @@ from difusionseg_core import Predictor, create_model
 from difusionseg_core.checkpoints import ModelInfo, load_model, save_weights
 from difusionseg_core.cli.main import main
 from difusionseg_core.diffusion import log_snr
+from difusionseg_core.export import export_file
 from difusionseg_core.graph_cache import cache_folder
 from difusionseg_core.schedule import MAX_STEPS, SCHEDULES, noise_levels, time_steps
 
@@ -47,6 +48,13 @@ def test_exported_is_as_eager(untrained_weights, pairs, backend, draws) -> None:
         assert_same(exported(*pairs[0]), eager(*pairs[0]))
     cropped = pairs[0][0][:40, :52], pairs[0][1][:40, :52]
     assert_same(exported(*cropped), eager(*cropped))
+
+
+def test_the_published_network_is_exported(tmp_path) -> None:
+    weights = tmp_path / "paper.safetensors"
+    save_weights(create_model("paper"), weights, ModelInfo("paper", 9))
+    differences = export_file(weights, tmp_path / "paper.onnx", size=(32, 48), steps=1)
+    assert differences.labels == 0
 
 
 def test_the_fastest_is_taken(untrained_weights, tmp_path) -> None:
