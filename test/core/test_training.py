@@ -23,7 +23,6 @@ from difusionseg_core.cli.main import main
 from difusionseg_core.data.boxes import write_boxes
 from difusionseg_core.data.folder import BOXES, LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.images import write_png
-from difusionseg_core.data.object_weights import object_weights
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.published import published_name
@@ -126,9 +125,9 @@ def test_one_batch_is_learnt_by_heart() -> None:
     batch = {
         "image": torch.from_numpy(normalize(frame.rgb, frame.thermal))[None],
         "labels": torch.from_numpy(frame.labels)[None].long(),
-        "weights": torch.from_numpy(object_weights(frame.labels))[None],
+        "weights": torch.ones(1, 64, 96),  # every pixel counts in the score, too
     }
-    steps, constant = 120, 80
+    steps, constant = 220, 160
     model = training.model.train()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
     schedule = torch.optim.lr_scheduler.LambdaLR(
