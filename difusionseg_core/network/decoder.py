@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from difusionseg_core.network.layers import ChannelLayerNorm, in_pieces
 from difusionseg_core.network.sampling import sample
 
-_ROWS_AT_A_TIME = 12
+_ROWS_AT_A_TIME = 40
 
 
 class DeformableAttention(nn.Module):

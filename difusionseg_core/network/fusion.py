@@ -6,11 +6,15 @@ small one: it fuses brightness only, and takes colour from the RGB image.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from difusionseg_core.network.layers import conv_bn_relu, in_pieces, resize
+from difusionseg_core.network.enlarged import SCALE, convolve_enlarged
+from difusionseg_core.network.layers import conv_bn_relu, in_pieces, resize, winograd_pays
+from difusionseg_core.network.winograd import convolve_rows, transform_kernel
 from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
@@ -51,19 +55,46 @@ class FusionModule(nn.Module):
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
         low = self.low1(features)
         low = torch.cat([self.dilated(low), self.grouped(self.low2(low))], dim=1)
-        low = resize(self.low_join(low), image.shape[-2:])
-        fused = torch.cat([self._draw(low, image, *rows) for rows in _stripes(image)], dim=2)
+        low = self.low_join(low)
+        if winograd_pays(low):
+            cross = self._cross_small
+        else:
+            cross, low = self._cross_enlarged, resize(low, image.shape[-2:])
+        fused = torch.cat([self._draw(cross, low, image, *rows) for rows in _stripes(image)], dim=2)
         return fused * self.color_gain(fused)
 
-    def _draw(self, low: Tensor, image: Tensor, top: int, bottom: int) -> Tensor:
+    def _draw(self, cross: Callable, low: Tensor, image: Tensor, top: int, bottom: int) -> Tensor:
         """Rows `top` to `bottom` of the picture, from as many more as the convolutions reach."""
         height = image.shape[2]
-        # The two convolutions of `high` reach two rows further than the three after them.
-        first, last = max(top - 5, 0), min(bottom + 5, height)
-        inner_first, inner_last = max(top - 3, 0), min(bottom + 3, height)
-        high = self.high(image[:, :, first:last])[:, :, inner_first - first : inner_last - first]
-        drawn = self.output(self.cross(torch.cat([low[:, :, inner_first:inner_last], high], dim=1)))
-        return drawn[:, :, top - inner_first : bottom - inner_first]
+        # `cross` and `output` reach three rows further; four are whole rows of the small map.
+        first, last = max(top - 4, 0), min(bottom + 4, height)
+        high_first = max(first - 2, 0)
+        high = self.high(image[:, :, high_first : last + 2])[:, :, first - high_first :]
+        drawn = self.output(cross(low, high[:, :, : last - first], first))
+        return drawn[:, :, top - first : bottom - first]
+
+    def _cross_enlarged(self, low: Tensor, high: Tensor, first: int) -> Tensor:
+        """`cross` of both branches, of the rows from `first` on that `high` has."""
+        return self.cross(torch.cat([low[:, :, first : first + high.shape[2]], high], dim=1))
+
+    def _cross_small(self, low: Tensor, high: Tensor, first: int) -> Tensor:
+        """The same with `low` at stride 4: four rows at a time, so that neither `low` enlarged
+        nor the wide map between the two convolutions of `cross` is ever whole.
+        """
+        conv, pointwise = self.cross[0], self.cross[1:]
+        channels, height = high.shape[1:3]
+        kernel = transform_kernel(conv.weight[:, -channels:])
+        kernel_of_low = conv.weight[:, :-channels]
+        low_rows = (first // SCALE, (first + height) // SCALE)
+        crossed = torch.empty_like(high, memory_format=torch.channels_last)
+        pictures = (low.permute(0, 2, 3, 1), high.permute(0, 2, 3, 1), crossed.split(1))
+        for small, detail, target in zip(*pictures, strict=True):
+            drawn = convolve_enlarged(small, kernel_of_low, conv.bias, *low_rows)
+            tiles = convolve_rows(detail, kernel)
+            for rows, more, place in zip(drawn, tiles, target.split(SCALE, dim=2), strict=True):
+                rows.view(more.shape).add_(more)
+                place.copy_(pointwise(rows.permute(2, 0, 1)[None]))
+        return crossed
 
 
 def _stripes(image: Tensor) -> list[tuple[int, int]]:

@@ -35,8 +35,7 @@ class Conv3x3(nn.Conv2d):
         self.many_channels = min(in_channels, out_channels) >= _MANY_CHANNELS
 
     def forward(self, x: Tensor) -> Tensor:
-        eager = in_pieces() and not x.is_cuda and not torch.is_autocast_enabled(x.device.type)
-        if eager and self.many_channels:
+        if self.many_channels and winograd_pays(x):
             return conv3x3(x, self.weight, self.bias)
         return super().forward(x)
 
@@ -97,6 +96,11 @@ def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
         return layer(x)
     with torch.autocast(x.device.type, enabled=False):
         return layer(x.float())
+
+
+def winograd_pays(x: Tensor) -> bool:
+    """Whether convolutions of `x` between many channels are ours: in eager float32 on a CPU."""
+    return in_pieces() and not x.is_cuda and not torch.is_autocast_enabled(x.device.type)
 
 
 def in_pieces() -> bool:

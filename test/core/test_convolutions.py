@@ -1,4 +1,4 @@
-"""Winograd's convolution gives what adding up directly does, at every size."""
+"""The fast convolutions give what adding up directly does, at every size."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from difusionseg_core.network.layers import Conv3x3
+from difusionseg_core.network.enlarged import SCALE, convolve_enlarged
+from difusionseg_core.network.fusion import FusionModule
+from difusionseg_core.network.layers import Conv3x3, resize
 from difusionseg_core.network.winograd import conv3x3
 
 
@@ -53,3 +55,28 @@ def test_the_layer_still_learns_and_is_traced_as_a_plain_convolution() -> None:
         assert not torch.equal(traced(x), fast)  # two ways, then
         with torch.autocast("cpu", torch.bfloat16):
             assert layer(x).dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 7)])
+@pytest.mark.parametrize("from_row", [0, 1])
+def test_convolves_an_enlarged_map_at_its_own_size(size, from_row) -> None:
+    generator = torch.Generator().manual_seed(0)
+    small = torch.randn(*size, 24, generator=generator)
+    weight = torch.randn(10, 24, 3, 3, generator=generator) / 15
+    bias = torch.randn(10, generator=generator)
+    enlarged = resize(small.double().permute(2, 0, 1)[None], [SCALE * side for side in size])
+    exact = F.conv2d(enlarged, weight.double(), bias.double(), padding=1)[0].permute(1, 2, 0)
+    rows = convolve_enlarged(small, weight, bias, from_row, size[0])
+    found = torch.cat([small.new_empty(0, SCALE * size[1], 10), *(part.clone() for part in rows)])
+    torch.testing.assert_close(found.double(), exact[SCALE * from_row :], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(8, 4), (100, 132), (204, 16)])
+def test_the_fusion_module_draws_by_rows_what_it_draws_at_once(size) -> None:
+    generator = torch.Generator().manual_seed(0)
+    module = FusionModule(256).eval()
+    features = torch.randn(2, 256, size[0] // 4, size[1] // 4, generator=generator)
+    image = torch.randn(2, 4, *size, generator=generator)
+    at_once = module(features, image)  # as it learns
+    with torch.inference_mode():
+        torch.testing.assert_close(module(features, image), at_once, rtol=0, atol=1e-5)

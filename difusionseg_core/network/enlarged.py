@@ -1,0 +1,67 @@
+"""3x3 convolution of a map that is enlarged four times, at the price of its own size.
+
+Convolving and enlarging change places: each of the nine taps is multiplied with the small map, and
+only then are the products enlarged, shifted and added up. Bilinear enlarging by 4 draws a tile of
+4x4 pixels and its neighbours from 3x3 pixels of the small map, so along one axis a tile's four
+values are a sum over three pixels and three taps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SCALE = 4
+
+
+def convolve_enlarged(
+    small: Tensor, weight: Tensor, bias: Tensor, first: int, last: int
+) -> Iterator[Tensor]:
+    """Rows of `F.conv2d(resize(small, 4 times its size), weight, bias, padding=1)`, four at a time.
+
+    `small` (h, w, channels) float32, `weight` (out, channels, 3, 3). Yields (4, 4 * w, out) for
+    every row of the small map from `first` to before `last`. The memory is used again for the next
+    rows. No gradients.
+    """
+    height, width, channels = small.shape
+    out = len(weight)
+    taps = weight.permute(2, 1, 3, 0).reshape(3, channels, 3 * out)  # by row of the kernel
+    shift = small.new_zeros(3, 3, out)
+    shift[1, 1] = bias  # the middle tap is always inside the picture
+    across, down = _shares(width), _shares(height)
+
+    products = small.new_zeros(width + 2, 3 * out)  # of one row; a column of zeros on either side
+    around = products.as_strided((width, 9, out), (3 * out, out, 1))  # three pixels, three taps
+    # The last three rows of the small map, enlarged across: row y at y % 3, by row of the kernel.
+    wide = small.new_zeros(3, 3, width, SCALE, out)
+    drawn = small.new_empty(SCALE, SCALE * width, out)
+
+    def enlarge_across(row: int) -> None:
+        for target, tap, told in zip(wide[row % 3], taps, shift.view(3, -1), strict=True):
+            if 0 <= row < height:
+                torch.addmm(told, small[row], tap, out=products[1:-1])
+                torch.bmm(across, around, out=target)
+            else:
+                target.zero_()
+
+    for row in range(first - 1, first + 1):
+        enlarge_across(row)
+    for row in range(first, last):
+        enlarge_across(row + 1)
+        shares = down[row].view(SCALE, 3, 3).roll(row - 1, dims=1).view(SCALE, 9)
+        torch.mm(shares, wide.view(9, -1), out=drawn.view(SCALE, -1))
+        yield drawn
+
+
+def _shares(length: int) -> Tensor:
+    """(length, 4, 9): what three neighbours, and three taps of each, add to a tile's values."""
+    enlarged = F.interpolate(torch.eye(length)[None], scale_factor=SCALE, mode="linear")[0].T
+    enlarged = F.pad(enlarged, (1, 1, 1, 1))  # zeros around the picture, and around the small map
+    shares = enlarged.new_empty(length, SCALE, 3, 3)
+    for tile, pixel in ((tile, pixel) for tile in range(length) for pixel in range(SCALE)):
+        place = SCALE * tile + pixel
+        shares[tile, pixel] = enlarged[place : place + 3, tile : tile + 3].T
+    return shares.view(length, SCALE, 9)
