@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -99,6 +100,24 @@ def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
     model = create_model(info.model, info.num_classes, info.scaled_head)
     load_strictly(model, weights)
     return model, info
+
+
+def average_weights(sources: Sequence[Path], target: Path) -> ModelInfo:
+    """Write the mean of weights files, tensor by tensor.
+
+    Raises as `load_model` does, and ValueError where they are of different models.
+    """
+    models, infos = zip(*(load_model_and_info(source) for source in sources), strict=True)
+    for source, info in zip(sources, infos, strict=True):
+        if info != infos[0]:
+            raise ValueError(f"{source} holds {info}, but {sources[0]} {infos[0]}")
+    states = [model.state_dict() for model in models]
+    with torch.no_grad():
+        for name, tensor in states[0].items():  # counts of batches, which are whole, are cut off
+            mean = torch.stack([state[name].double() for state in states]).mean(0)
+            tensor.copy_(mean)
+    save_weights(models[0], target, infos[0])
+    return infos[0]
 
 
 def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) -> None:

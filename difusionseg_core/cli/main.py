@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from difusionseg_core.cli import (
+    average,
     benchmark,
     check_data,
     compare,
@@ -14,6 +15,7 @@ from difusionseg_core.cli import (
     evaluate_bag,
     export,
     predict,
+    refine_labels,
     register,
     synthesize,
     train,
@@ -27,6 +29,8 @@ COMMANDS = (
     compare,
     check_data,
     synthesize,
+    refine_labels,
+    average,
     register,
     convert,
     export,
