@@ -8,7 +8,7 @@ from difusionseg_core.classes import IGNORE
 from difusionseg_core.data.boxes import BOX_CLASSES, Box
 
 _OBJECTS = tuple(BOX_CLASSES.values())
-_LIKELY, _SURE = 0.5, 0.9
+_LIKELY = 0.5
 _LEAST_SHARE = 0.4  # of a box's pixels that carry its class in the end
 _SEEN_SHARE = 0.1  # below it the network has seen nothing of the object
 _OPEN = 0.15  # from this probability on a pixel beside a half-seen object may belong to it
@@ -20,12 +20,11 @@ def refine_labels(probabilities: np.ndarray, labels: np.ndarray, boxes: list[Box
     """A class map (H, W) uint8 from a network's `probabilities` (K, H, W) float32 in 0..1.
 
     A pixel takes its likeliest class and is left open (255) where none reaches a half. Persons,
-    bikes and cars are bound by the boxes: outside all boxes of its class there is none, and what
-    the network is very sure of all the same is left open, as people pass objects over. In every
+    bikes and cars are bound by the boxes: outside all boxes of its class there is none. In every
     box at least 40 % of the pixels are of its class: the likeliest ones, or those in its middle
     where the network sees nothing; the rest of such a box is left open. An image without any box
-    was passed over as a whole, and is the network's alone. Other classes are those of the map that
-    was there, `labels`, and left open where only the network sees them.
+    was passed over by the people who drew boxes, and is the network's alone. Other classes are
+    those of the map that was there, `labels`, and left open where only the network sees them.
     """
     bound = probabilities.copy()
     if boxes:
@@ -33,9 +32,6 @@ def refine_labels(probabilities: np.ndarray, labels: np.ndarray, boxes: list[Box
             bound[label][~_covered(labels.shape, boxes, label)] = 0
         bound /= bound.sum(0).clip(1e-6)
     refined = _likeliest(bound)
-    sure = probabilities[list(_OBJECTS)].max(0) > _SURE
-    refined[sure & ~np.isin(refined, _OBJECTS)] = IGNORE
-
     refined[~np.isin(refined, (0, *_OBJECTS))] = IGNORE
     known = ~np.isin(labels, (0, IGNORE, *_OBJECTS)) & ~np.isin(refined, _OBJECTS)
     refined[known] = labels[known]
