@@ -35,10 +35,10 @@ class Augmentation:
     `scale` is the range of the random resize relative to the image, `crop` (height, width) in
     pixels, `class_share` the largest share that one class may have in a crop (ten tries). `focus`
     is the probability that the crop is placed on a pixel of a rare class, `paste` that people and
-    bikes of another sample are put into this one. The probabilities of camera effects are `no_rgb`
-    and `no_thermal` (a camera missing: its image is black), `exposure` (the RGB image far too dark
-    or too bright), `contrast` (thermal contrast and brightness), `shift` (thermal image off by up
-    to 3 pixels), `noise`, `blur`.
+    bikes of another sample are put into this one, `mix` that a window of the crop is another
+    sample's. The probabilities of camera effects are `no_rgb` and `no_thermal` (a camera missing:
+    its image is black), `exposure` (the RGB image far too dark or too bright), `contrast` (thermal
+    contrast and brightness), `shift` (thermal image off by up to 3 pixels), `noise`, `blur`.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -47,6 +47,7 @@ class Augmentation:
     focus: float = 0.0
     rare_classes: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
     paste: float = 0.0
+    mix: float = 0.0
     no_rgb: float = 0.0
     no_thermal: float = 0.0
     exposure: float = 0.0
@@ -55,8 +56,12 @@ class Augmentation:
     noise: float = 0.0
     blur: float = 0.0
 
-    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+    def __call__(
+        self, sample: Sample, rng: np.random.Generator, other: Sample | None = None
+    ) -> Sample:
         sample = random_crop(sample, self, rng)
+        if other is not None:
+            sample = mix_crops(sample, random_crop(other, self, rng), rng)
         if rng.random() < 0.5:
             sample = flip(sample)
         rgb = photometric_distortion(sample.rgb, rng)
@@ -128,6 +133,20 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
             image[target] = (blended + 0.5).astype(np.uint8)
         pasted.labels[target][inside] = donor.labels[source][inside]
     return pasted
+
+
+def mix_crops(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample:
+    """A window of `other` in the place of the same window of `sample`, half the time of full height
+    (as in Yun et al., ICCV 2019): what is around an object then tells less of what it is.
+    """
+    height, width = sample.labels.shape
+    rows = (0, height) if rng.random() < 0.5 else sorted(rng.integers(0, height + 1, 2))
+    columns = sorted(rng.integers(0, width + 1, 2))
+    window = (slice(*rows), slice(*columns))
+    mixed = Sample(*(image.copy() for image in vars(sample).values()))
+    for image, source in zip(vars(mixed).values(), vars(other).values(), strict=True):
+        image[window] = source[window]
+    return mixed
 
 
 def flip(sample: Sample) -> Sample:

@@ -64,7 +64,9 @@ class PairDataset(Dataset):
             rng = np.random.default_rng((self.seed, self.epoch, index))
             if rng.random() < self.augment.paste:
                 sample = paste_objects(sample, self.sample(self._donor(rng)), rng)
-            sample = self.augment(sample, rng)
+            mixed = rng.random() < self.augment.mix
+            other = self.sample(int(rng.integers(len(self)))) if mixed else None
+            sample = self.augment(sample, rng, other)
             item["weights"] = torch.from_numpy(object_weights(sample.labels))
         item["image"] = torch.from_numpy(normalize(sample.rgb, sample.thermal))
         item["labels"] = torch.from_numpy(sample.labels.astype(np.int64))

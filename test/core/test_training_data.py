@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from difusionseg_core.classes import IGNORE
-from difusionseg_core.data.augmentation import Sample
+from difusionseg_core.data.augmentation import Augmentation, Sample, mix_crops
+from difusionseg_core.data.dataset import PairDataset
 from difusionseg_core.data.paper_augmentation import PaperAugmentation, PaperDataset, stretched
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.training.datamodule import EpochSampler, TrainingLoader
 
-CAR = 1
+CAR, PERSON = 1, 2
 
 
 @pytest.fixture
@@ -144,3 +145,31 @@ def test_a_loader_goes_on_in_the_midst_of_an_epoch(folder, workers) -> None:
         assert torch.equal(batch["image"], same["image"])
     resumed.sampler.set_epoch(2)
     assert len(list(resumed)) == 3
+
+
+def test_a_mixed_crop_shows_one_sample_in_a_window_of_another_in_all_images() -> None:
+    ground = sample(48, 64)
+    other = Sample(255 - ground.rgb, 255 - ground.thermal, np.full((48, 64), PERSON, np.uint8))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        mixed = mix_crops(ground, other, rng)
+        window = mixed.labels == PERSON
+        for image, first, second in zip(
+            *(vars(one).values() for one in (mixed, ground, other)), strict=True
+        ):
+            np.testing.assert_array_equal(image[window], second[window])
+            np.testing.assert_array_equal(image[~window], first[~window])
+        rows, columns = window.any(1), window.any(0)
+        np.testing.assert_array_equal(window, rows[:, None] & columns)
+        assert (np.diff(np.flatnonzero(columns)) == 1).all()
+
+
+def test_a_data_set_mixes_as_often_as_asked(folder) -> None:
+    size = {"scale": (1, 1), "crop": (48, 64)}
+    never = PairDataset(folder, Augmentation(**size))
+    always = PairDataset(folder, Augmentation(**size, mix=1.0))
+    changed = [
+        not torch.equal(first["labels"], second["labels"])
+        for first, second in zip(never, always, strict=True)
+    ]
+    assert len(changed) == 7 and sum(changed) > 2
