@@ -1,4 +1,4 @@
-"""How much each pixel of a class map counts in training: small objects as much as large ones."""
+"""How much each pixel of a class map counts in training: those of small objects more."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from difusionseg_core.classes import IGNORE
 
 _FULL_SIZE = 4000
 """Pixels from which on an object needs no help."""
-_MOST = 3.0
+_MOST = 1.5
 
 
 def object_weights(labels: np.ndarray) -> np.ndarray:
-    """(H, W) class ids -> (H, W) float32 weights, 1 to 3; 1 for class 0 and ignored pixels.
+    """(H, W) class ids -> (H, W) float32 weights, 1 to 1.5; 1 for class 0 and ignored pixels.
 
     The weight of a connected region of one class falls with the root of its area, to 1 at 4000
     pixels. Counted by pixels alone, a far person is worth a hundredth of a near car, and a network

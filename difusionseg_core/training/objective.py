@@ -17,7 +17,7 @@ from difusionseg_core.model import DiFusionSeg, Encoded
 from difusionseg_core.network.fusion import luminance, pictures
 
 AUXILIARY_WEIGHT = 0.4
-CORRELATION_WEIGHT = 0.1
+CORRELATION_WEIGHT = 0.05
 # Every n-th pixel of a row and column that `lite` is held against: finer than its logits, at stride
 # 4, and than those of its helping classifiers, at stride 16, yet far cheaper than all of them.
 _FINE, _COARSE = 2, 4

@@ -148,11 +148,11 @@ def test_focus_puts_rare_classes_into_the_crop() -> None:
 def test_small_objects_weigh_more_than_large_ones() -> None:
     labels = np.zeros((100, 100), np.uint8)
     labels[:5, :8] = PERSON  # 40 pixels
-    labels[20:40, :50] = PERSON  # 1000
+    labels[8:48, :64] = PERSON  # 2560
     labels[50:, :] = CAR  # 5000
     labels[:, 99] = IGNORE
     weights = object_weights(labels)
     assert weights.dtype == np.float32
-    assert weights[0, 0] == 3  # the most
-    assert weights[30, 10] == pytest.approx(2)
-    assert weights[60, 10] == weights[45, 60] == weights[0, 99] == 1
+    assert weights[0, 0] == 1.5  # the most
+    assert weights[30, 10] == pytest.approx(1.25)
+    assert weights[60, 10] == weights[45, 80] == weights[0, 99] == 1
