@@ -163,6 +163,11 @@ class DiFusionSeg(nn.Module):
             times,
         )
 
+    def noise_shape(self, image: Tensor) -> tuple[int, int, int, int]:
+        """(B, dim, h, w) of the noise that starts the sampler for an image (B, 4, H, W)."""
+        rows, columns = (-(-side // self.stride) for side in image.shape[-2:])
+        return len(image), self.dim, rows, columns
+
     def decode(self, encoded: Encoded, state: Tensor, level: Tensor) -> Tensor:
         """One denoising step: the decoder's features for a state at noise `level` (B,)."""
         on_state = self.join.weight[:, self.dim :]

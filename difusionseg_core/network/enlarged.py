@@ -59,9 +59,9 @@ def convolve_enlarged(
 def _shares(length: int) -> Tensor:
     """(length, 4, 9): what three neighbours, and three taps of each, add to a tile's values."""
     enlarged = F.interpolate(torch.eye(length)[None], scale_factor=SCALE, mode="linear")[0].T
-    enlarged = F.pad(enlarged, (1, 1, 1, 1))  # zeros around the picture, and around the small map
-    shares = enlarged.new_empty(length, SCALE, 3, 3)
-    for tile, pixel in ((tile, pixel) for tile in range(length) for pixel in range(SCALE)):
-        place = SCALE * tile + pixel
-        shares[tile, pixel] = enlarged[place : place + 3, tile : tile + 3].T
-    return shares.view(length, SCALE, 9)
+    # Zeros around the picture, and around the small map.
+    enlarged = F.pad(enlarged, (1, 1, 1, 1)).contiguous()
+    row = length + 2
+    # [tile, pixel, neighbour, tap] is at [SCALE * tile + pixel + tap, tile + neighbour]
+    strides = (SCALE * row + 1, row, 1, row)
+    return enlarged.as_strided((length, SCALE, 3, 3), strides).reshape(length, SCALE, 9)

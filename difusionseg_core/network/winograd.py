@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-TILE, _REACH = 4, 6  # pixels of the result and of the input, along one side of a tile
+_TILE, _REACH = 4, 6  # pixels of the result and of the input, along one side of a tile
 _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)  # and infinity; as exact in float32 as adding up directly
 
 
@@ -24,8 +24,8 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     batch, _, height, width = x.shape
     shift = 0 if bias is None else bias
     kernel = transform_kernel(weight)
-    tile_rows, tiles = -(-height // TILE), -(-width // TILE)
-    out = x.new_empty(batch, tile_rows, TILE, tiles, TILE, len(weight))
+    tile_rows, tiles = -(-height // _TILE), -(-width // _TILE)
+    out = x.new_empty(batch, tile_rows, _TILE, tiles, _TILE, len(weight))
     for image, target in zip(x.permute(0, 2, 3, 1), out, strict=True):
         for rows, place in zip(convolve_rows(image, kernel), target, strict=True):
             torch.add(rows, shift, out=place)
@@ -45,33 +45,33 @@ def convolve_rows(image: Tensor, kernel: Tensor) -> Iterator[Tensor]:
     the image where its sides are no multiples of 4. The memory is used again for the next rows.
     """
     height, width, channels = image.shape
-    tiles, out_channels = -(-width // TILE), kernel.shape[2]
+    tiles, out_channels = -(-width // _TILE), kernel.shape[2]
     to_points, _, back = _transforms()
     # One row of tiles at a time, in buffers that stay in the cache.
-    rows = image.new_empty(_REACH, tiles * TILE + 2, channels)
+    rows = image.new_empty(_REACH, tiles * _TILE + 2, channels)
     stride = rows.stride(0)
     windows = rows.as_strided(
-        (_REACH, _REACH, tiles, channels), (stride, channels, TILE * channels, 1)
+        (_REACH, _REACH, tiles, channels), (stride, channels, _TILE * channels, 1)
     )
     gathered = image.new_empty(_REACH, _REACH, tiles, channels)
     at_points = image.new_empty(_REACH**2, tiles * channels)
     products = image.new_empty(_REACH**2, tiles, out_channels)
-    result = image.new_empty(TILE, TILE, tiles, out_channels)
-    for top in range(0, height, TILE):
-        first, last = max(top - 1, 0), min(top + TILE + 1, height)
+    result = image.new_empty(_TILE, _TILE, tiles, out_channels)
+    for top in range(0, height, _TILE):
+        first, last = max(top - 1, 0), min(top + _TILE + 1, height)
         rows.zero_()
         rows[first - top + 1 : last - top + 1, 1 : width + 1] = image[first:last]
         gathered.copy_(windows)
         torch.mm(to_points, gathered.view(_REACH**2, -1), out=at_points)
         torch.bmm(at_points.view(_REACH**2, tiles, channels), kernel, out=products)
-        torch.mm(back, products.view(_REACH**2, -1), out=result.view(TILE**2, -1))
+        torch.mm(back, products.view(_REACH**2, -1), out=result.view(_TILE**2, -1))
         yield result.transpose(1, 2)
 
 
 def _transforms() -> tuple[Tensor, Tensor, Tensor]:
     """(36, 36) for tiles of the input, (36, 9) for kernels, (16, 36) for products."""
     evaluate = torch.linalg.inv(_powers(_REACH)).T
-    both_axes = (torch.kron(one, one) for one in (evaluate, _powers(3), _powers(TILE).T))
+    both_axes = (torch.kron(one, one) for one in (evaluate, _powers(3), _powers(_TILE).T))
     return tuple(matrix.float() for matrix in both_axes)
 
 

@@ -102,7 +102,6 @@ def _denoised(
 
 def draw_diffusion(model: DiFusionSeg, image: Tensor) -> tuple[Tensor, Tensor]:
     """A random time (B,) below 0.999 and noise (B, dim, h, w) for a training batch."""
-    height, width = (-(-side // model.stride) for side in image.shape[-2:])
     time = torch.rand(len(image), device=image.device) * 0.999
-    noise = torch.randn(len(image), model.dim, height, width, device=image.device)
+    noise = torch.randn(model.noise_shape(image), device=image.device)
     return time, noise

@@ -32,6 +32,5 @@ def class_probabilities(model: DiFusionSeg, rgb: np.ndarray, thermal: np.ndarray
 
 
 def _probabilities(model: DiFusionSeg, image: Tensor) -> Tensor:
-    noise_size = [-(-side // model.stride) for side in image.shape[-2:]]
-    noise = torch.randn(1, model.dim, *noise_size, generator=torch.Generator().manual_seed(0))
+    noise = torch.randn(model.noise_shape(image), generator=torch.Generator().manual_seed(0))
     return model(image, noise).logits.softmax(1)
