@@ -21,8 +21,10 @@ class LiteTraining(Training):
     `learning_rate` is that of the new parts, `backbone_factor` times it the backbone's; both rise
     over `warmup` steps and then fall to zero along a cosine over the whole training.
     `class_balance` is the power of a class's inverse share in the training pixels, which is its
-    loss weight: 0 for equal weights. Without `diffusion` the decoder always starts from noise that
-    tells nothing, as in a network without feedback; run such a model with one step.
+    loss weight: 0 for equal weights. `feedback` is the share of pictures, 0 to 1, for which the
+    decoder is given classes with noise over them. For the others it is given noise alone, which is
+    where the sampler begins, and all that a model of one step ever sees; at 0 there is no diffusion
+    at all. Raises ValueError for a `feedback` out of range.
     """
 
     def __init__(
@@ -33,9 +35,11 @@ class LiteTraining(Training):
         weight_decay: float = 0.01,
         warmup: int = 100,
         class_balance: float = 0.25,
-        diffusion: bool = True,
+        feedback: float = 1.0,
         start: str | None = None,
     ) -> None:
+        if not 0 <= feedback <= 1:
+            raise ValueError(f"feedback must be 0 to 1, not {feedback}")
         super().__init__(ModelInfo("lite", num_classes), start)
         self.save_hyperparameters()
         if not start:
@@ -52,9 +56,7 @@ class LiteTraining(Training):
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image = batch["image"]
-        time, noise = draw_diffusion(self.model, image)
-        if not self.hparams.diffusion:
-            time = torch.ones_like(time)
+        time, noise = draw_diffusion(self.model, image, self.hparams.feedback)
         return lite_losses(
             self.model, image, batch["labels"], self.class_weight, batch["weights"], time, noise
         )

@@ -100,8 +100,15 @@ def _denoised(
     return model.decode(encoded, state, level)
 
 
-def draw_diffusion(model: DiFusionSeg, image: Tensor) -> tuple[Tensor, Tensor]:
-    """A random time (B,) below 0.999 and noise (B, dim, h, w) for a training batch."""
+def draw_diffusion(
+    model: DiFusionSeg, image: Tensor, feedback: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """A random time (B,) below 0.999 and noise (B, dim, h, w) for a training batch.
+
+    With the probability 1 - `feedback` a picture's time is 1 instead, when there is noise alone.
+    """
     time = torch.rand(len(image), device=image.device) * 0.999
     noise = torch.randn(model.noise_shape(image), device=image.device)
+    if feedback < 1:
+        time[torch.rand_like(time) >= feedback] = 1
     return time, noise

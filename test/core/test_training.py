@@ -28,6 +28,7 @@ from difusionseg_core.preprocessing import normalize
 from difusionseg_core.published import published_name
 from difusionseg_core.scenes import draw
 from difusionseg_core.training.lite import LiteTraining
+from difusionseg_core.training.objective import draw_diffusion
 from difusionseg_core.training.paper import decay_groups, linear_factor
 
 SIZE = (48, 64)
@@ -116,6 +117,16 @@ def test_only_norms_of_the_backbone_are_spared_decay() -> None:
     }
     assert {names[id(parameter)] for parameter in spared["params"]} == expected
     assert len(expected) == 44 and len(decayed["params"]) == len(names) - 44
+
+
+@pytest.mark.parametrize("feedback", [0.0, 0.25, 1.0])
+def test_feedback_is_the_share_of_pictures_that_see_classes(feedback) -> None:
+    torch.manual_seed(0)
+    model, batch = create_model("lite"), torch.empty(2000, 4, 32, 32)
+    time, noise = draw_diffusion(model, batch, feedback)
+    seeing = time < 1
+    assert seeing.float().mean() == pytest.approx(feedback, abs=0.03)
+    assert (time[seeing] < 0.999).all() and noise.shape == model.noise_shape(batch)
 
 
 def test_one_batch_is_learnt_by_heart() -> None:
@@ -302,6 +313,7 @@ def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None
         (["--model=PaperTraining"], "PaperAugmentation"),
         (["--model.start=nowhere.safetensors"], "no weights file nowhere.safetensors"),
         (["--ckpt_path=nowhere.ckpt"], "nowhere.ckpt"),
+        (["--model.feedback=2"], "feedback must be 0 to 1"),
     ],
 )
 def test_refusals_are_one_line(root, streets, tmp_path, capsys, more, complaint) -> None:
