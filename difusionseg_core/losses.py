@@ -30,6 +30,31 @@ def cross_entropy(
     return each.sum() / labels.numel()
 
 
+def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
+    """1 - mean IoU of the classes that occur, 0 to 1, in a form that has gradients.
+
+    Lovasz-Softmax (Berman et al., CVPR 2018): where every probability is 0 or 1 it is exactly that.
+    `logits` (B, K, h, w) are resized to `labels` (B, H, W); pixels with 255 are left out, and
+    without any other it is 0.
+    """
+    logits = resize(logits, labels.shape[-2:]).float()
+    known = labels != IGNORE
+    probabilities = logits.movedim(1, -1)[known].softmax(1)  # (N, K)
+    labels = labels[known]
+    losses = []
+    for label in labels.unique():
+        is_class = (labels == label).float()
+        errors, order = (is_class - probabilities[:, label]).abs().sort(descending=True)
+        is_class = is_class[order]
+        # IoU if the first n pixels of that order were wrong, for each n.
+        total = is_class.sum()
+        intersection = total - is_class.cumsum(0)
+        union = total + (1 - is_class).cumsum(0)
+        jaccard = 1 - intersection / union
+        losses.append(errors @ jaccard.diff(prepend=jaccard.new_zeros(1)))
+    return torch.stack(losses).mean() if losses else probabilities.sum()
+
+
 def fusion_loss(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
     """Distance of the fused image to the brighter of both, and of its edges to the stronger of
     both.

@@ -24,7 +24,8 @@ class LiteTraining(Training):
     loss weight: 0 for equal weights. `feedback` is the share of pictures, 0 to 1, for which the
     decoder is given classes with noise over them. For the others it is given noise alone, which is
     where the sampler begins, and all that a model of one step ever sees; at 0 there is no diffusion
-    at all. Raises ValueError for a `feedback` out of range.
+    at all. `lovasz` is the weight of the Lovasz-Softmax loss beside cross-entropy. Raises
+    ValueError for a `feedback` out of range or a negative `lovasz`.
     """
 
     def __init__(
@@ -36,10 +37,13 @@ class LiteTraining(Training):
         warmup: int = 100,
         class_balance: float = 0.25,
         feedback: float = 1.0,
+        lovasz: float = 0.0,
         start: str | None = None,
     ) -> None:
         if not 0 <= feedback <= 1:
             raise ValueError(f"feedback must be 0 to 1, not {feedback}")
+        if not lovasz >= 0:
+            raise ValueError(f"lovasz must not be negative, but is {lovasz}")
         super().__init__(ModelInfo("lite", num_classes), start)
         self.save_hyperparameters()
         if not start:
@@ -58,7 +62,14 @@ class LiteTraining(Training):
         image = batch["image"]
         time, noise = draw_diffusion(self.model, image, self.hparams.feedback)
         return lite_losses(
-            self.model, image, batch["labels"], self.class_weight, batch["weights"], time, noise
+            self.model,
+            image,
+            batch["labels"],
+            self.class_weight,
+            batch["weights"],
+            time,
+            noise,
+            self.hparams.lovasz,
         )
 
     def configure_optimizers(self) -> dict:

@@ -11,6 +11,7 @@ from difusionseg_core.losses import (
     cross_entropy,
     difference_correlation,
     fusion_loss,
+    lovasz_softmax,
     synergy_loss,
 )
 from difusionseg_core.model import DiFusionSeg, Encoded
@@ -57,6 +58,7 @@ def lite_losses(
     weights: Tensor,
     time: Tensor,
     noise: Tensor,
+    lovasz: float = 0.0,
 ) -> dict[str, Tensor]:
     """The objective of `lite`: as the paper's, with weights of classes (K,) and of pixels
     (B, H, W), and with fusion judged by brightness alone, since its colours are the RGB image's
@@ -64,7 +66,8 @@ def lite_losses(
 
     The coarse classifier, whose classes the sampler feeds back, is trained beside the final one.
     In place of the synergy loss, which pulls the picture towards one camera by class, the picture
-    is to add to each camera what the other one saw.
+    is to add to each camera what the other one saw. `lovasz` weighs the Lovasz-Softmax loss of the
+    final classifier, which is left out at 0.
     """
     encoded = model.encode(image)
     features = _denoised(model, encoded, labels, time, noise)
@@ -75,13 +78,17 @@ def lite_losses(
 
     fused, visible, thermal = (_middle(part) for part in (encoded.fused, *pictures(image)))
     fused, visible = luminance(fused), luminance(visible)
-    return {
-        "cross_entropy": classes(model.segment(features, encoded), _FINE),
+    logits = model.segment(features, encoded)
+    losses = {
+        "cross_entropy": classes(logits, _FINE),
         "coarse": AUXILIARY_WEIGHT * classes(model.classifier(features), _COARSE),
         "auxiliary": AUXILIARY_WEIGHT * classes(model.auxiliary(encoded.features), _COARSE),
         "fusion": fusion_loss(fused, visible, thermal),
         "correlation": CORRELATION_WEIGHT * (2 - difference_correlation(fused, visible, thermal)),
     }
+    if lovasz:
+        losses["lovasz"] = lovasz * lovasz_softmax(logits, labels[:, ::_COARSE, ::_COARSE])
+    return losses
 
 
 def _middle(pictures: Tensor) -> Tensor:

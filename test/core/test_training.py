@@ -26,7 +26,7 @@ from difusionseg_core.data.images import write_png
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.preprocessing import normalize
 from difusionseg_core.published import published_name
-from difusionseg_core.scenes import draw
+from difusionseg_core.scenes import Frame, draw
 from difusionseg_core.training.lite import LiteTraining
 from difusionseg_core.training.objective import draw_diffusion
 from difusionseg_core.training.paper import decay_groups, linear_factor
@@ -129,15 +129,31 @@ def test_feedback_is_the_share_of_pictures_that_see_classes(feedback) -> None:
     assert (time[seeing] < 0.999).all() and noise.shape == model.noise_shape(batch)
 
 
+def batch_of(frame: Frame) -> dict[str, torch.Tensor]:
+    return {
+        "image": torch.from_numpy(normalize(frame.rgb, frame.thermal))[None],
+        "labels": torch.from_numpy(frame.labels)[None].long(),
+        "weights": torch.ones(1, *frame.labels.shape),  # every pixel counts in the score, too
+    }
+
+
+def test_lovasz_is_weighed_beside_the_other_losses() -> None:
+    training, batch = LiteTraining(lovasz=1.0), batch_of(draw(27, (64, 96)))
+    losses = []
+    for weight in (1.0, 0.5, 0.0):
+        training.hparams.lovasz = weight
+        torch.manual_seed(0)
+        losses.append(training.eval().losses(batch))
+    assert losses[1]["lovasz"] == 0.5 * losses[0]["lovasz"] > 0
+    assert {name: losses[0][name] for name in losses[2]} == losses[2]
+    assert "lovasz" not in losses[2]
+
+
 def test_one_batch_is_learnt_by_heart() -> None:
     """A street whose three classes are large enough for logits at stride 4."""
     torch.manual_seed(0)
     training, frame = LiteTraining(), draw(27, (64, 96))
-    batch = {
-        "image": torch.from_numpy(normalize(frame.rgb, frame.thermal))[None],
-        "labels": torch.from_numpy(frame.labels)[None].long(),
-        "weights": torch.ones(1, 64, 96),  # every pixel counts in the score, too
-    }
+    batch = batch_of(frame)
     steps, constant = 220, 160
     model = training.model.train()
     optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
@@ -314,6 +330,7 @@ def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None
         (["--model.start=nowhere.safetensors"], "no weights file nowhere.safetensors"),
         (["--ckpt_path=nowhere.ckpt"], "nowhere.ckpt"),
         (["--model.feedback=2"], "feedback must be 0 to 1"),
+        (["--model.lovasz=-1"], "lovasz must not be negative"),
     ],
 )
 def test_refusals_are_one_line(root, streets, tmp_path, capsys, more, complaint) -> None:
