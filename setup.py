@@ -36,7 +36,7 @@ setup(
             "weights/*.md",
             "report/templates/*",
         ],
-        "difusionseg_ros": ["viewer.html"],
+        "difusionseg_ros": ["viewer_page/*.html"],
     },
     data_files=shared_files(),
     install_requires=[

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from difusionseg_core.model import create_model
+    from difusionseg_core.network.model import create_model
     from difusionseg_core.predictor import Predictor
 
 __all__ = ["Predictor", "create_model"]
@@ -18,7 +18,7 @@ __all__ = ["Predictor", "create_model"]
 def __getattr__(name: str) -> object:
     # Importing PyTorch takes seconds: whoever reads a class name or pairs stamps does without it.
     if name == "create_model":
-        from difusionseg_core.model import create_model
+        from difusionseg_core.network.model import create_model
 
         return create_model
     if name == "Predictor":

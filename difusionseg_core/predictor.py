@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from difusionseg_core.backends.choice import EXPORTED, WEIGHTS, open_backend
+from difusionseg_core.backends.selection import EXPORTED, WEIGHTS, open_backend
 from difusionseg_core.classes import label_set_of
-from difusionseg_core.preprocessing import pad
-from difusionseg_core.schedule import check_schedule, check_steps
-from difusionseg_core.thermal import to_uint8
+from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.network.preprocessing import pad
+from difusionseg_core.network.schedule import check_schedule, check_steps
 
 if TYPE_CHECKING:
-    from difusionseg_core.model import DiFusionSeg
+    from difusionseg_core.network.model import DiFusionSeg
 
 _SHIPPED = Path(__file__).parent / "weights"
 

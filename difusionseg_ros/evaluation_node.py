@@ -29,12 +29,12 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
 
+from difusionseg_core.files import staged
 from difusionseg_core.pairing import NearestStampPairer, Pair
-from difusionseg_core.recordings import MASK as TRUTH
-from difusionseg_core.staging import staged
-from difusionseg_ros import topics
-from difusionseg_ros.fixed_parameters import Parameter, declare
-from difusionseg_ros.images import (
+from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.fixed_parameters import Parameter, declare
+from difusionseg_ros.common.image_messages import (
     THERMAL_ENCODINGS,
     BadImage,
     check_compressed,
@@ -42,8 +42,8 @@ from difusionseg_ros.images import (
     check_stamp,
     thermal_array,
 )
-from difusionseg_ros.live_scores import LiveScores
-from difusionseg_ros.transport import use_image_transport
+from difusionseg_ros.common.live_scores import LiveScores
+from difusionseg_ros.common.middleware import use_image_transport
 
 PARAMETERS = (
     Parameter("output", "", "JSON file for the scores; empty: only the log and the topics"),

@@ -26,15 +26,15 @@ from std_srvs.srv import SetBool
 
 from difusionseg_core.backends.memory import return_freed_memory, share_one_heap
 from difusionseg_core.predictor import Predictor
-from difusionseg_ros.outputs import Outputs
-from difusionseg_ros.parameters import (
+from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.fusion.outputs import Outputs
+from difusionseg_ros.fusion.parameters import (
     BadParameter,
     Settings,
     checked_change,
     declare_parameters,
 )
-from difusionseg_ros.pipeline import Pipeline
-from difusionseg_ros.transport import use_image_transport
+from difusionseg_ros.fusion.pipeline import Pipeline
 
 _STOP_CHECK_PERIOD = 0.2  # seconds; Python sees signals only between two waits for messages
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
+from difusionseg_ros.fusion.parameters import BadParameter
+from difusionseg_ros.fusion.shared_network import SharedNetwork
 from difusionseg_ros.fusion_node import FusionNode, make_predictor, run
-from difusionseg_ros.parameters import BadParameter
-from difusionseg_ros.shared_network import SharedNetwork
 
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Remaps of a node's own name and namespace, which would give all nodes the same.

@@ -25,11 +25,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from tqdm import tqdm
 
-from difusionseg_core.playback import Item, instants, open_source
-from difusionseg_core.recordings import MASK, RGB, THERMAL
-from difusionseg_ros.fixed_parameters import Parameter, declare
-from difusionseg_ros.images import image_message
-from difusionseg_ros.transport import use_image_transport
+from difusionseg_core.recordings.playback import Item, instants, open_source
+from difusionseg_core.recordings.rosbag2 import MASK, RGB, THERMAL
+from difusionseg_ros.common.fixed_parameters import Parameter, declare
+from difusionseg_ros.common.image_messages import image_message
+from difusionseg_ros.common.middleware import use_image_transport
 
 # Sensors usually publish best effort (REP-2003); a replay should lose nothing.
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)

@@ -28,21 +28,21 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-from difusionseg_core.thermal import to_uint8
-from difusionseg_ros import topics
-from difusionseg_ros.camera_input import RGB, THERMAL, Camera
-from difusionseg_ros.fixed_parameters import Parameter, declare
-from difusionseg_ros.images import (
+from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.fixed_parameters import Parameter, declare
+from difusionseg_ros.common.image_messages import (
     RGB_ENCODINGS,
     BadImage,
     check_compressed,
     check_image,
     rgb_array,
 )
+from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.throttled_log import ThrottledLog
+from difusionseg_ros.fusion.camera_input import RGB, THERMAL, Camera
 from difusionseg_ros.msg import FrameStatus, LabelInfo, StageLatency
-from difusionseg_ros.throttled_log import ThrottledLog
-from difusionseg_ros.transport import use_image_transport
-from difusionseg_ros.viewer_server import Stream, ViewerServer
+from difusionseg_ros.viewer_page.server import Stream, ViewerServer
 
 PARAMETERS = (
     Parameter("host", "127.0.0.1", "address to serve on; 0.0.0.0 lets other machines watch"),

@@ -2,8 +2,8 @@
 
 from launch import LaunchDescription
 
-from difusionseg_ros.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
-from difusionseg_ros.launch_actions import actions
+from difusionseg_ros.bringup.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
+from difusionseg_ros.bringup.launch_actions import actions
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -2,8 +2,8 @@
 
 from launch import LaunchDescription
 
-from difusionseg_ros.bringup import REPLAY_ARGUMENTS, replay_processes
-from difusionseg_ros.launch_actions import actions
+from difusionseg_ros.bringup.description import REPLAY_ARGUMENTS, replay_processes
+from difusionseg_ros.bringup.launch_actions import actions
 
 
 def generate_launch_description() -> LaunchDescription:

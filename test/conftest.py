@@ -62,8 +62,8 @@ def untrained_weights(tmp_path_factory):
     """A weights file of lite with random values, for tests of what surrounds the network."""
     import torch
 
-    from difusionseg_core.checkpoints import ModelInfo, save_weights
-    from difusionseg_core.model import create_model
+    from difusionseg_core.checkpoints.weights_file import ModelInfo, save_weights
+    from difusionseg_core.network.model import create_model
 
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"

@@ -1,4 +1,4 @@
-"""Ways to run the network: a file each, and `choice`, which takes the fastest."""
+"""Inference backends, one file an engine; `selection` opens the fastest one installed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     import numpy as np
 
-    from difusionseg_core.export_info import ExportInfo
-    from difusionseg_core.model import DiFusionSeg
+    from difusionseg_core.backends.export_info import ExportInfo
+    from difusionseg_core.network.model import DiFusionSeg
 
 BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 

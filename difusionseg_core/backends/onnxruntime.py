@@ -8,8 +8,8 @@ import numpy as np
 import onnxruntime
 
 from difusionseg_core.backends import OutOfMemory
-from difusionseg_core.export_info import ExportInfo
-from difusionseg_core.schedule import noise_levels
+from difusionseg_core.backends.export_info import ExportInfo
+from difusionseg_core.network.schedule import noise_levels
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",

@@ -10,8 +10,8 @@ import openvino
 import openvino.opset13 as opset
 from openvino.op import util as op_util
 
-from difusionseg_core.export_info import ExportInfo
-from difusionseg_core.schedule import noise_levels
+from difusionseg_core.backends.export_info import ExportInfo
+from difusionseg_core.network.schedule import noise_levels
 
 _MOST_COMPILED = 4  # sizes and numbers of steps that stay ready
 _MOST_UNROLLED = 5  # steps; more of them are run as a loop, whose own cost is then small

@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difusionseg_core.backends import OutOfMemory
+from difusionseg_core.backends.export_info import INFO_FILE, ExportInfo
 from difusionseg_core.backends.memory import keep_freed_memory
-from difusionseg_core.export_info import INFO_FILE, ExportInfo
-from difusionseg_core.inference import InferenceGraph
-from difusionseg_core.model import DiFusionSeg
-from difusionseg_core.schedule import noise_levels
+from difusionseg_core.network.inference import InferenceGraph
+from difusionseg_core.network.model import DiFusionSeg
+from difusionseg_core.network.schedule import noise_levels
 
 PRECISIONS = ("float32", "bf16")
 

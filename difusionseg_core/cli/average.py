@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError(f"--output must end in .safetensors, not '{args.output.name}'")
     if not args.output.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {args.output.parent}")
-    from difusionseg_core.checkpoints import average_weights
+    from difusionseg_core.checkpoints.weights_file import average_weights
 
     info = average_weights(args.weights, args.output)
     print(f"{args.output}: {info.model}, the mean of {len(args.weights)} files")

@@ -8,7 +8,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from difusionseg_core.backends import BACKENDS
-from difusionseg_core.benchmark import Configuration, Measurement, machine, measure, ratio
+from difusionseg_core.evaluation.benchmark import (
+    Configuration,
+    Measurement,
+    machine,
+    measure,
+    ratio,
+)
 
 _EXAMPLE = """examples:
   difusionseg benchmark --model lite --repeats 20

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from difusionseg_core.data.check import Report, make_report, summarize_frames
 from difusionseg_core.data.folder import find_data_set, list_splits
 from difusionseg_core.data.frames import read_frame
-from difusionseg_core.data.images import write_png
-from difusionseg_core.data.samples import sample_page
+from difusionseg_core.data.image_files import write_png
+from difusionseg_core.data.sample_page import sample_page
 
 _DESCRIPTION = """Count pairs, sizes, classes, day and night, and name every file that is missing,
 cannot be read or does not fit; the exit status is then 1.

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from difusionseg_core.staging import staged
+from difusionseg_core.files import staged
 
 _DESCRIPTION = """Print scores of several evaluations, and how far each is from the first: the
 difference with its bootstrap interval, and how many single images are better or worse. With
@@ -38,8 +38,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare; raises ValueError where there is nothing to compare."""
     from difusionseg_core.evaluation.comparison import compare
-    from difusionseg_core.evaluation.store import read_results
-    from difusionseg_core.report.comparison_page import comparison_page
+    from difusionseg_core.evaluation.comparison_page import comparison_page
+    from difusionseg_core.evaluation.data_sets.result_store import read_results
     from difusionseg_core.report.document import to_text, write_report
 
     if len(args.evaluations) < 2:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         raise ValueError("one of the two files must end in .safetensors, the other in .pth")
     if not args.target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {args.target.parent}")
-    from difusionseg_core.checkpoints import export_checkpoint, import_checkpoint
+    from difusionseg_core.checkpoints.weights_file import export_checkpoint, import_checkpoint
 
     convert = export_checkpoint if endings[0] else import_checkpoint
     info = convert(args.source, args.target)

@@ -16,11 +16,11 @@ from difusionseg_core.classes import MSRS
 from difusionseg_core.cli.predict import add_model_options, make_predictor
 from difusionseg_core.data.folder import DataSet, Pair, open_data_set
 from difusionseg_core.data.groups import find_groups
-from difusionseg_core.data.images import DataError, images_by_name
+from difusionseg_core.data.image_files import DataError, images_by_name
 
 if TYPE_CHECKING:
-    from difusionseg_core.evaluation.scoring import ImageScores
-    from difusionseg_core.evaluation.store import Store
+    from difusionseg_core.evaluation.data_sets.image_scores import ImageScores
+    from difusionseg_core.evaluation.data_sets.result_store import Store
     from difusionseg_core.predictor import Predictor
 
 _DESCRIPTION = """Run a data set through a model, or take finished pictures (--mask, --fused), and
@@ -82,8 +82,12 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate; the exit status is 1 where an image was skipped."""
     from tqdm import tqdm
 
-    from difusionseg_core.evaluation.run import Failure, run_model, score_pictures
-    from difusionseg_core.evaluation.store import Store
+    from difusionseg_core.evaluation.data_sets.data_set_run import (
+        Failure,
+        run_model,
+        score_pictures,
+    )
+    from difusionseg_core.evaluation.data_sets.result_store import Store
 
     finished = args.mask is not None or args.fused is not None
     if finished and (args.model or args.without):
@@ -208,11 +212,11 @@ def _finish(
     problems: list[str],
 ) -> None:
     """Write what is made of all images, and give the folder its name."""
-    from difusionseg_core.benchmark import machine
-    from difusionseg_core.evaluation.run import FUSED, MASK
-    from difusionseg_core.evaluation.summary import summarize, table_row
+    from difusionseg_core.evaluation.benchmark import machine
+    from difusionseg_core.evaluation.data_sets.data_set_page import Pictures, evaluation_page
+    from difusionseg_core.evaluation.data_sets.data_set_run import FUSED, MASK
+    from difusionseg_core.evaluation.data_sets.score_summary import summarize, table_row
     from difusionseg_core.report.document import HTML, write_report
-    from difusionseg_core.report.evaluation_page import Pictures, evaluation_page
 
     shown = ("data", "split", "model", "steps", "without", "mask", "fused", "boxes")
     metrics = {key: store.options[key] for key in shown if store.options.get(key) is not None}

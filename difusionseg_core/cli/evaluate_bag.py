@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difusionseg_core.cli.predict import add_model_options, make_predictor
-from difusionseg_core.staging import staged
+from difusionseg_core.files import staged
 
 if TYPE_CHECKING:
-    from difusionseg_core.bag_evaluation.evaluate import Job
-    from difusionseg_core.bag_evaluation.many import Outcome
+    from difusionseg_core.evaluation.recordings.batch import Outcome
+    from difusionseg_core.evaluation.recordings.recording_run import Job
 
 _EXAMPLE = """examples:
   difusionseg evaluate-bag sample --output results
@@ -113,8 +113,8 @@ def _run_several(args: argparse.Namespace, output: Path, record: Path | None) ->
     """Evaluate into folders by name; returns whether there were any faults."""
     from tqdm import tqdm
 
-    from difusionseg_core.bag_evaluation.evaluate import write_json
-    from difusionseg_core.bag_evaluation.summary import summary_row, table, total
+    from difusionseg_core.evaluation.recordings.recording_run import write_json
+    from difusionseg_core.evaluation.recordings.recordings_table import summary_row, table, total
 
     names = _unique_names(args.recordings)
     output.mkdir()
@@ -151,9 +151,9 @@ def _run_several(args: argparse.Namespace, output: Path, record: Path | None) ->
 
 
 def _jobs(args: argparse.Namespace, outputs: list[Path], records: list[Path | None]) -> list[Job]:
-    from difusionseg_core.alignment import IDENTITY
-    from difusionseg_core.bag_evaluation.evaluate import Job
-    from difusionseg_core.bag_evaluation.survey import Pairing
+    from difusionseg_core.evaluation.recordings.header_scan import Pairing
+    from difusionseg_core.evaluation.recordings.recording_run import Job
+    from difusionseg_core.imaging.alignment import IDENTITY
 
     pairing = Pairing(args.slop, args.thermal_time_offset, args.queue_size)
     pairing.pairer()  # refuses what cannot be, before anything is read
@@ -175,7 +175,7 @@ def _jobs(args: argparse.Namespace, outputs: list[Path], records: list[Path | No
 
 
 def _outcomes(jobs: list[Job], args: argparse.Namespace) -> Iterator[tuple[Job, Outcome]]:
-    from difusionseg_core.bag_evaluation.many import evaluate_here, evaluate_on_cluster
+    from difusionseg_core.evaluation.recordings.batch import evaluate_here, evaluate_on_cluster
 
     if args.cluster:
         return evaluate_on_cluster(jobs, args.cluster)

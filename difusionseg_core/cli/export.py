@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     weights = find_weights(args.model)
     if args.beside_weights and (args.format != "onnx" or args.size or args.steps):
         raise ValueError("--beside-weights is ONNX for every size, with the model's own steps")
-    from difusionseg_core.export import export_file
+    from difusionseg_core.backends.export import export_file
 
     output = weights.with_suffix(".onnx") if args.beside_weights else args.output
     report = export_file(weights, output, args.format, args.size, args.steps, args.beside_weights)

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difusionseg_core.backends import BACKENDS
-from difusionseg_core.data.images import (
+from difusionseg_core.data.image_files import (
     DataError,
     images_by_name,
     read_rgb,
     read_thermal,
     write_png,
 )
-from difusionseg_core.visualization import overlay
+from difusionseg_core.imaging.drawing import overlay
 
 if TYPE_CHECKING:
     from difusionseg_core import Predictor

@@ -35,13 +35,13 @@ def run(args: argparse.Namespace) -> int:
     """Write the new data set, whole or not at all. Raises DataError, ValueError or OSError."""
     from tqdm import tqdm
 
-    from difusionseg_core.checkpoints import load_model
+    from difusionseg_core.checkpoints.weights_file import load_model
     from difusionseg_core.data.folder import LABELS, THERMAL, VISIBLE, open_data_set
     from difusionseg_core.data.frames import read_frame
-    from difusionseg_core.data.images import DataError, write_png
-    from difusionseg_core.data.refined_labels import refine_labels
+    from difusionseg_core.data.image_files import DataError, write_png
+    from difusionseg_core.files import staged
     from difusionseg_core.predictor import find_weights
-    from difusionseg_core.staging import staged
+    from difusionseg_core.training.refined_labels import refine_labels
     from difusionseg_core.training.teacher import class_probabilities
 
     data_set = open_data_set(args.data)

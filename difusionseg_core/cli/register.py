@@ -10,15 +10,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from difusionseg_core.alignment import Alignment
 from difusionseg_core.data.folder import open_data_set
-from difusionseg_core.data.images import read_rgb, read_rgb_thermal, read_thermal, write_png
+from difusionseg_core.data.image_files import read_rgb, read_rgb_thermal, read_thermal, write_png
+from difusionseg_core.files import staged
+from difusionseg_core.imaging.alignment import Alignment
+from difusionseg_core.imaging.drawing import contact_sheet
+from difusionseg_core.imaging.registration import Registration, checkerboard, register
+from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.pairing import NearestStampPairer
-from difusionseg_core.recordings import Recording
-from difusionseg_core.registration import Registration, checkerboard, register
-from difusionseg_core.staging import staged
-from difusionseg_core.thermal import to_uint8
-from difusionseg_core.visualization import contact_sheet
+from difusionseg_core.recordings.rosbag2 import Recording
 
 Pair = tuple[np.ndarray, np.ndarray]
 

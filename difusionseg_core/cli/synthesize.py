@@ -21,11 +21,11 @@ from tqdm import tqdm
 from difusionseg_core.data.boxes import write_boxes
 from difusionseg_core.data.folder import BOXES, LABELS, VISIBLE
 from difusionseg_core.data.folder import THERMAL as THERMAL_FOLDER
-from difusionseg_core.data.images import write_png
-from difusionseg_core.image_messages import compress
-from difusionseg_core.recordings import MASK, RGB, STORAGES, THERMAL, RecordingWriter
+from difusionseg_core.data.image_files import write_png
+from difusionseg_core.files import staged
+from difusionseg_core.imaging.camera_images import compress
+from difusionseg_core.recordings.rosbag2 import MASK, RGB, STORAGES, THERMAL, RecordingWriter
 from difusionseg_core.scenes import CONDITIONS, Scene
-from difusionseg_core.staging import staged
 
 HELP = "draw street scenes with RGB image, thermal image, exact class mask and boxes"
 _EXAMPLE = """examples:

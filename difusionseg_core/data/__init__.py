@@ -1,1 +1,1 @@
-"""Data sets: reading, annotations, augmentation."""
+"""Data sets on disk: folders, images, annotations, checks. No PyTorch; imports `imaging`."""

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from difusionseg_core.classes import IGNORE
-from difusionseg_core.data.images import DataError
+from difusionseg_core.data.image_files import DataError
 
 BOX_CLASSES = {0: 2, 1: 3, 2: 1}
 """Class in a box file (person, bicycle, car) -> MSRS class id."""

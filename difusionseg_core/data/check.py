@@ -14,7 +14,7 @@ import numpy as np
 from difusionseg_core.classes import IGNORE, LabelSet
 from difusionseg_core.data.folder import DataSet, Pair
 from difusionseg_core.data.frames import read_frame
-from difusionseg_core.data.images import DataError
+from difusionseg_core.data.image_files import DataError
 
 DARKEST_DAY = 62.0
 """Mean of an RGB image, 0 to 255, below which it is taken for a night picture.

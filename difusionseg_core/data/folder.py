@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from difusionseg_core.classes import FMB, MSRS, LabelSet
-from difusionseg_core.data.images import (
+from difusionseg_core.data.image_files import (
     IMAGE_ENDINGS,
     DataError,
     images_by_name,

@@ -9,7 +9,7 @@ import numpy as np
 from difusionseg_core.classes import IGNORE, LabelSet
 from difusionseg_core.data.boxes import Box, read_boxes
 from difusionseg_core.data.folder import Pair
-from difusionseg_core.data.images import (
+from difusionseg_core.data.image_files import (
     DataError,
     read_labels,
     read_rgb,

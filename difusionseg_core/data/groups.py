@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from difusionseg_core.data.folder import DataSet
-from difusionseg_core.data.images import IMAGE_ENDINGS, DataError
+from difusionseg_core.data.image_files import IMAGE_ENDINGS, DataError
 
 
 def find_groups(data_set: DataSet, extra: Sequence[Path] = ()) -> dict[str, set[str]]:

@@ -1,1 +1,4 @@
-"""Pictures of a model or of somebody else, scored over a data set, and evaluations compared."""
+"""Evaluations of data sets and recordings, their comparison, and the speed benchmark.
+
+May import every room but `training`, `scenes` and `cli`.
+"""

@@ -9,8 +9,8 @@ from functools import partial
 import numpy as np
 
 from difusionseg_core.data.boxes import BOX_CLASSES
-from difusionseg_core.evaluation.scoring import MODEL, ImageScores
-from difusionseg_core.evaluation.summary import table_row
+from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
+from difusionseg_core.evaluation.data_sets.score_summary import table_row
 from difusionseg_core.metrics import segmentation
 from difusionseg_core.metrics.boundary import boundary_f1
 from difusionseg_core.metrics.boxes import BoxScore

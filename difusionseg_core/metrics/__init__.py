@@ -1,1 +1,1 @@
-"""Scores of segmentation and fusion."""
+"""Metrics of masks and of fused images. Imports `classes` and the boxes of `data`."""

@@ -1,1 +1,1 @@
-"""The parts of the network, each in a file of its own; `difusionseg_core.model` joins them."""
+"""The network and its parts, one in each file; `model` joins them. Imports `classes` only."""

@@ -12,10 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from difusionseg_core.network.enlarged import SCALE, convolve_enlarged
 from difusionseg_core.network.layers import conv_bn_relu, in_pieces, resize, winograd_pays
+from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD
+from difusionseg_core.network.upsampled_conv import SCALE, convolve_enlarged
 from difusionseg_core.network.winograd import convolve_rows, transform_kernel
-from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
 

@@ -1,1 +1,1 @@
-"""Pages for people: one self-contained HTML file and a Markdown one of the same content."""
+"""Reports as self-contained HTML and Markdown: the document and its charts. Imports no room."""

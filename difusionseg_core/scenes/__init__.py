@@ -10,9 +10,9 @@ The class ids are those of `difusionseg_core.classes.MSRS`; all eight classes oc
 
 from collections.abc import Iterator
 
-from difusionseg_core.scenes.layout import draw_layout
-from difusionseg_core.scenes.lighting import CONDITIONS
+from difusionseg_core.scenes.placement.layout import draw_layout
 from difusionseg_core.scenes.render import Frame, render
+from difusionseg_core.scenes.rendering.lighting import CONDITIONS
 
 __all__ = ["CONDITIONS", "Frame", "Scene", "draw", "sequence"]
 

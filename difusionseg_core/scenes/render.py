@@ -6,15 +6,15 @@ from typing import NamedTuple
 import numpy as np
 
 from difusionseg_core.data.boxes import BOX_CLASSES, Box
-from difusionseg_core.scenes.camera import Camera
-from difusionseg_core.scenes.canvas import Canvas
-from difusionseg_core.scenes.layout import Layout
-from difusionseg_core.scenes.lighting import Lamp, shade, wet_streaks
-from difusionseg_core.scenes.parts import Thing
-from difusionseg_core.scenes.photography import photograph
-from difusionseg_core.scenes.rain import falling_rain
-from difusionseg_core.scenes.surface import surfaces
-from difusionseg_core.scenes.thermal import apparent_temperature, thermograph
+from difusionseg_core.scenes.geometry.parts import Thing
+from difusionseg_core.scenes.geometry.viewpoint import Camera
+from difusionseg_core.scenes.placement.layout import Layout
+from difusionseg_core.scenes.rendering.canvas import Canvas
+from difusionseg_core.scenes.rendering.heat import apparent_temperature, thermograph
+from difusionseg_core.scenes.rendering.lighting import Lamp, shade, wet_streaks
+from difusionseg_core.scenes.rendering.photography import photograph
+from difusionseg_core.scenes.rendering.rain import falling_rain
+from difusionseg_core.scenes.rendering.surface import surfaces
 
 _LAMPS = 8  # the brightest at the camera; more cost time and are not missed
 

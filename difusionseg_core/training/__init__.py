@@ -1,1 +1,1 @@
-"""Training with Lightning."""
+"""Training with Lightning: tasks, losses, loading, augmentation, results."""

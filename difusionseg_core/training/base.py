@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difusionseg_core.checkpoints import ModelInfo, start_from
+from difusionseg_core.checkpoints.weights_file import ModelInfo, start_from
 from difusionseg_core.classes import label_set_of
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
-from difusionseg_core.model import create_model
+from difusionseg_core.network.model import create_model
 
 
 class Training(pl.LightningModule):

@@ -12,9 +12,9 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Sampler
 
 from difusionseg_core.classes import LabelSet
-from difusionseg_core.data.augmentation import Augmentation
-from difusionseg_core.data.dataset import PairDataset
-from difusionseg_core.data.paper_augmentation import PaperAugmentation, PaperDataset
+from difusionseg_core.training.augmentation import Augmentation
+from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset
 
 
 class PairData(pl.LightningDataModule):

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from difusionseg_core.checkpoints import ModelInfo
+from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.network.efficientnet_lite import load_imagenet_weights
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, lite_losses

@@ -6,16 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difusionseg_core import diffusion
-from difusionseg_core.losses import (
+from difusionseg_core.network import diffusion
+from difusionseg_core.network.fusion import luminance, pictures
+from difusionseg_core.network.model import DiFusionSeg, Encoded
+from difusionseg_core.training.losses import (
     cross_entropy,
     difference_correlation,
     fusion_loss,
     lovasz_softmax,
     synergy_loss,
 )
-from difusionseg_core.model import DiFusionSeg, Encoded
-from difusionseg_core.network.fusion import luminance, pictures
 
 AUXILIARY_WEIGHT = 0.4
 CORRELATION_WEIGHT = 0.05

@@ -7,11 +7,11 @@ import re
 import torch
 from torch import Tensor, nn
 
-from difusionseg_core.checkpoints import ModelInfo
-from difusionseg_core.data.paper_augmentation import PaperDataset
-from difusionseg_core.imagenet import load_convnext_weights
+from difusionseg_core.checkpoints.imagenet import load_convnext_weights
+from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, paper_losses
+from difusionseg_core.training.paper_augmentation import PaperDataset
 
 _NO_DECAY = re.compile(r"backbone\.(stages\.\d+\.\d+\.norm|norms\.\d+)\.(weight|bias)")
 _FIRST_FACTOR = 1e-6  # of the learning rate in the first step of the warm-up

@@ -11,9 +11,9 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
-from difusionseg_core.checkpoints import load_strictly, save_weights
-from difusionseg_core.data.dataset import PairDataset
+from difusionseg_core.checkpoints.weights_file import load_strictly, save_weights
 from difusionseg_core.training.base import Training
+from difusionseg_core.training.pair_dataset import PairDataset
 
 _PROTOCOL = {
     "miou": "mean IoU from one confusion matrix over all pixels of all images; class 0 counted, "

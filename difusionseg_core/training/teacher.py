@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from difusionseg_core.model import DiFusionSeg
+from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.network.layers import resize
-from difusionseg_core.preprocessing import SIZE_MULTIPLE, normalize
-from difusionseg_core.thermal import to_uint8
+from difusionseg_core.network.model import DiFusionSeg
+from difusionseg_core.network.preprocessing import SIZE_MULTIPLE, normalize
 
 _SCALES = (0.8, 1.0, 1.25)
 

@@ -8,8 +8,8 @@ import torch
 
 from difusionseg_core import Predictor, create_model
 from difusionseg_core.backends import OutOfMemory
+from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD, normalize
 from difusionseg_core.predictor import find_weights
-from difusionseg_core.preprocessing import IMAGE_MEAN, IMAGE_STD, normalize
 
 
 @pytest.fixture(scope="module")

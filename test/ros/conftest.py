@@ -16,9 +16,9 @@ from rclpy.qos import qos_profile_sensor_data
 from std_msgs.msg import Header
 
 from difusionseg_core import Predictor, create_model
-from difusionseg_ros import topics
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
 from difusionseg_ros.fusion_node import FusionNode
-from difusionseg_ros.images import image_message
 
 SIZE = 48, 64
 

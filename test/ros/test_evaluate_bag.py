@@ -8,13 +8,13 @@ import pytest
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 
-from difusionseg_core import image_messages
-from difusionseg_core.bag_evaluation.survey import Pairing
 from difusionseg_core.cli.main import main
-from difusionseg_core.playback import instants, open_source
-from difusionseg_core.recordings import RGB, RecordingWriter
-from difusionseg_ros import images, topics
-from difusionseg_ros.parameters import Settings
+from difusionseg_core.evaluation.recordings.header_scan import Pairing
+from difusionseg_core.imaging import camera_images
+from difusionseg_core.recordings.playback import instants, open_source
+from difusionseg_core.recordings.rosbag2 import RGB, RecordingWriter
+from difusionseg_ros.common import image_messages, topics
+from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.replay import ReplayNode
 
 SIZE = 48, 64
@@ -28,17 +28,17 @@ def test_its_defaults_are_the_nodes():
 
 
 def test_it_takes_the_encodings_that_the_node_takes():
-    assert image_messages.RGB_ENCODINGS == images.RGB_ENCODINGS.keys()
-    assert image_messages.THERMAL_ENCODINGS == images.THERMAL_ENCODINGS.keys()
+    assert camera_images.RGB_ENCODINGS == image_messages.RGB_ENCODINGS.keys()
+    assert camera_images.THERMAL_ENCODINGS == image_messages.THERMAL_ENCODINGS.keys()
 
 
-@pytest.mark.parametrize("encoding", sorted(image_messages.RGB_ENCODINGS))
+@pytest.mark.parametrize("encoding", sorted(camera_images.RGB_ENCODINGS))
 def test_it_decodes_colours_as_the_node_does(encoding):
-    layout = images.RGB_ENCODINGS[encoding]
+    layout = image_messages.RGB_ENCODINGS[encoding]
     shape = (*SIZE, layout.channels)[: 2 if layout.channels == 1 else 3]
     pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    message = images.image_message(pixels, encoding, Header())
-    assert (image_messages.rgb_array(message) == images.rgb_array(message, 10**9)).all()
+    message = image_messages.image_message(pixels, encoding, Header())
+    assert (camera_images.rgb_array(message) == image_messages.rgb_array(message, 10**9)).all()
 
 
 @pytest.fixture

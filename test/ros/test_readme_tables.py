@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from difusionseg_ros import topics
-from difusionseg_ros.parameters import TYPE_NAMES, Settings
+from difusionseg_ros.common import topics
+from difusionseg_ros.fusion.parameters import TYPE_NAMES, Settings
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 

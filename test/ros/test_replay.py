@@ -15,8 +15,8 @@ from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
-from difusionseg_core.image_messages import compress
-from difusionseg_core.recordings import RecordingWriter
+from difusionseg_core.imaging.camera_images import compress
+from difusionseg_core.recordings.rosbag2 import RecordingWriter
 from difusionseg_ros.replay import QOS, ReplayNode
 
 SECOND = 1_000_000_000

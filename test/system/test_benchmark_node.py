@@ -21,7 +21,7 @@ def start(tmp_path, monkeypatch):
     started = []
 
     def start(*arguments):
-        command = [sys.executable, "-m", "difusionseg_ros.benchmark_node", "--size", "48x64"]
+        command = [sys.executable, "-m", "tools.benchmark_node", "--size", "48x64"]
         process = subprocess.Popen(
             [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

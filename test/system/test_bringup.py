@@ -16,8 +16,8 @@ import rclpy
 import yaml
 from rclpy.wait_for_message import wait_for_message
 
-from difusionseg_core.recordings import RecordingWriter
-from difusionseg_ros.bringup import (
+from difusionseg_core.recordings.rosbag2 import RecordingWriter
+from difusionseg_ros.bringup.description import (
     BRINGUP_ARGUMENTS,
     REPLAY_ARGUMENTS,
     BadArgument,
@@ -25,11 +25,11 @@ from difusionseg_ros.bringup import (
     read_arguments,
     replay_processes,
 )
-from difusionseg_ros.evaluate_bag import EVALUATE_BAG_ARGUMENTS
+from difusionseg_ros.bringup.evaluate_bag import EVALUATE_BAG_ARGUMENTS
+from difusionseg_ros.bringup.processes import command_line
+from difusionseg_ros.common.topics import LABEL_INFO
+from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.msg import LabelInfo
-from difusionseg_ros.parameters import Settings
-from difusionseg_ros.processes import command_line
-from difusionseg_ros.topics import LABEL_INFO
 
 
 def bringup(*tokens):
@@ -43,7 +43,7 @@ def start_bringup():
 
     def start(*arguments):
         process = subprocess.Popen(
-            [sys.executable, "-m", "difusionseg_ros.bringup", *arguments],
+            [sys.executable, "-m", "difusionseg_ros.bringup.description", *arguments],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "RCUTILS_LOGGING_USE_STDOUT": "0"},

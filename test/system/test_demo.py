@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from difusionseg_core.recordings import RecordingWriter
+from difusionseg_core.recordings.rosbag2 import RecordingWriter
 
 HEIGHT, WIDTH = 48, 64
 MILLISECOND = 1_000_000
@@ -51,7 +51,7 @@ def demo(tmp_path, untrained_weights):
 
 def command(source, output, model):
     return [
-        *(sys.executable, "-m", "difusionseg_ros.demo", "--device", "cpu"),
+        *(sys.executable, "-m", "tools.demo", "--device", "cpu"),
         *("--input", str(source), "--output", str(output), "--model", str(model)),
     ]
 

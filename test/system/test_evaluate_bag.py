@@ -10,14 +10,14 @@ import pytest
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, Header
 
-from difusionseg_core.recordings import MASK as TRUTH
-from difusionseg_core.recordings import RecordingWriter
-from difusionseg_ros import topics
-from difusionseg_ros.bringup import BadArgument, read_arguments
-from difusionseg_ros.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
+from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
+from difusionseg_core.recordings.rosbag2 import RecordingWriter
+from difusionseg_ros.bringup.description import BadArgument, read_arguments
+from difusionseg_ros.bringup.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
+from difusionseg_ros.common.topics import Topic
 from difusionseg_ros.evaluation_node import MEAN_IOU
-from difusionseg_ros.images import image_message
-from difusionseg_ros.topics import Topic
 
 SIZE = 48, 64
 SECOND = 1_000_000_000

@@ -22,9 +22,9 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from difusionseg_ros import topics
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
 from difusionseg_ros.fusion_node import FusionNode
-from difusionseg_ros.images import image_message
 from difusionseg_ros.msg import FrameStatus
 
 SIZE = 64, 96
@@ -323,7 +323,7 @@ def degrees_are_not_numbers(rig):
 SLOW_SUBSCRIBER = """
 import rclpy
 from rclpy.node import Node
-from difusionseg_ros import topics
+from difusionseg_ros.common import topics
 from difusionseg_ros.fusion_node import FusionNode
 rclpy.init()
 node = Node("slow_subscriber")

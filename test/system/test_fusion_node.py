@@ -7,8 +7,8 @@ import pytest
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
-from difusionseg_ros import topics
-from difusionseg_ros.images import image_message
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
 
 PICTURES = {
     topics.FUSED: ("rgb8", np.uint8, 3),

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from std_msgs.msg import Header
 
-from difusionseg_ros import topics
-from difusionseg_ros.images import image_message
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
 
 PAIRS = ("front", "rear")
 HEIGHT, WIDTH = 48, 64

@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 
-from difusionseg_ros.soak_faults import FAULTS
+from tools.soak_faults import FAULTS
 
 ROUNDS = 3 * len(FAULTS)
 
@@ -13,7 +13,7 @@ def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
     output = tmp_path / "soak.json"
     finished = subprocess.run(
         [
-            *(sys.executable, "-m", "difusionseg_ros.soak", "--model", str(untrained_weights)),
+            *(sys.executable, "-m", "tools.soak", "--model", str(untrained_weights)),
             *("--frames", "250", "--round", "5", "--size", "48x64", "--backend", "torch"),
             *("--output", str(output)),
         ],
@@ -35,7 +35,7 @@ def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
 
 def test_a_node_that_cannot_start_gives_its_reason(tmp_path):
     finished = subprocess.run(
-        [sys.executable, "-m", "difusionseg_ros.soak", "--model", "no_such_model"],
+        [sys.executable, "-m", "tools.soak", "--model", "no_such_model"],
         capture_output=True,
         text=True,
         timeout=60,

@@ -10,7 +10,7 @@ import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from difusionseg_ros.transport import use_image_transport
+from difusionseg_ros.common.middleware import use_image_transport
 
 BURST = 12
 QOS = QoSProfile(depth=BURST, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -83,6 +83,6 @@ def test_what_the_user_set_stays(unset, name):
 
 
 def test_scarce_shared_memory_is_left_alone(unset):
-    unset.setattr("difusionseg_ros.transport._LEAST_FREE", 2**62)
+    unset.setattr("difusionseg_ros.common.middleware._LEAST_FREE", 2**62)
     use_image_transport()
     assert not set(VARIABLES) & set(os.environ)

@@ -15,8 +15,8 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import ColorRGBA, Header
 
-from difusionseg_ros import topics
-from difusionseg_ros.images import image_message
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
 from difusionseg_ros.msg import FrameStatus, LabelClass, LabelInfo, StageLatency
 
 SIZE = 48, 64

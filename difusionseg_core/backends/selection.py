@@ -1,0 +1,151 @@
+"""Which backend runs a model."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from safetensors import safe_open
+
+from difusionseg_core.backends import BACKENDS, Backend
+from difusionseg_core.backends.export_cache import open_graph_of, open_graph_of_model
+
+if TYPE_CHECKING:
+    from difusionseg_core.network.model import DiFusionSeg
+
+WEIGHTS, EXPORTED = ".safetensors", (".onnx", ".xml", ".pt")
+_DRIVERS = ("/dev/nvidiactl", "/dev/nvmap", "/dev/dxg")  # of NVIDIA: desktop, Jetson, WSL
+
+
+def open_backend(
+    model: DiFusionSeg | Path,
+    backend: str = "auto",
+    device: str = "auto",
+    precision: str = "float32",
+    compile: bool = False,
+) -> Backend:
+    """The backend of that name, ready to run a model in memory, a weights or an exported file.
+
+    "auto" takes the fastest that is installed: on a CPU OpenVINO before ONNX Runtime before
+    PyTorch, but PyTorch first for the published network, whose large convolutions are fast in
+    PyTorch alone (`network.winograd`); on a CUDA device PyTorch before ONNX Runtime, on an Intel
+    GPU OpenVINO. A model in memory stays in PyTorch, unless another backend is named. Raises
+    ValueError for a choice that cannot be, ImportError for one that is not installed,
+    FileNotFoundError.
+    """
+    if backend not in BACKENDS:
+        raise ValueError(f"backend '{backend}' is unknown; use one of {', '.join(BACKENDS)}")
+    if isinstance(model, Path) and not model.is_file():
+        raise FileNotFoundError(f"there is no model file {model}")
+    torch_only = precision != "float32" or compile
+    if backend == "auto":
+        candidates = ("torch",) if torch_only else _fastest_first(model, device)
+        for candidate in candidates[:-1]:
+            try:
+                return open_backend(model, candidate, device)
+            except ImportError:  # not installed, or nothing to export the model with
+                continue
+        backend = candidates[-1]
+    _check_installed(backend)
+    if backend == "torch":
+        return _open_torch(model, device, precision, compile)
+    if torch_only:
+        raise ValueError(
+            f"backend '{backend}' runs in float32, without torch.compile: for another precision "
+            "or compiling use backend torch"
+        )
+    return _open_graph(model, backend, device)
+
+
+def _fastest_first(model: DiFusionSeg | Path, device: str) -> tuple[str, ...]:
+    if not isinstance(model, Path) or model.suffix == ".pt":
+        return ("torch",)
+    if model.suffix == ".xml":
+        return ("openvino",)
+    if device.lower() == "gpu":
+        return ("openvino",)
+    kind = device.partition(":")[0]
+    if kind == "tensorrt":
+        return ("onnxruntime",)
+    if kind == "cuda" or (kind == "auto" and _has_cuda()):
+        order = "torch", "onnxruntime"
+    elif _is_published(model):
+        order = "torch", "openvino", "onnxruntime"
+    else:
+        order = "openvino", "onnxruntime", "torch"
+    return tuple(name for name in order if name != "torch" or model.suffix == WEIGHTS)
+
+
+def _is_published(path: Path) -> bool:
+    if path.suffix != WEIGHTS:
+        return False
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return (file.metadata() or {}).get("model") == "paper"
+    except Exception:  # of safetensors' own; whoever opens the file says what is wrong with it
+        return False
+
+
+def _has_cuda() -> bool:
+    # Asking PyTorch costs its seconds of import, so first look whether there is a driver at all.
+    if sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS):
+        return False
+    if _installed("torch"):
+        import torch
+
+        return torch.cuda.is_available()
+    if _installed("onnxruntime"):
+        import onnxruntime
+
+        return "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    return False
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _check_installed(backend: str) -> None:
+    if not _installed(backend):
+        raise ImportError(f"backend '{backend}' is not installed: pip install {backend}")
+
+
+def _open_torch(model: DiFusionSeg | Path, device: str, precision: str, compile: bool) -> Backend:
+    if isinstance(model, Path) and model.suffix in EXPORTED:
+        return _open_torchscript(model, device, precision, compile)
+    from difusionseg_core.backends.pytorch import TorchBackend
+    from difusionseg_core.checkpoints.weights_file import load_model
+
+    loaded = load_model(model) if isinstance(model, Path) else model
+    return TorchBackend(loaded, device, precision, compile)
+
+
+def _open_torchscript(path: Path, device: str, precision: str, compile: bool) -> Backend:
+    if path.suffix != ".pt":
+        raise ValueError(f"{path} is not PyTorch's: use backend openvino or onnxruntime")
+    if precision != "float32" or compile:
+        raise ValueError(f"{path} is exported: it runs in float32, without torch.compile")
+    from difusionseg_core.backends.pytorch import TorchScriptBackend
+
+    return TorchScriptBackend(path, device)
+
+
+def _open_graph(model: DiFusionSeg | Path, backend: str, device: str) -> Backend:
+    if backend == "openvino":
+        from difusionseg_core.backends.openvino import OpenVINOBackend as kind
+    else:
+        from difusionseg_core.backends.onnxruntime import OnnxRuntimeBackend as kind
+
+    def opened(path: Path) -> Backend:
+        return kind(path, device)
+
+    if not isinstance(model, Path):
+        return open_graph_of_model(model, opened)
+    if model.suffix == WEIGHTS:
+        return open_graph_of(model, opened)
+    owner = {".xml": "openvino", ".pt": "torch"}.get(model.suffix, backend)
+    if backend != owner:
+        raise ValueError(f"backend '{backend}' cannot run {model}: use backend {owner}")
+    return opened(model)

@@ -1,1 +1,0 @@
-"""What a recording of both cameras is worth: timing, pairs, and scores of a model over them."""

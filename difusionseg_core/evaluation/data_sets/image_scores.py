@@ -1,0 +1,156 @@
+"""What is counted and measured of one image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from difusionseg_core.data.frames import Frame
+from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.metrics.boundary import boundary_counts
+from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.calibration import calibration_counts
+from difusionseg_core.metrics.fusion import fusion_metrics
+from difusionseg_core.metrics.segmentation import confusion_matrix
+
+MODEL = "model"
+"""The source of what is scored; baselines have other names."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is scored of one image, None for what there is not: `fused` (H, W, 3) uint8 RGB or
+    (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1.
+    """
+
+    fused: np.ndarray | None = None
+    labels: np.ndarray | None = None
+    confidence: np.ndarray | None = None
+
+
+@dataclass
+class MapCounts:
+    """Counts of class maps, of one image or many: `confusion` (K, K) and `boundary` (K, 4) as
+    `metrics.segmentation` and `metrics.boundary` define them.
+    """
+
+    confusion: np.ndarray
+    boundary: np.ndarray
+
+
+@dataclass
+class ImageScores:
+    """Of one image; the dicts by source: "model", and baselines where asked for.
+
+    `maps` is empty without a class map of the data set, `boxes` without a box file, `fusion`
+    without fused image, and `calibration` (15, 3) None without confidence. `seconds` is the
+    model's time, None where none ran.
+    """
+
+    name: str
+    maps: dict[str, MapCounts] = field(default_factory=dict)
+    boxes: dict[str, BoxScore] = field(default_factory=dict)
+    fusion: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibration: np.ndarray | None = None
+    seconds: float | None = None
+
+    def to_json(self) -> dict:
+        """Plain lists, dicts and numbers, from which `from_json` makes the same again."""
+        return {
+            "name": self.name,
+            "maps": {
+                source: {
+                    "confusion": counts.confusion.tolist(),
+                    "boundary": counts.boundary.tolist(),
+                }
+                for source, counts in self.maps.items()
+            },
+            "boxes": {source: asdict(score) for source, score in self.boxes.items()},
+            "fusion": self.fusion,
+            "calibration": None if self.calibration is None else self.calibration.tolist(),
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict) -> ImageScores:
+        """Raises KeyError, TypeError or ValueError for anything `to_json` does not make."""
+        calibration = values["calibration"]
+        return cls(
+            values["name"],
+            {
+                source: MapCounts(
+                    np.array(counts["confusion"], np.int64), np.array(counts["boundary"], np.int64)
+                )
+                for source, counts in values["maps"].items()
+            },
+            {
+                source: BoxScore(
+                    **{
+                        what: {int(label): count for label, count in by_class.items()}
+                        for what, by_class in score.items()
+                    }
+                )
+                for source, score in values["boxes"].items()
+            },
+            values["fusion"],
+            None if calibration is None else np.array(calibration, np.float64),
+            values["seconds"],
+        )
+
+
+def score_image(
+    frame: Frame,
+    outputs: Mapping[str, Output],
+    num_classes: int,
+    fusion_baselines: bool = False,
+    seconds: float | None = None,
+) -> ImageScores:
+    """Score what was made of a frame, `outputs` by source.
+
+    `fusion_baselines` scores the visible image, the thermal one, their average and their maximum
+    as if they were fused images. Raises ValueError, naming the image, for pictures of another
+    size and for class ids out of range.
+    """
+    scores = ImageScores(frame.name, seconds=seconds)
+    try:
+        for source, output in outputs.items():
+            if output.labels is not None:
+                _score_labels(frame, output, source, num_classes, scores)
+        thermal = to_uint8(frame.thermal)
+        pictures = {source: one.fused for source, one in outputs.items() if one.fused is not None}
+        if fusion_baselines:
+            pictures |= _baselines(frame.rgb, thermal)
+        for source, picture in pictures.items():
+            scores.fusion[source] = fusion_metrics(frame.rgb, thermal, picture)
+    except ValueError as error:
+        raise ValueError(f"{frame.name}: {error}") from error
+    return scores
+
+
+def _score_labels(
+    frame: Frame, output: Output, source: str, num_classes: int, scores: ImageScores
+) -> None:
+    labels = output.labels
+    if labels.shape != frame.rgb.shape[:2]:
+        raise ValueError(f"the mask is {labels.shape} but the RGB image {frame.rgb.shape[:2]}")
+    if frame.labels is not None:
+        confusion = confusion_matrix(frame.labels, labels, num_classes)
+        boundary = boundary_counts(frame.labels, labels, num_classes)
+        scores.maps[source] = MapCounts(confusion, boundary)
+        if output.confidence is not None and source == MODEL:
+            scores.calibration = calibration_counts(frame.labels, labels, output.confidence)
+    if frame.boxes is not None:
+        scores.boxes[source] = BoxScore()
+        scores.boxes[source].add(labels, frame.boxes)
+
+
+def _baselines(rgb: np.ndarray, thermal: np.ndarray) -> dict[str, np.ndarray]:
+    grey = np.repeat(thermal[..., None], 3, axis=2)
+    return {
+        "visible": rgb,
+        "thermal": grey,
+        "average": ((rgb.astype(np.uint16) + grey + 1) // 2).astype(np.uint8),
+        "maximum": np.maximum(rgb, grey),
+    }

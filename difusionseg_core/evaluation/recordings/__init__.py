@@ -1,0 +1,1 @@
+"""Evaluate recordings: scan, score and report one recording or many."""

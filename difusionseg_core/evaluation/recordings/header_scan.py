@@ -1,0 +1,152 @@
+"""The first pass over a recording: what the cameras sent, and which images belong together.
+
+Only headers are looked at. The second pass (frames.py) reads the images of the pairs found here.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from difusionseg_core.evaluation.recordings.camera_timing import CameraTiming
+from difusionseg_core.evaluation.statistics import Faults
+from difusionseg_core.imaging.camera_images import (
+    RGB_ENCODINGS,
+    THERMAL_ENCODINGS,
+    BadImage,
+    check,
+)
+from difusionseg_core.pairing import NearestStampPairer, Pair, PairingCounts
+from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError, Topics
+
+_NONE = -1
+_TRUTHS_WAITING = 1_000_000  # only their numbers wait
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How images are paired: the parameters of that name of the node, with its defaults."""
+
+    slop: float = 0.05
+    thermal_time_offset: float = 0.0
+    queue_size: int = 10
+
+    @property
+    def slop_ns(self) -> int:
+        return round(self.slop * 1e9)
+
+    def pairer(self) -> NearestStampPairer:
+        """Raises ValueError for values that cannot be."""
+        return NearestStampPairer(
+            self.slop_ns, self.queue_size, round(self.thermal_time_offset * 1e9)
+        )
+
+
+class PlacedPair(NamedTuple):
+    """Images that belong together, as their places (0, 1, ...) among the messages of their topics.
+
+    `truth` is the place of the class map, None where there is none. `offset_ns` is the corrected
+    thermal stamp minus the RGB stamp.
+    """
+
+    rgb: int
+    thermal: int
+    truth: int | None
+    offset_ns: int
+
+
+@dataclass
+class Survey:
+    """What the first pass found. `seconds` counts messages and "pairs" by second of recording."""
+
+    cameras: dict[str, CameraTiming]
+    counts: PairingCounts
+    faults: Faults
+    apart_ns: int | None
+    seconds: dict[int, Counter[str]]
+    _pairs: array = field(repr=False)  # three numbers a pair
+    _truth_of_rgb: array = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._pairs) // 3
+
+    def pairs(self) -> Iterator[PlacedPair]:
+        """In the order of time, which is that of the places too."""
+        numbers = iter(self._pairs)
+        for rgb, thermal, offset_ns in zip(numbers, numbers, numbers, strict=True):
+            truth = self._truth_of_rgb[rgb]
+            yield PlacedPair(rgb, thermal, None if truth == _NONE else truth, offset_ns)
+
+
+def survey(recording: Recording, topics: Topics, pairing: Pairing) -> Survey:
+    """Read the whole recording once. A class map belongs to the RGB image of the nearest stamp.
+
+    A message that the node would refuse is counted, named and left out. Raises RecordingError
+    where the recording is damaged, ValueError for pairing that cannot be.
+    """
+    pairer = pairing.pairer()
+    truths = NearestStampPairer(pairing.slop_ns, _TRUTHS_WAITING)
+    roles = {topics.rgb: "rgb", topics.thermal: "thermal"}
+    if topics.mask is not None:
+        roles[topics.mask] = "truth"
+    cameras = {role: CameraTiming(pairing.slop_ns) for role in roles.values()}
+    encodings = {"rgb": RGB_ENCODINGS, "thermal": THERMAL_ENCODINGS, "truth": None}
+    places = dict.fromkeys(cameras, -1)
+    pairs, truth_of_rgb = array("q"), array("q")
+    seconds: dict[int, Counter[str]] = {}
+    faults = Faults()
+    begin_ns = None
+
+    def keep_truths(found: list[Pair]) -> None:
+        for pair in found:
+            truth_of_rgb[pair.rgb] = pair.thermal
+
+    for message in recording.messages(roles):
+        role = roles[message.topic]
+        begin_ns = message.recorded_ns if begin_ns is None else begin_ns
+        second = seconds.setdefault((message.recorded_ns - begin_ns) // 10**9, Counter())
+        second[role] += 1
+        places[role] += 1
+        place = places[role]
+        if role == "rgb":
+            truth_of_rgb.append(_NONE)
+        try:
+            stamp_ns = _checked_stamp(message, encodings[role])
+        except (BadImage, RecordingError) as error:
+            cameras[role].refused += 1
+            faults.add(message.topic, error)
+            continue
+        cameras[role].add(stamp_ns, message.recorded_ns)
+        found: list[Pair] = []
+        if role == "rgb":
+            found = pairer.add_rgb(stamp_ns, place)
+            keep_truths(truths.add_rgb(stamp_ns, place))
+        elif role == "thermal":
+            found = pairer.add_thermal(stamp_ns, place)
+        else:
+            keep_truths(truths.add_thermal(stamp_ns, place))
+        second["pairs"] += len(found)
+        for pair in found:
+            pairs.extend((pair.rgb, pair.thermal, pair.offset_ns))
+    apart_ns = pairer.newest_apart_ns
+    for pair in pairer.flush():
+        second["pairs"] += 1
+        pairs.extend((pair.rgb, pair.thermal, pair.offset_ns))
+    keep_truths(truths.flush())
+    return Survey(cameras, pairer.counts, faults, apart_ns, seconds, pairs, truth_of_rgb)
+
+
+def _checked_stamp(message: RecordedMessage, encodings: frozenset[str] | None) -> int:
+    """The stamp in nanoseconds of a message that the node would take. Raises BadImage or
+    RecordingError.
+    """
+    stamp_ns = message.stamp_ns
+    if stamp_ns < 0:
+        raise BadImage(f"its stamp is {stamp_ns // 10**9} s, before all time")
+    if stamp_ns == 0:
+        raise BadImage("it has no stamp; the camera's driver must set one")
+    check(message.deserialize(), encodings)
+    return stamp_ns

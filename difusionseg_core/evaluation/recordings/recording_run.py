@@ -1,0 +1,183 @@
+"""One recording: survey it, run the model over its pairs, and leave the figures in a folder."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+
+from tqdm import tqdm
+
+from difusionseg_core.evaluation.benchmark import machine
+from difusionseg_core.evaluation.recordings.header_scan import Pairing, Survey, survey
+from difusionseg_core.evaluation.recordings.highlights import Highlights
+from difusionseg_core.evaluation.recordings.recorded_frames import FrameReader
+from difusionseg_core.evaluation.recordings.recording_page import recording_page
+from difusionseg_core.evaluation.recordings.recording_scores import Latencies, Scores
+from difusionseg_core.evaluation.recordings.result_recording import ResultRecording
+from difusionseg_core.imaging.alignment import IDENTITY, Alignment
+from difusionseg_core.predictor import Predictor
+from difusionseg_core.recordings.rosbag2 import Recording, RecordingError
+from difusionseg_core.report.document import write_report
+
+
+@dataclass(frozen=True)
+class Job:
+    """A recording to evaluate, in terms that can be sent to another process.
+
+    `output` is the folder to make; `record` where to write the recording with the results, None
+    for nowhere. Topics are None for those of convention, see `Recording.choose_topics`.
+    """
+
+    recording: Path
+    output: Path
+    make_predictor: Callable[[], Predictor]
+    record: Path | None = None
+    rgb_topic: str | None = None
+    thermal_topic: str | None = None
+    mask_topic: str | None = None
+    pairing: Pairing = Pairing()
+    thermal_to_rgb: tuple[float, ...] = IDENTITY
+    fusion_every: int = 1
+
+
+def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
+    """Write metrics.json, timeline.csv, rates.csv, latency.csv and the page about them; returns
+    what metrics.json holds.
+
+    All but the latencies and the part "run" of metrics.json is the same every time. Raises
+    ValueError (RecordingError among them) or OSError, in one line that names the recording.
+    """
+    if not job.output.parent.is_dir():
+        raise OSError(f"{job.output.parent} is not there; output must be on a shared file system")
+    began = perf_counter()
+    with ExitStack() as stack:
+        recording = stack.enter_context(Recording(job.recording))
+        topics = recording.choose_topics(job.rgb_topic, job.thermal_topic, job.mask_topic)
+        found = survey(recording, topics, job.pairing)
+        if not len(found):
+            raise RecordingError(f"{job.recording} {_why_no_pairs(found, job.pairing)}")
+        predictor = job.make_predictor()
+        scores, latencies = Scores(predictor.label_set, job.fusion_every), Latencies()
+        highlights = Highlights(predictor.label_set, topics.mask is not None)
+        results = None
+        if job.record is not None:
+            results = stack.enter_context(ResultRecording(recording, job.record, topics.rgb))
+        job.output.mkdir()
+        timeline = stack.enter_context(_Table(job.output / "timeline.csv", scores.columns))
+        latency = stack.enter_context(_Table(job.output / "latency.csv", latencies.columns))
+        alignment = Alignment(job.thermal_to_rgb)
+        num_classes = predictor.label_set.num_classes
+        reader = stack.enter_context(
+            FrameReader(recording, topics, alignment, num_classes, found.faults)
+        )
+        # None: silent where nobody watches.
+        bar = tqdm(found.pairs(), total=len(found), unit="pair", disable=None if progress else True)
+        for pair in bar:
+            frame = reader.read(pair)
+            if frame is None:
+                continue
+            prediction = predictor(frame.rgb, frame.thermal)
+            row = scores.add(frame, prediction)
+            timeline.write(row)
+            highlights.consider(frame, prediction, row)
+            latency.write(latencies.add(frame, prediction))
+            if results is not None:
+                results.add(frame, prediction)
+        if not len(scores):
+            reasons = "; ".join(found.faults.lines())
+            raise RecordingError(
+                f"{job.recording}: none of {len(found)} pairs is usable: {reasons}"
+            )
+        if results is not None:
+            results.finish()
+        _write_rates(job.output / "rates.csv", found)
+        report = {
+            "recording": str(job.recording),
+            "topics": asdict(topics),
+            "pairing": {**asdict(job.pairing), "thermal_to_rgb": list(job.thermal_to_rgb)},
+            "steps": predictor.steps,
+            **_timing(found, len(scores)),
+            **scores.report(),
+            "faults": found.faults.lines(),
+            "run": {
+                "machine": machine(),
+                "device": predictor.device,
+                "backend": predictor.backend,
+                "seconds": perf_counter() - began,
+                "latency_ms": latencies.report(),
+            },
+        }
+    write_json(job.output / "metrics.json", report)
+    page = recording_page(report, job.output, predictor.label_set, highlights.strips())
+    write_report(page, job.output)
+    return report
+
+
+def write_json(path: Path, content: object) -> None:
+    """Plain numbers and text; raises ValueError for numbers that JSON cannot say."""
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+class _Table:
+    """A CSV file that grows row by row; cells that a row lacks stay empty."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self._path = path
+        self._columns = columns
+
+    def __enter__(self) -> _Table:
+        self._file = open(self._path, "w", newline="")
+        self._writer = csv.DictWriter(self._file, self._columns)
+        self._writer.writeheader()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._file.close()
+
+    def write(self, row: Mapping[str, object]) -> None:
+        self._writer.writerow(row)
+
+
+def _timing(found: Survey, evaluated: int) -> dict[str, object]:
+    """The cameras, and what became of their images."""
+    counts = found.counts
+    return {
+        "cameras": {role: camera.report() for role, camera in found.cameras.items()},
+        "pairs": {"paired": counts.paired, "evaluated": evaluated},
+        "dropped": {
+            "rgb_without_partner": counts.dropped_rgb,
+            "thermal_without_partner": counts.dropped_thermal,
+            "late": counts.late,
+            "rgb_refused": found.cameras["rgb"].refused,
+            "thermal_refused": found.cameras["thermal"].refused,
+            "pairs_refused": counts.paired - evaluated,
+        },
+        "jumps": counts.jumps,
+    }
+
+
+def _write_rates(path: Path, found: Survey) -> None:
+    """Messages of each camera, and pairs, by second since the beginning of the recording.
+
+    Seconds without any are left out: a clock may jump by years.
+    """
+    columns = [*found.cameras, "pairs"]
+    with _Table(path, ["second", *columns]) as table:
+        for second, counts in sorted(found.seconds.items()):
+            table.write({"second": second, **{name: counts[name] for name in columns}})
+
+
+def _why_no_pairs(found: Survey, pairing: Pairing) -> str:
+    """The end of a line about a recording without pairs."""
+    if found.apart_ns is None:
+        reasons = "; ".join(found.faults.lines())
+        return f"has no pair: a camera sent no usable image{': ' if reasons else ''}{reasons}"
+    return (
+        f"has no pair of images within {pairing.slop:g} s (the newest stamps are "
+        f"{found.apart_ns / 1e9:+.3f} s apart); set --slop or --thermal-time-offset"
+    )

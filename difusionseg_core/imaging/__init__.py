@@ -1,0 +1,4 @@
+"""Camera images as arrays: formats, thermal counts, alignment, registration, drawing.
+
+Imports `classes` and nothing else of this package.
+"""

@@ -1,0 +1,66 @@
+"""The network as the predictor runs it: from camera pictures to pictures, in one graph.
+
+Everything between the two is inside, so that an exported graph does all of it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from difusionseg_core.network.layers import resize
+from difusionseg_core.network.model import DiFusionSeg, Encoded
+from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD
+
+
+class InferenceGraph(nn.Module):
+    """`rgb` (B, H, W, 3), `thermal` (B, H, W) uint8, `noise` (B * R, dim, h, w) -> three pictures.
+
+    H and W are multiples of 4. Out come `fused` (B, H, W, 3) uint8 RGB, rounded; `labels` (B, H/s,
+    W/s) uint8; `confidence` (B, H/s, W/s) float32 in 0..1, the probability of the class chosen; s
+    is the model's `label_stride`. The R noises of a pair are denoised side by side and their
+    probabilities averaged, so that where they disagree the confidence falls.
+    """
+
+    def __init__(self, model: DiFusionSeg) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, rgb: Tensor, thermal: Tensor, noise: Tensor, steps: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        fused, encoded = self.encode(rgb, thermal, noise)
+        *_, features = self.model.denoise(encoded, noise, steps)
+        return fused, *self.classify(features, encoded, fused)
+
+    def encode(self, rgb: Tensor, thermal: Tensor, noise: Tensor) -> tuple[Tensor, Encoded]:
+        """The fused picture, and what the diffusion needs, once for each noise."""
+        encoded = self.model.encode(_normalize(rgb, thermal))
+        fused = (encoded.fused * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+        return fused, encoded.repeated(noise.shape[0] // rgb.shape[0])
+
+    def classify(self, features: Tensor, encoded: Encoded, fused: Tensor) -> tuple[Tensor, Tensor]:
+        """The decoder's last features -> labels and confidence."""
+        batch, height, width = fused.shape[:3]
+        every = self.model.label_stride
+        shape = (batch, height // every, width // every)
+        logits = resize(self.model.segment(features, encoded).float(), shape[1:])
+        logits = logits.flatten(2)  # maps in one row are quicker to search for the largest
+        if len(logits) == batch:
+            best, labels = logits.max(dim=1)
+            confidence = 1 / (logits - best[:, None]).exp().sum(dim=1)
+        else:
+            probabilities = logits.softmax(dim=1)
+            probabilities = probabilities.view(batch, -1, *probabilities.shape[1:])
+            confidence, labels = probabilities.mean(dim=1).max(dim=1)
+        return labels.to(torch.uint8).view(shape), confidence.view(shape)
+
+
+def _normalize(rgb: Tensor, thermal: Tensor) -> Tensor:
+    # (B, 4, H, W) float32; the same arithmetic as `preprocessing.normalize`
+    image = torch.cat([rgb.permute(0, 3, 1, 2).float(), thermal[:, None].float()], dim=1)
+    mean, scale = (
+        image.new_tensor(values).view(4, 1, 1)
+        for values in (IMAGE_MEAN, [1 / s for s in IMAGE_STD])
+    )
+    return (image - mean) * scale

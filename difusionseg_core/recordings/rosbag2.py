@@ -1,0 +1,305 @@
+"""rosbag2 recordings (MCAP or sqlite3), read and written with rosbags, without ROS.
+
+with Recording("drive") as recording:
+    topics = recording.choose_topics()
+    for message in recording.messages([topics.rgb, topics.thermal]):
+        print(message.topic, message.stamp_ns, message.image().shape)
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_typestore
+
+from difusionseg_core.files import staged
+from difusionseg_core.imaging import camera_images
+from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
+
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+RGB, THERMAL, MASK = "rgb/image", "thermal/image", "ground_truth/mask"
+RGB_CAMERA_INFO = "rgb/camera_info"
+STORAGES = ("mcap", "sqlite3")
+# As ROS writes the hash of a type that it does not know.
+_UNSET_HASH = "RIHS00_" + 64 * "0"
+
+
+class RecordingError(ValueError):
+    """A recording that cannot be used; the message is one line that says why."""
+
+
+@cache
+def _types() -> Any:
+    # The image messages are the same from Humble to Kilted.
+    return get_typestore(Stores.ROS2_HUMBLE)
+
+
+@dataclass(frozen=True)
+class Topics:
+    """Which topics of a recording are the cameras'; None where it has none."""
+
+    rgb: str
+    thermal: str
+    mask: str | None
+    camera_info: str | None
+
+
+@dataclass(frozen=True)
+class RecordedMessage:
+    """A message with a header, as it lies in the recording."""
+
+    topic: str
+    type: str  # such as "sensor_msgs/msg/Image"
+    recorded_ns: int  # when it was recorded
+    data: bytes  # serialised, CDR
+
+    @property
+    def stamp_ns(self) -> int:
+        """The header's stamp in nanoseconds. Raises RecordingError where the bytes are broken."""
+        # CDR: four bytes that tell the byte order, then the header, which is the first field.
+        order = "<" if self.data[1:2] == b"\x01" else ">"
+        try:
+            seconds, nanoseconds = struct.unpack_from(f"{order}iI", self.data, 4)
+        except struct.error as error:
+            raise RecordingError(f"a message on {self.topic} is damaged: {error}") from error
+        return seconds * 1_000_000_000 + nanoseconds
+
+    def deserialize(self) -> Any:
+        """The message as a rosbags dataclass. Raises RecordingError where the bytes are broken."""
+        try:
+            return _types().deserialize_cdr(self.data, self.type)
+        except Exception as error:  # rosbags raises many kinds on damaged bytes
+            raise RecordingError(f"a message on {self.topic} is damaged: {error}") from error
+
+    def image(self) -> np.ndarray:
+        """(H, W) or (H, W, 3) RGB, see `camera_images.decode`. Raises BadImage."""
+        return camera_images.decode(self.deserialize())
+
+
+class Recording:
+    """An open recording: a folder with metadata.yaml, or a single .mcap or .db3 file.
+
+    Raises RecordingError if it is missing, damaged, or holds no messages.
+    """
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        if not self.path.exists():
+            raise RecordingError(f"{self.path} does not exist")
+        if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
+            raise RecordingError(
+                f"{self.path} is no recording: it has no metadata.yaml (if the recording was "
+                "interrupted, `ros2 bag reindex` makes one)"
+            )
+        try:
+            self._reader = Reader(self.path)
+            self._reader.open()
+        except Exception as error:  # rosbags raises many kinds on damaged files
+            raise RecordingError(self._damage(error)) from error
+        if not self._reader.message_count:
+            self.close()
+            raise RecordingError(f"{self.path} holds no messages")
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._reader.close()
+
+    @property
+    def topics(self) -> dict[str, str]:
+        """Message types by topic, such as {"/rgb/image": "sensor_msgs/msg/Image"}."""
+        return {item.topic: item.msgtype for item in self._reader.connections}
+
+    @property
+    def storage(self) -> str:
+        """How it is stored, one of STORAGES."""
+        files = self.path.iterdir() if self.path.is_dir() else [self.path]
+        return "sqlite3" if any(".db3" in file.suffixes for file in files) else "mcap"
+
+    @property
+    def connections(self) -> list[Any]:
+        """The topics as rosbags describes them, for a RecordingWriter."""
+        return self._reader.connections
+
+    def count(self, topic: str) -> int:
+        """Number of messages on a topic."""
+        return sum(item.msgcount for item in self._reader.connections if item.topic == topic)
+
+    def choose_topics(
+        self,
+        rgb: str | None = None,
+        thermal: str | None = None,
+        mask: str | None = None,
+        camera_info: str | None = None,
+    ) -> Topics:
+        """Topics by name, or where None by convention (RGB, THERMAL, MASK, RGB_CAMERA_INFO).
+
+        Raises RecordingError, which lists what there is, for a camera that is not found.
+        """
+        images = (IMAGE, COMPRESSED_IMAGE)
+        return Topics(
+            rgb=self._required(rgb, RGB, "RGB"),
+            thermal=self._required(thermal, THERMAL, "thermal"),
+            mask=self._find(mask, MASK, images),
+            camera_info=self._find(camera_info, RGB_CAMERA_INFO, (CAMERA_INFO,)),
+        )
+
+    def messages(self, topics: Iterable[str]) -> Iterator[RecordedMessage]:
+        """Messages on these topics in order of recording. Raises RecordingError where damaged."""
+        wanted = set(topics)
+        connections = [item for item in self._reader.connections if item.topic in wanted]
+        messages = self._reader.messages(connections)
+        while True:
+            try:
+                connection, recorded_ns, data = next(messages)
+            except StopIteration:
+                return
+            except Exception as error:  # rosbags raises many kinds on damaged files
+                raise RecordingError(self._damage(error)) from error
+            yield RecordedMessage(connection.topic, connection.msgtype, recorded_ns, bytes(data))
+
+    def _required(self, name: str | None, convention: str, camera: str) -> str:
+        found = self._find(name, convention, (IMAGE, COMPRESSED_IMAGE))
+        if found is None:
+            raise RecordingError(
+                f"{self.path} has no {camera} topic {convention} or {convention}/compressed; "
+                f"{self._images_in_words()}; name the {camera} topic"
+            )
+        return found
+
+    def _find(self, name: str | None, convention: str, types: tuple[str, ...]) -> str | None:
+        if name is not None:
+            name = "/" + name.lstrip("/")
+            if self.topics.get(name) not in types:
+                raise RecordingError(
+                    f"{self.path} has no topic {name} of type {' or '.join(types)}; "
+                    f"{self._images_in_words()}"
+                )
+            return name
+        for ending in (convention, f"{convention}/compressed"):
+            found = [
+                topic
+                for topic, kind in self.topics.items()
+                if kind in types and topic.endswith(f"/{ending}") and self.count(topic)
+            ]
+            if len(found) > 1:
+                raise RecordingError(
+                    f"{self.path} has several topics {ending}: {', '.join(sorted(found))}; name one"
+                )
+            if found:
+                return found[0]
+        return None
+
+    def _images_in_words(self) -> str:
+        images = sorted(
+            topic for topic, kind in self.topics.items() if kind in (IMAGE, COMPRESSED_IMAGE)
+        )
+        if images:
+            return f"its image topics are {', '.join(images)}"
+        return f"it has no image topic, only {', '.join(sorted(self.topics)) or 'nothing'}"
+
+    def _damage(self, error: Exception) -> str:
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return f"{self.path} cannot be read, it is damaged, cut off or no recording ({reason})"
+
+
+class RecordingWriter:
+    """Writes a new recording, which appears when the writer is closed well.
+
+    Used as a context manager. Raises FileExistsError if there is something at `path`, ValueError
+    for an unknown storage.
+    """
+
+    def __init__(self, path: Path | str, storage: str = "mcap"):
+        if storage not in STORAGES:
+            raise ValueError(f"storage is {storage!r}; it must be one of {', '.join(STORAGES)}")
+        self._path = Path(path)
+        self._plugin = StoragePlugin[storage.upper()]
+
+    def __enter__(self) -> RecordingWriter:
+        with ExitStack() as stack:
+            stage = stack.enter_context(staged(self._path))
+            # Version 8 of the metadata: Humble reads it, 9 it does not.
+            writer = Writer(stage, version=8, storage_plugin=self._plugin)
+            self._writer = stack.enter_context(writer)
+            self._connections: dict[str, Any] = {}
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.__exit__(*exception)
+
+    def declare_topics_of(self, recording: Recording) -> None:
+        """Take over names, types and QoS of all topics of a recording, for `copy`."""
+        for item in recording.connections:
+            if item.topic in self._connections:  # another publisher of the topic
+                continue
+            described = {"typestore": _types()}
+            if item.msgtype not in _types().types:
+                described = {"msgdef": item.msgdef.data, "rihs01": item.digest or _UNSET_HASH}
+            self._connections[item.topic] = self._writer.add_connection(
+                item.topic,
+                item.msgtype,
+                serialization_format=item.ext.serialization_format,
+                offered_qos_profiles=item.ext.offered_qos_profiles,
+                **described,
+            )
+
+    def copy(self, message: RecordedMessage) -> None:
+        """Write a message of a recording, whose topics were declared, as it is."""
+        connection = self._connections[message.topic]
+        self._writer.write(connection, message.recorded_ns, message.data)
+
+    def write_image(
+        self,
+        topic: str,
+        stamp_ns: int,
+        frame_id: str,
+        image: np.ndarray,
+        encoding: str,
+        recorded_ns: int | None = None,
+    ) -> None:
+        """An (H, W) or (H, W, C) array as sensor_msgs/Image of a matching encoding.
+
+        `recorded_ns` is the time of recording, that of the stamp where None.
+        """
+        fields = camera_images.raw_fields(image, encoding)
+        self._write(topic, IMAGE, stamp_ns, frame_id, fields, recorded_ns)
+
+    def write_compressed(
+        self, topic: str, stamp_ns: int, frame_id: str, data: bytes, format: str
+    ) -> None:
+        """File bytes as sensor_msgs/CompressedImage; see `camera_images.compress`."""
+        fields = {"format": format, "data": np.frombuffer(data, np.uint8)}
+        self._write(topic, COMPRESSED_IMAGE, stamp_ns, frame_id, fields)
+
+    def _write(
+        self,
+        topic: str,
+        kind: str,
+        stamp_ns: int,
+        frame_id: str,
+        fields: dict,
+        recorded_ns: int | None = None,
+    ) -> None:
+        types = _types()
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, kind, typestore=types)
+        time = types.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
+        header = types.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
+        message = types.types[kind](header=header, **fields)
+        data = types.serialize_cdr(message, kind)
+        recorded_ns = stamp_ns if recorded_ns is None else recorded_ns
+        self._writer.write(self._connections[topic], recorded_ns, data)

@@ -1,0 +1,1 @@
+"""Where things are: parts with a shape and a material, the street, the viewpoint."""

@@ -1,0 +1,1 @@
+"""Where objects go: a seeded street with everything in it; imports `objects`."""

@@ -1,0 +1,1 @@
+"""What bringup starts, as data, and how it is started with or without `launch`."""

@@ -1,0 +1,117 @@
+"""One camera's images as a message filter that lets only sound messages through."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from message_filters import SimpleFilter, Subscriber
+from rclpy.node import Node
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
+
+from difusionseg_ros.common import image_messages
+from difusionseg_ros.common.image_messages import BadImage, PixelLayout
+from difusionseg_ros.common.throttled_log import ThrottledLog
+from difusionseg_ros.common.topics import RGB_IMAGE, THERMAL_IMAGE, Topic
+from difusionseg_ros.fusion.diagnostics import CameraReport
+from difusionseg_ros.fusion.parameters import Settings
+
+
+@dataclass(frozen=True)
+class Camera:
+    """What differs between the two cameras."""
+
+    topic: Topic
+    encodings: dict[str, PixelLayout]
+    to_array: Callable[[Image | CompressedImage, int], np.ndarray]
+
+
+RGB = Camera(RGB_IMAGE, image_messages.RGB_ENCODINGS, image_messages.rgb_array)
+THERMAL = Camera(THERMAL_IMAGE, image_messages.THERMAL_ENCODINGS, image_messages.thermal_array)
+
+
+class CameraInput(SimpleFilter):
+    """Subscribes to a camera, counts and names bad messages, and emits the others.
+
+    `transport` is "raw" or "compressed"; the compressed topic lies beside the base topic,
+    remapped or not, as with image_transport. `bad` counts the messages refused so far.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        camera: Camera,
+        transport: str,
+        settings: Callable[[], Settings],
+        log: ThrottledLog,
+    ) -> None:
+        super().__init__()
+        self.topic = node.resolve_topic_name(camera.topic.name)
+        if transport == "compressed":
+            self.topic += "/compressed"
+        self.bad = 0
+        self._received = 0
+        self._last_error = ""
+        self._last_sound = time.monotonic()
+        self._node = node
+        self._camera = camera
+        self._settings = settings
+        self._log = log
+        self._subscriber = Subscriber(
+            node,
+            CompressedImage if transport == "compressed" else Image,
+            self.topic,
+            qos_profile=camera.topic.qos(),
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
+        self._subscriber.registerCallback(self._arrived)
+
+    @property
+    def missing(self) -> bool:
+        """Whether the camera has sent no sound message for `camera_timeout`."""
+        return self._silence() > self._settings().camera_timeout
+
+    def to_array(self, message: Image | CompressedImage) -> np.ndarray:
+        """The pixels of an emitted message, see image_messages.py. Raises BadImage."""
+        return self._camera.to_array(message, self._settings().max_image_bytes)
+
+    def refuse(self, error: BadImage) -> None:
+        """Count a message as bad, and say so in the log."""
+        self.bad += 1
+        self._last_error = str(error)
+        self._log.error(self.topic, f"image refused: {error}")
+
+    def report(self) -> CameraReport:
+        """Totals since this input was made, and how long no sound message has come."""
+        return CameraReport(
+            topic=self.topic,
+            received=self._received,
+            bad=self.bad,
+            last_error=self._last_error,
+            silence=self._silence(),
+        )
+
+    def close(self) -> None:
+        """Unsubscribe."""
+        self._node.destroy_subscription(self._subscriber.sub)
+
+    def _silence(self) -> float:
+        return time.monotonic() - self._last_sound
+
+    def _arrived(self, message: Image | CompressedImage) -> None:
+        self._received += 1
+        limit = self._settings().max_image_bytes
+        try:
+            image_messages.check_stamp(message.header)
+            if isinstance(message, CompressedImage):
+                image_messages.check_compressed(message, limit)
+            else:
+                image_messages.check_image(message, self._camera.encodings, limit)
+        except BadImage as error:
+            self.refuse(error)
+            return
+        self._last_sound = time.monotonic()
+        self.signalMessage(message)

@@ -1,0 +1,169 @@
+"""From the messages of a frame to everything that is published about it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from rclpy.clock import Clock
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from difusionseg_core.imaging.alignment import Alignment
+from difusionseg_core.imaging.thermal import ThermalNormalizer
+from difusionseg_core.predictor import Predictor
+from difusionseg_ros.common.image_messages import BadImage
+from difusionseg_ros.common.throttled_log import ThrottledLog
+from difusionseg_ros.fusion.calibration import make_alignment, rectified_info
+from difusionseg_ros.fusion.camera_input import CameraInput
+from difusionseg_ros.fusion.outputs import Outputs
+from difusionseg_ros.fusion.parameters import Settings
+from difusionseg_ros.msg import FrameStatus, StageLatency
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Images on their way to the network: a pair, or one alone and None for the other.
+
+    `arrived` is when the later one came in, `submitted` when the worker was given the frame, on the
+    monotonic clock of Python's `time` [s]. `camera_info` (the RGB camera's) and
+    `thermal_camera_info` are None for a camera that sends none. `time_offset` is the corrected
+    thermal stamp minus the RGB stamp [s].
+    """
+
+    rgb: Image | CompressedImage | None
+    thermal: Image | CompressedImage | None
+    arrived: float
+    submitted: float
+    camera_info: CameraInfo | None
+    thermal_camera_info: CameraInfo | None
+    time_offset: float = math.nan
+
+
+class FrameProcessor:
+    """Converts, predicts and publishes, one frame at a time."""
+
+    def __init__(
+        self,
+        rgb: CameraInput,
+        thermal: CameraInput,
+        predictor: Predictor,
+        outputs: Outputs,
+        settings: Callable[[], Settings],
+        clock: Clock,
+        log: ThrottledLog,
+    ) -> None:
+        self._rgb = rgb
+        self._thermal = thermal
+        self._predictor = predictor
+        self._outputs = outputs
+        self._settings = settings
+        self._clock = clock
+        self._log = log
+        self._normalizer: ThermalNormalizer | None = None
+        self._normalization: tuple[str, float, float] | None = None
+
+    def process(self, frame: Frame) -> FrameStatus | None:
+        """Publish the pictures of a frame; return its status, the totals not yet filled in.
+
+        An image that turns out bad is counted and named, and counts as missing. Returns None where
+        too few are left for the parameter `on_missing_camera`. Whatever the network raises goes to
+        the caller.
+        """
+        began = time.monotonic()
+        settings = self._settings()
+        rgb, thermal = self._arrays(frame)
+        if thermal is not None:
+            # Before it is aligned: the black around it is not to move the thermal range.
+            thermal = self._grey(thermal, settings)
+        rgb, thermal, camera_info = self._aligned(rgb, thermal, frame, settings)
+        missing = (rgb is None) + (thermal is None)
+        allowed = 1 if settings.on_missing_camera == "degrade" else 0
+        if missing > allowed:
+            return None
+        converted = time.monotonic()
+        self._predictor.steps = settings.steps
+        result = self._predictor(rgb, thermal)
+        predicted = time.monotonic()
+        header = frame.thermal.header if rgb is None else frame.rgb.header
+        self._outputs.publish_pictures(header, result, settings.overlay_opacity, camera_info)
+        published = time.monotonic()
+        age = self._clock.now() - Time.from_msg(header.stamp)
+        latency = StageLatency(
+            pairing=frame.submitted - frame.arrived,
+            waiting=began - frame.submitted,
+            conversion=converted - began,
+            publish=published - predicted,
+            total=age.nanoseconds * 1e-9,
+            **result.timings,
+        )
+        return FrameStatus(
+            header=header,
+            mode=_mode(rgb, thermal),
+            time_offset=math.nan if missing else frame.time_offset,
+            latency=latency,
+            class_shares=self._outputs.class_shares(result.labels),
+        )
+
+    def _arrays(self, frame: Frame) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """RGB (H, W, 3) uint8 and thermal counts (H, W), None for those missing or bad."""
+        arrays = []
+        for camera, message in ((self._rgb, frame.rgb), (self._thermal, frame.thermal)):
+            try:
+                arrays.append(None if message is None else camera.to_array(message))
+            except BadImage as error:
+                camera.refuse(error)
+                arrays.append(None)
+        return arrays[0], arrays[1]
+
+    def _aligned(
+        self,
+        rgb: np.ndarray | None,
+        thermal: np.ndarray | None,
+        frame: Frame,
+        settings: Settings,
+    ) -> tuple[np.ndarray | None, np.ndarray | None, CameraInfo | None]:
+        """The same, showing the same view in the same size, and the camera_info of that view.
+
+        None for an image that cannot. A camera whose camera_info cannot be used keeps its
+        distortion, and the log says so.
+        """
+        camera_info = frame.camera_info
+        try:
+            align = make_alignment(settings, camera_info, frame.thermal_camera_info)
+            if align.rgb is not None:
+                camera_info = rectified_info(camera_info)
+        except ValueError as error:
+            self._log.error("camera_info", f"images stay as they are: {error}")
+            align = Alignment(settings.thermal_to_rgb)
+        rgb, thermal = align(rgb, thermal)
+        if rgb is not None and thermal is not None and thermal.shape != rgb.shape[:2]:
+            self._thermal.refuse(
+                BadImage(
+                    f"it has {thermal.shape[1]}x{thermal.shape[0]} pixels, the RGB image "
+                    f"{rgb.shape[1]}x{rgb.shape[0]}; both must show the same view in one size, or "
+                    "thermal_to_rgb say how they differ (difusionseg register)"
+                )
+            )
+            return rgb, None, camera_info
+        return rgb, thermal, camera_info
+
+    def _grey(self, thermal: np.ndarray, settings: Settings) -> np.ndarray:
+        """(H, W) uint8 from counts, as the thermal parameters say."""
+        if settings.thermal_mode == "auto" and thermal.dtype == np.uint8:
+            return thermal
+        mode = "percentile" if settings.thermal_mode == "auto" else settings.thermal_mode
+        normalization = mode, settings.thermal_low, settings.thermal_high
+        if normalization != self._normalization:
+            self._normalizer = ThermalNormalizer(*normalization)
+            self._normalization = normalization
+        return self._normalizer(thermal)
+
+
+def _mode(rgb: np.ndarray | None, thermal: np.ndarray | None) -> int:
+    if thermal is None:
+        return FrameStatus.RGB_ONLY
+    return FrameStatus.THERMAL_ONLY if rgb is None else FrameStatus.BOTH

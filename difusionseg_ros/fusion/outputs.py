@@ -1,0 +1,116 @@
+"""The node's publishers. Messages are made only for topics that somebody listens to."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import ColorRGBA, Header
+
+from difusionseg_core.classes import LabelSet
+from difusionseg_core.imaging.drawing import colorize, overlay
+from difusionseg_core.predictor import Prediction
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
+from difusionseg_ros.fusion.diagnostics import OutputsReport
+from difusionseg_ros.msg import FrameStatus, LabelClass, LabelInfo
+
+
+class Outputs:
+    """Publishes what one frame gave; the label info once, latched."""
+
+    def __init__(self, node: Node, label_set: LabelSet) -> None:
+        self._node = node
+        self._label_set = label_set
+        self._publishers = {topic.name: _publisher(node, topic) for topic in topics.OUTPUTS}
+        self._publishers[topics.LABEL_INFO.name].publish(
+            _label_info(label_set, Header(stamp=node.get_clock().now().to_msg()))
+        )
+
+    def publish_pictures(
+        self,
+        header: Header,
+        result: Prediction,
+        opacity: float,
+        camera_info: CameraInfo | None,
+    ) -> None:
+        """Publish the images made from one frame, and the camera info, all with the same header.
+
+        `opacity` is that of the class colours in the overlay, 0 to 1.
+        """
+        labels, label_set = result.labels, self._label_set
+
+        def publish(topic: topics.Topic, encoding: str, draw: Callable[[], np.ndarray]) -> None:
+            self._publish(topic, lambda: image_message(draw(), encoding, header))
+
+        publish(topics.FUSED, "rgb8", lambda: result.fused)
+        publish(topics.MASK, "mono8", lambda: labels)
+        publish(topics.COLOR, "rgb8", lambda: colorize(labels, label_set))
+        publish(topics.OVERLAY, "rgb8", lambda: overlay(result.fused, labels, label_set, opacity))
+        publish(topics.CONFIDENCE, "32FC1", lambda: result.confidence)
+        if camera_info is not None:
+            stamped = copy.copy(camera_info)
+            stamped.header = header
+            for topic in (topics.FUSED_CAMERA_INFO, topics.SEGMENTATION_CAMERA_INFO):
+                self._publish(topic, lambda: stamped)
+
+    def class_shares(self, labels: np.ndarray) -> list[float]:
+        """Share of each class among the pixels of a class map (H, W) uint8."""
+        counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
+        return (counts[: self._label_set.num_classes] / labels.size).tolist()
+
+    def publish_status(self, status: FrameStatus) -> None:
+        """Publish what became of a frame."""
+        self._publish(topics.FRAME_STATUS, lambda: status)
+
+    def publish_diagnostics(self, message: DiagnosticArray) -> None:
+        """Publish on /diagnostics."""
+        self._publish(topics.DIAGNOSTICS, lambda: message)
+
+    def report(self) -> OutputsReport:
+        """Who listens to the topics, and whether another node publishes on them too."""
+        own = [topic.name for topic in topics.OUTPUTS if topic is not topics.DIAGNOSTICS]
+        return OutputsReport(
+            listeners={name: self._publishers[name].get_subscription_count() for name in own},
+            shared=tuple(name for name in own if self._node.count_publishers(name) > 1),
+        )
+
+    def close(self) -> None:
+        """Take the topics off the graph."""
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
+
+    def _publish(self, topic: topics.Topic, make: Callable[[], object]) -> None:
+        publisher = self._publishers[topic.name]
+        if publisher.get_subscription_count() > 0:
+            publisher.publish(make())
+
+
+def _publisher(node: Node, topic: topics.Topic) -> Publisher:
+    return node.create_publisher(
+        topic.type,
+        topic.name,
+        topic.qos(),
+        qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+    )
+
+
+def _label_info(label_set: LabelSet, header: Header) -> LabelInfo:
+    classes = [
+        LabelClass(
+            class_id=index,
+            class_name=name,
+            color=ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0),
+        )
+        for index, (name, (red, green, blue)) in enumerate(
+            zip(label_set.class_names, label_set.palette, strict=True)
+        )
+    ]
+    return LabelInfo(header=header, name=label_set.name, class_map=classes)

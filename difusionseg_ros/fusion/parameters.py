@@ -1,0 +1,274 @@
+"""The fusion node's parameters: one dataclass says name, type, default, range and description.
+
+The node declares them from here, checks them here, and the README's table is made from them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from difusionseg_core.backends import BACKENDS
+from difusionseg_core.imaging.alignment import IDENTITY
+from difusionseg_core.network.schedule import MAX_STEPS
+
+TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool", tuple: "double array"}
+
+
+class BadParameter(ValueError):
+    """A parameter cannot be used; the message is one line that names it and what is allowed."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a value may be: within `minimum` to `maximum`, `length` numbers, or one of `choices`."""
+
+    description: str
+    minimum: float | None = None
+    maximum: float | None = None
+    length: int | None = None
+    choices: tuple[str, ...] = ()
+    run_time: bool = False
+
+    def text(self) -> str:
+        """The allowed values in words, such as "1 to 20"; empty where there is no limit."""
+        if self.choices:
+            return ", ".join(self.choices)
+        if self.length:
+            return f"{self.length} numbers"
+        return "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
+
+    def allows(self, value: Any) -> bool:
+        if self.choices:
+            return value in self.choices
+        if self.length:
+            return len(value) == self.length and all(map(math.isfinite, value))
+        if self.minimum is None:
+            return True
+        return math.isfinite(value) and self.minimum <= value <= self.maximum
+
+
+def _parameter(default: Any, description: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"limits": Limits(description, **limits)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The values of all parameters at one time. Raises BadParameter for those that cannot be."""
+
+    model: str = _parameter(
+        "lite",
+        "the shipped network, lite, or the path of a .safetensors file of weights or of an "
+        "exported model",
+    )
+    device: str = _parameter(
+        "auto", "where the network runs: auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
+    )
+    backend: str = _parameter(
+        "auto", "what runs the network; auto takes the fastest that is installed", choices=BACKENDS
+    )
+    on_out_of_memory: str = _parameter(
+        "cpu",
+        "where the GPU's memory is not enough: cpu (go on there, slower) or stop (the node ends "
+        "with status 1)",
+        choices=("cpu", "stop"),
+        run_time=True,
+    )
+    steps: int = _parameter(
+        1,
+        "diffusion steps a frame; more are slower and may be more accurate; the published network "
+        "was made for 3",
+        minimum=1,
+        maximum=MAX_STEPS,
+        run_time=True,
+    )
+
+    slop: float = _parameter(
+        0.05,
+        "largest time between the images of a pair [s]; 0 pairs equal stamps only",
+        minimum=0.0,
+        maximum=10.0,
+        run_time=True,
+    )
+    queue_size: int = _parameter(
+        10, "images of each camera that wait for a partner at most", minimum=1, maximum=1000
+    )
+    thermal_time_offset: float = _parameter(
+        0.0,
+        "added to thermal stamps before pairing [s]; negative where the thermal camera stamps late",
+        minimum=-3600.0,
+        maximum=3600.0,
+        run_time=True,
+    )
+    camera_timeout: float = _parameter(
+        2.0,
+        "time without a usable image after which a camera counts as missing [s]",
+        minimum=0.1,
+        maximum=3600.0,
+        run_time=True,
+    )
+    on_missing_camera: str = _parameter(
+        "wait",
+        "while one camera is missing: wait (no output) or degrade (output from the other alone)",
+        choices=("wait", "degrade"),
+        run_time=True,
+    )
+
+    rgb_transport: str = _parameter("raw", "how RGB images arrive", choices=("raw", "compressed"))
+    thermal_transport: str = _parameter(
+        "raw", "how thermal images arrive", choices=("raw", "compressed")
+    )
+    max_image_bytes: int = _parameter(
+        25_000_000,
+        "images that are larger, as message or decoded, are refused [bytes]",
+        minimum=1,
+        maximum=2_000_000_000,
+        run_time=True,
+    )
+
+    thermal_to_rgb: tuple[float, ...] = _parameter(
+        IDENTITY,
+        "homography from thermal to RGB pixels, row by row, as `difusionseg register` finds it",
+        length=9,
+        run_time=True,
+    )
+    undistort: bool = _parameter(
+        False,
+        "take lens distortion out of each image by its camera_info; outputs show the RGB camera "
+        "without distortion",
+        run_time=True,
+    )
+
+    thermal_mode: str = _parameter(
+        "auto",
+        "thermal counts to grey: auto (8-bit as it is, others by percentile), fixed (thermal_low "
+        "to thermal_high), percentile (smoothed over time), minmax (of each frame)",
+        choices=("auto", "fixed", "percentile", "minmax"),
+        run_time=True,
+    )
+    thermal_low: float = _parameter(
+        0.0,
+        "counts shown black in thermal_mode fixed",
+        minimum=-1e6,
+        maximum=1e6,
+        run_time=True,
+    )
+    thermal_high: float = _parameter(
+        255.0,
+        "counts shown white in thermal_mode fixed; above thermal_low",
+        minimum=-1e6,
+        maximum=1e6,
+        run_time=True,
+    )
+    overlay_opacity: float = _parameter(
+        0.5,
+        "class colours in segmentation/overlay: 0 invisible, 1 opaque",
+        minimum=0.0,
+        maximum=1.0,
+        run_time=True,
+    )
+
+    autostart: bool = _parameter(
+        True, "configure and activate at start, instead of waiting for lifecycle transitions"
+    )
+    diagnostics_period: float = _parameter(
+        1.0, "time between messages on /diagnostics [s]", minimum=0.05, maximum=60.0
+    )
+    log_period: float = _parameter(
+        5.0,
+        "least time between two log lines about the same kind of fault [s]",
+        minimum=0.0,
+        maximum=3600.0,
+        run_time=True,
+    )
+
+    def __post_init__(self) -> None:
+        for name, limits in limits_by_name().items():
+            if not limits.allows(getattr(self, name)):
+                raise BadParameter(
+                    f"parameter '{name}' is {getattr(self, name)!r}; allowed: {limits.text()}"
+                )
+        if not self.thermal_high > self.thermal_low:
+            raise BadParameter(
+                f"parameter 'thermal_high' is {self.thermal_high:g}; it must be above "
+                f"thermal_low, which is {self.thermal_low:g}"
+            )
+        if abs(np.linalg.det(np.reshape(self.thermal_to_rgb, (3, 3)))) < 1e-12:
+            raise BadParameter("parameter 'thermal_to_rgb' cannot be inverted; it is no homography")
+
+    def changed(self, values: Mapping[str, Any]) -> Settings:
+        """These settings with other values for some. Raises BadParameter."""
+        return dataclasses.replace(self, **{name: _plain(value) for name, value in values.items()})
+
+
+def limits_by_name() -> dict[str, Limits]:
+    """Limits of every parameter, in the order of the README."""
+    return {item.name: item.metadata["limits"] for item in dataclasses.fields(Settings)}
+
+
+def declare_parameters(node: Node) -> Settings:
+    """Declare all parameters on the node; return the values it was started with.
+
+    Raises BadParameter for a value of the wrong type or out of range.
+    """
+    values = {}
+    for item in dataclasses.fields(Settings):
+        try:
+            values[item.name] = _plain(node.declare_parameter(item.name, item.default).value)
+        except InvalidParameterTypeException as error:
+            raise BadParameter(
+                f"parameter '{item.name}' has the wrong type; it must be of type "
+                f"{TYPE_NAMES[type(item.default)]}, such as {item.default!r}"
+            ) from error
+    settings = Settings(**values)
+    # Only now the ranges: rclpy's own refusal of a first value does not say what is allowed.
+    for item in dataclasses.fields(Settings):
+        node.set_descriptor(item.name, _descriptor(item.default, item.metadata["limits"]))
+    return settings
+
+
+def checked_change(settings: Settings, parameters: list) -> tuple[Settings, SetParametersResult]:
+    """New settings for an on-set callback and its answer; the old ones where it refuses."""
+    known = limits_by_name()
+    values = {item.name: item.value for item in parameters if item.name in known}
+    try:
+        return settings.changed(values), SetParametersResult(successful=True)
+    except BadParameter as error:
+        return settings, SetParametersResult(successful=False, reason=str(error))
+
+
+def _plain(value: Any) -> Any:
+    """Arrays of numbers as tuples, whatever rclpy holds them in."""
+    return value if isinstance(value, str | int | float | bool) else tuple(value)
+
+
+def _descriptor(default: Any, limits: Limits) -> ParameterDescriptor:
+    descriptor = ParameterDescriptor(
+        type=Parameter.Type.from_parameter_value(default).value,
+        description=limits.description,
+        read_only=not limits.run_time,
+        additional_constraints=f"one of: {limits.text()}" if limits.choices else "",
+    )
+    if limits.minimum is not None and isinstance(default, int):
+        descriptor.integer_range = [
+            IntegerRange(from_value=limits.minimum, to_value=limits.maximum, step=1)
+        ]
+    elif limits.minimum is not None:
+        descriptor.floating_point_range = [
+            FloatingPointRange(from_value=limits.minimum, to_value=limits.maximum, step=0.0)
+        ]
+    return descriptor

@@ -1,0 +1,1 @@
+"""The viewer's page and the HTTP server that sends it."""

@@ -1,0 +1,400 @@
+"""`difusionseg evaluate-bag` on recordings made here, whole, odd and damaged."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from difusionseg_core.cli.main import main
+from difusionseg_core.evaluation.recordings import batch
+from difusionseg_core.evaluation.recordings.recording_scores import FUSION_METRICS
+from difusionseg_core.imaging.camera_images import compress
+from difusionseg_core.metrics.fusion import fusion_metrics
+from difusionseg_core.recordings.rosbag2 import STORAGES, Recording, RecordingWriter
+
+SECOND, MS = 1_000_000_000, 1_000_000
+SIZE = 48, 64
+BEGIN = 100 * SECOND
+
+
+def rgb_picture(number):
+    return np.random.default_rng(number).integers(0, 256, (*SIZE, 3), np.uint8)
+
+
+def thermal_picture(number, dtype=np.uint8):
+    y, x = np.mgrid[: SIZE[0], : SIZE[1]]
+    return ((x + 2 * y + 5 * number) * (40 if dtype == np.uint16 else 1)).astype(dtype)
+
+
+class Drive:
+    """A recording to be written: what is added last comes last."""
+
+    def __init__(self, path, storage="mcap"):
+        self.path, self.storage = path, storage
+        self.images = []
+
+    def add(self, topic, stamp_ns, image, encoding):
+        self.images.append((topic, stamp_ns, image, encoding))
+
+    def pairs(self, stamps_ns, thermal_later_ns=0, dtype=np.uint8):
+        for number, stamp_ns in enumerate(stamps_ns):
+            self.add("/rgb/image", stamp_ns, rgb_picture(number), "rgb8")
+            encoding = "mono8" if dtype == np.uint8 else "mono16"
+            image = thermal_picture(number, dtype)
+            self.add("/thermal/image", stamp_ns + thermal_later_ns, image, encoding)
+        return self
+
+    def write(self):
+        with RecordingWriter(self.path, self.storage) as writer:
+            for index, (topic, stamp_ns, image, encoding) in enumerate(self.images):
+                # The time of recording rises also where the stamps do not.
+                recorded_ns = BEGIN + index * MS
+                writer.write_image(topic, stamp_ns, "front", image, encoding, recorded_ns)
+        return self.path
+
+
+def times(count, rate=10.0, begin=BEGIN):
+    return [begin + round(number * SECOND / rate) for number in range(count)]
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Tiny images take many times as long on several threads of a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def evaluate(tmp_path, untrained_weights):
+    """`evaluate(recordings..., options...)` gives exit status and the output folder."""
+    runs = iter(range(100))
+
+    def evaluate(*arguments):
+        output = tmp_path / f"results_{next(runs)}"
+        given = ["evaluate-bag", *map(str, arguments), "--output", str(output)]
+        model = ["--model", str(untrained_weights), "--backend", "torch", "--steps", "1"]
+        return main([*given, *model]), output
+
+    return evaluate
+
+
+def metrics(output):
+    return json.loads((output / "metrics.json").read_text())
+
+
+def rows(file):
+    with open(file, newline="") as opened:
+        return list(csv.DictReader(opened))
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_figures_of_a_recording_with_known_timing(tmp_path, evaluate, storage):
+    drive = Drive(tmp_path / "drive", storage)
+    events = [("/rgb/image", stamp) for stamp in times(31, 30.0) if stamp != times(31, 30.0)[10]]
+    events += [("/thermal/image", stamp + 12 * MS) for stamp in times(11, 10.0)]
+    for topic, stamp in sorted(events, key=lambda event: event[1]):
+        if topic == "/rgb/image":
+            drive.add(topic, stamp, rgb_picture(1), "rgb8")
+        else:
+            drive.add(topic, stamp, thermal_picture(1), "mono8")
+    status, output = evaluate(drive.write())
+    found = metrics(output)
+    assert status == 0
+    assert found["pairs"] == {"paired": 11, "evaluated": 11}
+    assert found["dropped"]["rgb_without_partner"] == 30 - 11
+    assert found["dropped"]["thermal_without_partner"] == 0
+    assert found["offset_ms"]["median"] == pytest.approx(12.0)
+    assert found["offset_ms"]["max"] == pytest.approx(12.0)
+    rgb, thermal = found["cameras"]["rgb"], found["cameras"]["thermal"]
+    assert rgb["messages"] == 30 and rgb["rate_hz"] == pytest.approx(29.0)
+    assert rgb["interval_ms"]["median"] == pytest.approx(100 / 3)
+    assert rgb["interval_ms"]["max"] == pytest.approx(200 / 3)
+    assert rgb["jitter_ms"] == pytest.approx(0.0, abs=1e-3)
+    assert rgb["gaps"]["count"] == 1
+    assert rgb["gaps"]["longest"][0]["after_stamp"] == pytest.approx(100.3)
+    assert thermal["rate_hz"] == pytest.approx(10.0) and thermal["gaps"]["count"] == 0
+    assert "segmentation" not in found and "truth" not in found["cameras"]
+
+    line = rows(output / "timeline.csv")
+    assert [float(row["offset_ms"]) for row in line] == [12.0] * 11
+    assert [row["stamp"] for row in line][:2] == ["100.000000000", "100.100000000"]
+    shares = [[float(v) for k, v in row.items() if k.startswith("share_")] for row in line]
+    assert np.allclose(np.sum(shares, axis=1), 1.0)
+    means = [value["mean"] for value in found["class_shares"].values()]
+    assert np.allclose(np.mean(shares, axis=0), means)
+    for name in FUSION_METRICS:
+        assert np.mean([float(row[name]) for row in line]) == pytest.approx(found["fusion"][name])
+    page = (output / "report.html").read_text()
+    assert "Recording drive" in page and page.count("data:image/png;base64,") == 2
+    assert 'src="http' not in page and "<script" not in page
+    assert "Best frames" in (output / "report.md").read_text()
+    (second,) = rows(output / "rates.csv")
+    assert second == {"second": "0", "rgb": "30", "thermal": "11", "pairs": "11"}
+    assert len(rows(output / "latency.csv")) == 11
+
+
+def test_the_names_of_the_fusion_metrics():
+    picture = rgb_picture(0)
+    assert tuple(fusion_metrics(picture, thermal_picture(0), picture)) == FUSION_METRICS
+
+
+def test_the_same_every_time(tmp_path, evaluate):
+    path = Drive(tmp_path / "drive").pairs(times(6), 3 * MS, np.uint16).write()
+    (_, first), (_, second) = evaluate(path), evaluate(path)
+    for name in ("timeline.csv", "rates.csv"):
+        assert (first / name).read_bytes() == (second / name).read_bytes()
+    reports = [metrics(output) for output in (first, second)]
+    for report in reports:
+        assert report.pop("run")["latency_ms"]["total"]["median"] > 0
+    assert json.dumps(reports[0]) == json.dumps(reports[1])
+
+
+def test_own_topics_compressed_16_bits_and_every_second_fused_image(tmp_path, evaluate):
+    with RecordingWriter(tmp_path / "drive") as writer:
+        for number, stamp in enumerate(times(4)):
+            for topic, image in (
+                ("/front/color/compressed", rgb_picture(number)),
+                ("/lepton/raw16", thermal_picture(number, np.uint16)),
+            ):
+                data, kind = compress(image, "png")
+                writer.write_compressed(topic, stamp, "front", data, kind)
+    topics = ("--rgb-topic", "/front/color/compressed", "--thermal-topic", "lepton/raw16")
+    status, output = evaluate(tmp_path / "drive", *topics, "--fusion-every", 2)
+    assert status == 0
+    assert metrics(output)["fusion"]["frames"] == 2
+    scored = [row["EN"] != "" for row in rows(output / "timeline.csv")]
+    assert scored == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("storage", "mode"),
+    [
+        (StoragePlugin.MCAP, CompressionMode.STORAGE),
+        (StoragePlugin.MCAP, CompressionMode.FILE),
+        (StoragePlugin.SQLITE3, CompressionMode.FILE),
+        (StoragePlugin.SQLITE3, CompressionMode.MESSAGE),
+    ],
+)
+def test_recordings_compressed_with_zstd(tmp_path, evaluate, storage, mode):
+    plain = Drive(tmp_path / "plain").pairs(times(4)).write()
+    packed = Writer(tmp_path / "packed", version=8, storage_plugin=storage)
+    packed.set_compression(mode, CompressionFormat.ZSTD)
+    with packed as writer, Recording(plain) as recording:
+        connections = {
+            item.topic: writer.add_connection(
+                item.topic, item.msgtype, msgdef=item.msgdef.data, rihs01=item.digest
+            )
+            for item in recording.connections
+        }
+        for message in recording.messages(recording.topics):
+            writer.write(connections[message.topic], message.recorded_ns, message.data)
+    (_, one), (status, other) = evaluate(plain), evaluate(tmp_path / "packed")
+    assert status == 0
+    assert (one / "timeline.csv").read_bytes() == (other / "timeline.csv").read_bytes()
+
+
+def test_stamps_that_jump_back_as_in_a_loop(tmp_path, evaluate):
+    drive = Drive(tmp_path / "drive").pairs(times(4)).pairs(times(4))
+    for stamp in times(8):
+        drive.add("/ground_truth/mask", stamp, np.zeros(SIZE, np.uint8), "mono8")
+    status, output = evaluate(drive.write())
+    found = metrics(output)
+    assert status == 0
+    assert found["pairs"]["evaluated"] == 8 and found["jumps"] == 1
+    assert found["cameras"]["rgb"]["jumps"] == found["cameras"]["thermal"]["jumps"] == 1
+
+
+def test_truth_is_that_of_the_nearest_stamp(tmp_path, evaluate):
+    plain = Drive(tmp_path / "plain").pairs(times(3)).write()
+    assert evaluate(plain, "--record", tmp_path / "seen")[0] == 0
+    with Recording(tmp_path / "seen") as recording:
+        masks = [message.image() for message in recording.messages(["/segmentation/mask"])]
+    drive = Drive(tmp_path / "drive").pairs(times(3))
+    # The second image has two maps, the third one that is too late to be its own.
+    for index, later_ns in ((0, 0), (1, -40 * MS), (1, 5 * MS), (2, 60 * MS)):
+        wrong = (masks[index] + 1) % 9
+        right = later_ns in (0, 5 * MS)
+        stamp = times(3)[index] + later_ns
+        drive.add("/ground_truth/mask", stamp, masks[index] if right else wrong, "mono8")
+    status, output = evaluate(drive.write())
+    found = metrics(output)
+    assert status == 0
+    assert found["segmentation"]["frames"] == 2
+    assert found["segmentation"]["mIoU"] == 1.0
+    assert [row["mIoU"] for row in rows(output / "timeline.csv")] == ["1.0", "1.0", ""]
+
+
+def test_what_the_node_would_refuse_is_named_and_left_out(tmp_path, evaluate, capsys):
+    drive = Drive(tmp_path / "drive").pairs(times(6))
+    small = np.zeros((10, 10), np.uint8)
+    for index, (topic, stamp, image, encoding) in enumerate(drive.images):
+        if index == 1:
+            drive.images[index] = topic, stamp, small, encoding  # of the first pair
+        if index == 2:
+            drive.images[index] = topic, 0, image, encoding
+        if index == 4:
+            drive.images[index] = topic, stamp, thermal_picture(0, np.uint16), "mono16"
+    drive.add("/ground_truth/mask", times(6)[3], np.full(SIZE, 77, np.uint8), "mono8")
+    drive.add("/ground_truth/mask", times(6)[4], small, "mono8")
+    status, output = evaluate(drive.write())
+    found = metrics(output)
+    assert status == 1
+    assert found["pairs"] == {"paired": 4, "evaluated": 3}
+    assert found["dropped"]["rgb_refused"] == 2
+    assert found["dropped"]["thermal_without_partner"] == 2
+    assert found["dropped"]["pairs_refused"] == 1
+    assert "segmentation" not in found
+    errors = capsys.readouterr().err
+    for named in (
+        "/rgb/image: it has no stamp",
+        "/rgb/image: encoding 'mono16' is not one of",
+        "/thermal/image: it has 10x10 pixels, the RGB image 64x48",
+        "/ground_truth/mask: it holds class id 77; the model's are 0 to 8",
+        "/ground_truth/mask: it has 10x10 pixels",
+    ):
+        assert named in errors
+
+
+def test_a_smaller_thermal_image_by_its_homography(tmp_path, evaluate):
+    drive = Drive(tmp_path / "drive")
+    for stamp in times(2):
+        drive.add("/rgb/image", stamp, rgb_picture(0), "rgb8")
+        drive.add("/thermal/image", stamp, thermal_picture(0)[::2, ::2], "mono8")
+    status, output = evaluate(drive.write(), "--thermal-to-rgb", 2, 0, 0, 0, 2, 0, 0, 0, 1)
+    assert status == 0 and metrics(output)["pairs"]["evaluated"] == 2
+
+
+def damaged(tmp_path, storage):
+    path = Drive(tmp_path / "damaged", storage).pairs(times(30)).write()
+    (file,) = path.glob("damaged.*[3p]")
+    file.write_bytes(file.read_bytes()[: file.stat().st_size * 2 // 3])
+    return path
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_a_truncated_recording_is_named_and_leaves_nothing(tmp_path, evaluate, storage, capsys):
+    path = damaged(tmp_path, storage)
+    status, output = evaluate(path, "--record", tmp_path / "seen")
+    assert status == 1
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "damaged cannot be read" in line
+    assert [item.name for item in tmp_path.iterdir()] == ["damaged"]
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "named"),
+    [
+        (lambda drive: drive, (), "drive holds no messages"),
+        (
+            lambda drive: drive.pairs(times(3), 400 * MS),
+            (),
+            "(the newest stamps are +0.400 s apart",
+        ),
+        (lambda drive: drive.pairs(times(3)), ("--thermal-topic", "heat"), "no topic /heat"),
+        (lambda drive: drive.pairs(times(3)), ("--slop", "-1"), "slop_ns must not be negative"),
+        (lambda drive: drive.pairs([0, 0]), (), "no usable image: /rgb/image: it has no stamp"),
+    ],
+)
+def test_what_gives_no_figures_is_one_line(tmp_path, evaluate, capsys, make, options, named):
+    path = make(Drive(tmp_path / "drive")).write()
+    status, output = evaluate(path, *options)
+    assert status == 1 and not output.exists()
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert named in line
+
+
+def test_an_offset_of_the_clocks_can_be_given(tmp_path, evaluate):
+    path = Drive(tmp_path / "drive").pairs(times(3), 400 * MS).write()
+    status, output = evaluate(path, "--thermal-time-offset", -0.39)
+    assert status == 0
+    assert metrics(output)["offset_ms"]["median"] == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_the_recording_with_results_added(tmp_path, evaluate, storage):
+    drive = Drive(tmp_path / "drive", storage).pairs(times(4), 2 * MS)
+    drive.add("/other", BEGIN, thermal_picture(9), "mono8")
+    path = drive.write()
+    status, output = evaluate(path, "--record", tmp_path / "seen")
+    assert status == 0
+    with Recording(path) as before, Recording(tmp_path / "seen") as after:
+        assert after.storage == storage
+        originals = list(before.messages(before.topics))
+        assert list(after.messages(before.topics)) == originals
+        added = {topic: after.count(topic) for topic in after.topics.keys() - before.topics.keys()}
+        results = list(after.messages(added))
+    names = ("/fused/image", "/segmentation/mask", "/segmentation/confidence")
+    assert added == dict.fromkeys(names, 4)
+    for topic in names:
+        stamps = [message.stamp_ns for message in results if message.topic == topic]
+        assert stamps == times(4)
+    first = {message.topic: message for message in reversed(results)}
+    assert first["/fused/image"].image().shape == (*SIZE, 3)
+    assert first["/segmentation/mask"].image().max() < 9
+    assert first["/segmentation/confidence"].image().dtype == np.float32
+    assert first["/fused/image"].recorded_ns == originals[1].recorded_ns
+
+    status, output = evaluate(tmp_path / "seen", "--record", tmp_path / "again")
+    assert status == 1 and not (tmp_path / "again").exists()
+
+
+def test_several_recordings_with_one_that_is_damaged(tmp_path, evaluate, capsys):
+    paths = [Drive(tmp_path / name).pairs(times(n)).write() for name, n in (("a", 3), ("b", 5))]
+    (tmp_path / "other").mkdir()
+    paths.append(shutil.move(paths[0], tmp_path / "other" / "b"))
+    paths[0] = damaged(tmp_path, "mcap")
+    (serial, one), (parallel, two) = (evaluate(*paths, "--workers", n) for n in (1, 2))
+    assert serial == parallel == 1
+    for output in (one, two):
+        assert sorted(item.name for item in output.iterdir()) == [
+            *("b", "b_2", "summary.json", "summary.md"),
+        ]
+        summary = json.loads((output / "summary.json").read_text())
+        assert [row["pairs"] for row in summary["recordings"]] == [5, 3]
+        assert summary["total"]["pairs"] == summary["total"]["fusion"]["frames"] == 8
+        (problem,) = summary["problems"]
+        assert "damaged cannot be read" in problem
+        assert "| b_2 | 3 | 10.0 |" in (output / "summary.md").read_text()
+    for name in ("b/timeline.csv", "b_2/rates.csv"):
+        assert (one / name).read_bytes() == (two / name).read_bytes()
+    assert capsys.readouterr().err.count("skipped: ") == 2
+
+
+def test_several_recordings_of_which_none_is_sound(tmp_path, evaluate):
+    status, output = evaluate(tmp_path / "absent", damaged(tmp_path, "mcap"), "--workers", 1)
+    assert status == 1 and not output.exists()
+
+
+def test_on_a_dask_cluster(tmp_path, evaluate, capsys):
+    distributed = pytest.importorskip("distributed")
+    path = Drive(tmp_path / "drive").pairs(times(3)).write()
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+    ) as cluster:
+        address = cluster.scheduler_address
+        status, output = evaluate(path, tmp_path / "absent", "--cluster", address)
+    assert status == 1
+    assert "absent does not exist" in capsys.readouterr().err
+    assert metrics(output / "drive")["pairs"]["evaluated"] == 3
+
+
+def test_a_cluster_that_does_not_answer(tmp_path, evaluate, monkeypatch, capsys):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr(batch, "CLUSTER_TIMEOUT", 0.5)
+    path = Drive(tmp_path / "drive").pairs(times(1)).write()
+    status, output = evaluate(path, "--cluster", "tcp://127.0.0.1:1")
+    assert status == 1 and not output.exists()
+    assert "no Dask cluster answers at tcp://127.0.0.1:1" in capsys.readouterr().err
+
+
+def test_more_fusion_scores_than_there_can_be(evaluate, tmp_path):
+    with pytest.raises(SystemExit):
+        evaluate(tmp_path, "--fusion-every", "0")

@@ -1,0 +1,92 @@
+"""What a replay plays, and how its messages are grouped into pairs."""
+
+import cv2
+import numpy as np
+import pytest
+
+from difusionseg_core.data.image_files import DataError
+from difusionseg_core.recordings.playback import (
+    FolderSource,
+    RecordingSource,
+    instants,
+    open_source,
+)
+from difusionseg_core.recordings.rosbag2 import RecordingError, RecordingWriter
+
+IMAGE = np.zeros((4, 6), np.uint8)
+MS = 1_000_000
+
+
+def record(path, stamps_by_topic):
+    """A recording of images with these stamps in ms."""
+    events = sorted((stamp, topic) for topic, stamps in stamps_by_topic.items() for stamp in stamps)
+    with RecordingWriter(path) as writer:
+        for stamp, topic in events:
+            writer.write_image(topic, stamp * MS, "", IMAGE, "mono8")
+    return path
+
+
+def test_a_recording_is_played_at_its_pace_times_speed(tmp_path):
+    path = record(tmp_path / "r", {"/rgb/image": [500, 600], "/thermal/image": [510, 610]})
+    source = RecordingSource(path, speed=2.0)
+    items = list(source.items())
+    assert [(item.topic, item.due) for item in items] == [
+        ("rgb/image", 0.0),
+        ("thermal/image", 0.005),
+        ("rgb/image", 0.05),
+        ("thermal/image", 0.055),
+    ]
+    assert items[0].name == "0.500000000" and items[0].stamp_ns == 500 * MS
+    assert source.frames == 2
+    assert list(source.items()) == items  # a second pass
+    source.close()
+
+
+def test_groups_end_with_the_pair_and_what_has_its_stamp(tmp_path):
+    path = record(
+        tmp_path / "r",
+        {
+            "/rgb/image": [10, 20, 30, 40],
+            "/thermal/image": [20, 45],
+            "/ground_truth/mask": [20],
+        },
+    )
+    source = open_source(path)
+    groups = [
+        [(item.topic.split("/")[0], item.stamp_ns // MS) for item in group]
+        for group in instants(source.items())
+    ]
+    source.close()
+    assert sorted(groups[0]) == [("ground_truth", 20), ("rgb", 10), ("rgb", 20), ("thermal", 20)]
+    assert groups[1:] == [[("rgb", 30), ("rgb", 40), ("thermal", 45)]]
+
+
+def test_what_is_left_after_the_last_pair_is_a_group_too(tmp_path):
+    path = record(tmp_path / "r", {"/rgb/image": [10, 20, 30], "/thermal/image": [10]})
+    source = open_source(path)
+    assert [len(group) for group in instants(source.items())] == [2, 2]
+    source.close()
+
+
+def test_a_folder_is_played_at_a_rate(tmp_path):
+    for part in ("vi", "ir"):
+        (tmp_path / part).mkdir()
+        for name in ("x", "y"):
+            cv2.imwrite(str(tmp_path / part / f"{name}.png"), IMAGE)
+    source = open_source(tmp_path, rate=4.0)
+    assert isinstance(source, FolderSource)
+    groups = list(instants(source.items()))
+    assert [[(item.topic, item.name, item.due) for item in group] for group in groups] == [
+        [("rgb/image", "x", 0.0), ("thermal/image", "x", 0.0)],
+        [("rgb/image", "y", 0.25), ("thermal/image", "y", 0.25)],
+    ]
+
+
+def test_what_cannot_be_played_is_one_line(tmp_path):
+    with pytest.raises(DataError, match="is no data set: .* a recording would have a"):
+        open_source(tmp_path)
+    with pytest.raises(RecordingError, match="does not exist"):
+        open_source(tmp_path / "gone")
+    path = record(tmp_path / "r", {"/rgb/image": [10]})
+    with pytest.raises(RecordingError, match="no thermal topic"):
+        open_source(path)

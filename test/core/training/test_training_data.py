@@ -1,0 +1,175 @@
+"""What training is fed: the paper's samples, the order of batches, several ranks."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from difusionseg_core.classes import IGNORE
+from difusionseg_core.network.preprocessing import normalize
+from difusionseg_core.training.augmentation import Augmentation, Sample, mix_crops
+from difusionseg_core.training.datamodule import EpochSampler, TrainingLoader
+from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset, stretched
+
+CAR, PERSON = 1, 2
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for part in ("vi", "ir", "Segmentation_labels"):
+        (tmp_path / part).mkdir()
+    for name in "abcdefg":
+        cv2.imwrite(str(tmp_path / "vi" / f"{name}.png"), rng.integers(0, 256, (48, 64, 3)))
+        cv2.imwrite(str(tmp_path / "ir" / f"{name}.png"), rng.integers(0, 256, (48, 64)))
+        labels = np.zeros((48, 64), np.uint8)
+        labels[20:30, 20:30] = CAR
+        cv2.imwrite(str(tmp_path / "Segmentation_labels" / f"{name}.png"), labels)
+    return tmp_path
+
+
+def sample(height: int = 480, width: int = 640) -> Sample:
+    """Noise, with two thermal values only, and left and right halves of two classes."""
+    rng = np.random.default_rng(1)
+    labels = np.zeros((height, width), np.uint8)
+    labels[:, width // 2 :] = CAR
+    thermal = rng.choice(np.array([50, 90], np.uint8), (height, width))
+    return Sample(rng.integers(20, 200, (height, width, 3), np.uint8), thermal, labels)
+
+
+def test_paper_targets_are_what_the_cameras_saw() -> None:
+    whole = PaperAugmentation(scale=(1, 1), crop=(480, 640))
+    original = sample()
+    arrays = whole(original, np.random.default_rng(0))
+    mirrored = arrays["labels"][0, 0] == CAR
+    rgb, thermal = original.rgb, original.thermal
+    if mirrored:
+        rgb, thermal = rgb[:, ::-1], thermal[:, ::-1]
+    np.testing.assert_array_equal(arrays["visible"], stretched(rgb).transpose(2, 0, 1))
+    assert set(np.unique(arrays["thermal"])) == {0, 1}
+    # The network sees the same thermal image, and a distorted RGB one.
+    undistorted = normalize(np.ascontiguousarray(rgb), np.ascontiguousarray(thermal))
+    np.testing.assert_array_equal(arrays["image"][3], undistorted[3])
+    assert np.abs(arrays["image"][:3] - undistorted[:3]).max() > 0.1
+
+
+def test_paper_thermal_images_and_labels_are_resized_to_the_nearest_pixel() -> None:
+    arrays = PaperAugmentation(scale=(1.7, 1.7))(sample(), np.random.default_rng(3))
+    assert len(np.unique(arrays["image"][3])) == 2
+    assert set(np.unique(arrays["labels"])) == {0, CAR}
+
+
+def test_paper_sizes_are_relative_to_640x480() -> None:
+    for height, width in ((480, 640), (600, 800), (240, 320)):
+        small = PaperAugmentation(scale=(0.5, 0.5))
+        labels = small(sample(height, width), np.random.default_rng(0))["labels"]
+        assert labels.shape == (320, 480)
+        assert (labels[:240, :320] != IGNORE).all()
+        assert (labels[240:] == IGNORE).all() and (labels[:, 320:] == IGNORE).all()
+
+
+def test_paper_padding_follows_normalisation() -> None:
+    arrays = PaperAugmentation(scale=(0.515, 0.515))(sample(), np.random.default_rng(0))
+    height, width = int(480 * 0.515), int(640 * 0.515)  # 247x329: no multiples of 4
+    assert (arrays["labels"][:height, :width] != IGNORE).all()
+    for name in ("image", "visible", "thermal"):
+        assert arrays[name].dtype == np.float32
+        assert not arrays[name][:, height:].any() and not arrays[name][:, :, width:].any()
+    assert arrays["visible"].min() == 0 and arrays["visible"].max() == 1
+
+
+def test_paper_crops_hold_several_classes() -> None:
+    labels = np.zeros((480, 640), np.uint8)
+    labels[:60] = CAR
+    corner = Sample(np.zeros((480, 640, 3), np.uint8), np.zeros((480, 640), np.uint8), labels)
+    crops = [
+        PaperAugmentation(scale=(1, 1), crop=(100, 100))(corner, np.random.default_rng(seed))
+        for seed in range(20)
+    ]
+    mixed = [0.25 < (crop["labels"] == CAR).mean() < 0.75 for crop in crops]
+    assert np.mean(mixed) > 0.5  # one try in ten would give 10 %
+
+
+def test_a_flat_image_is_stretched_to_zeros() -> None:
+    assert not stretched(np.full((3, 4), 77, np.uint8)).any()
+
+
+def test_paper_dataset_depends_on_seed_epoch_and_index_alone(folder) -> None:
+    small = PaperAugmentation(crop=(32, 40))
+    first, second = (PaperDataset(folder, small, seed=1) for _ in range(2))
+    second[0]
+    assert all((first[1][name] == second[1][name]).all() for name in first[1] if name != "index")
+    assert first[1]["index"] == 1
+    before = first[1]["image"]
+    first.epoch = 1
+    assert (first[1]["image"] != before).any()
+
+
+def test_ranks_share_every_epoch() -> None:
+    samplers = [EpochSampler(11, seed=3, rank=rank, ranks=3) for rank in range(3)]
+    for epoch in range(2):
+        for sampler in samplers:
+            sampler.set_epoch(epoch)
+        shares = [list(sampler) for sampler in samplers]
+        assert [len(share) for share in shares] == [3, 3, 3]
+        assert len(set(sum(shares, []))) == 9
+    samplers[0].set_epoch(0)
+    assert list(samplers[0]) != shares[0]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_loader_goes_on_in_the_midst_of_an_epoch(folder, workers) -> None:
+    def loader(progress: dict[str, int]) -> TrainingLoader:
+        parts = [PaperDataset(folder, PaperAugmentation(crop=(32, 40)), seed=5)]
+        return TrainingLoader(parts, 2, EpochSampler(7, seed=5, rank=0, ranks=1), workers, progress)
+
+    whole = loader({"epoch": 0, "batches": 0})
+    for epoch in range(2):
+        whole.sampler.set_epoch(epoch)
+        batches = list(whole)
+    assert len(batches) == len(whole) == 3
+    progress = {"epoch": 0, "batches": 0}
+    stopped = loader(progress)
+    stopped.sampler.set_epoch(1)
+    next(iter(stopped))
+    assert progress == {"epoch": 1, "batches": 1}
+    resumed = loader(dict(progress))
+    resumed.sampler.set_epoch(1)
+    rest = list(resumed)
+    assert len(rest) == 2
+    for batch, same in zip(rest, batches[1:], strict=True):
+        assert torch.equal(batch["index"], same["index"])
+        assert torch.equal(batch["image"], same["image"])
+    resumed.sampler.set_epoch(2)
+    assert len(list(resumed)) == 3
+
+
+def test_a_mixed_crop_shows_one_sample_in_a_window_of_another_in_all_images() -> None:
+    ground = sample(48, 64)
+    other = Sample(255 - ground.rgb, 255 - ground.thermal, np.full((48, 64), PERSON, np.uint8))
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        mixed = mix_crops(ground, other, rng)
+        window = mixed.labels == PERSON
+        for image, first, second in zip(
+            *(vars(one).values() for one in (mixed, ground, other)), strict=True
+        ):
+            np.testing.assert_array_equal(image[window], second[window])
+            np.testing.assert_array_equal(image[~window], first[~window])
+        rows, columns = window.any(1), window.any(0)
+        np.testing.assert_array_equal(window, rows[:, None] & columns)
+        assert (np.diff(np.flatnonzero(columns)) == 1).all()
+
+
+def test_a_data_set_mixes_as_often_as_asked(folder) -> None:
+    size = {"scale": (1, 1), "crop": (48, 64)}
+    never = PairDataset(folder, Augmentation(**size))
+    always = PairDataset(folder, Augmentation(**size, mix=1.0))
+    changed = [
+        not torch.equal(first["labels"], second["labels"])
+        for first, second in zip(never, always, strict=True)
+    ]
+    assert len(changed) == 7 and sum(changed) > 2

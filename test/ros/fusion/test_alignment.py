@@ -1,0 +1,97 @@
+"""Cameras that see differently: the homography and the calibrations, applied by the node."""
+
+import numpy as np
+import pytest
+from sensor_msgs.msg import CameraInfo
+
+from difusionseg_ros.common import topics
+from difusionseg_ros.common.image_messages import image_message
+
+SIZE = HEIGHT, WIDTH = 48, 64
+HALF_SIZE = [2.0, 0.0, 0.5, 0.0, 2.0, 0.5, 0.0, 0.0, 1.0]  # a thermal camera with half the pixels
+
+
+@pytest.fixture
+def start(bench):
+    """`start(**parameters)`: the bench with a running node."""
+
+    def start(**parameters):
+        assert bench.make_node(log_period=0.0, **parameters).start()
+        bench.watch(topics.FRAME_STATUS)
+        return bench
+
+    return start
+
+
+def send(bench, rgb, thermal):
+    """Send a pair of pictures; return what the network was given, after it was."""
+    header = bench.header()
+    given = len(bench.predictor.inputs)
+    bench.send_pair(image_message(rgb, "rgb8", header), image_message(thermal, "mono8", header))
+    bench.until(lambda: len(bench.predictor.inputs) > given)
+    return bench.predictor.inputs[-1]
+
+
+def camera_info(d, k0=50.0):
+    info = CameraInfo(width=WIDTH, height=HEIGHT, distortion_model="plumb_bob", d=d)
+    info.k = [k0, 0.0, WIDTH / 2, 0.0, k0, HEIGHT / 2, 0.0, 0.0, 1.0]
+    info.p = [*info.k[:3], 0.0, *info.k[3:6], 0.0, *info.k[6:], 0.0]
+    return info
+
+
+def test_a_smaller_thermal_image_is_carried_over(start):
+    bench = start(thermal_to_rgb=HALF_SIZE)
+    thermal = np.full((HEIGHT // 2, WIDTH // 2), 50, np.uint8)
+    thermal[:, WIDTH // 4 :] = 200
+    _, aligned = send(bench, np.zeros((*SIZE, 3), np.uint8), thermal)
+    assert aligned.shape == SIZE
+    assert (aligned[2:-2, 2 : WIDTH // 2 - 2] == 50).all()
+    assert (aligned[2:-2, WIDTH // 2 + 2 : -2] == 200).all()
+
+
+def test_the_homography_can_be_set_while_running(start):
+    bench = start()
+    thermal = np.full(SIZE, 50, np.uint8)
+    thermal[:, : WIDTH // 2] = 200
+    pictures = np.zeros((*SIZE, 3), np.uint8), thermal
+    assert (send(bench, *pictures)[1] == thermal).all()
+    parameter = bench.node.get_parameter("thermal_to_rgb")
+    assert list(parameter.value) == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
+    moved = type(parameter)("thermal_to_rgb", value=[1.0, 0.0, 8.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0])
+    assert bench.node.set_parameters([moved])[0].successful
+    _, aligned = send(bench, *pictures)
+    assert (aligned[:, 8:] == thermal[:, :-8]).all()
+    assert not aligned[:, :8].any()  # what the thermal camera does not see
+
+
+def test_lens_distortion_is_taken_out(start):
+    bench = start(undistort=True)
+    infos = bench.watch(topics.FUSED_CAMERA_INFO)
+    bench.send("rgb/camera_info", camera_info([-0.3, 0.0, 0.0, 0.0, 0.0]))
+    bench.send("thermal/camera_info", camera_info([-0.2, 0.0, 0.0, 0.0, 0.0]))
+    rgb = np.zeros((*SIZE, 3), np.uint8)
+    rgb[:, 4] = 255
+    thermal = rgb[..., 0].copy()
+
+    def both_bent():
+        given = send(bench, rgb, thermal)
+        return not (given[0] == rgb).all() and not (given[1] == thermal).all()
+
+    bench.until(both_bent)  # as soon as the camera_infos are there
+    bench.until(lambda: infos and not any(infos[-1].d))
+    assert list(infos[-1].k) == list(camera_info([]).k)
+
+
+def test_a_useless_camera_info_is_named_and_the_frame_goes_on(start):
+    bench = start(undistort=True)
+    bench.send("rgb/camera_info", CameraInfo(distortion_model="fish"))
+    rgb, thermal = np.full((*SIZE, 3), 9, np.uint8), np.full(SIZE, 50, np.uint8)
+    for _ in range(3):
+        given = send(bench, rgb, thermal)
+        assert (given[0] == rgb).all() and (given[1] == thermal).all()
+
+
+@pytest.mark.parametrize("numbers", [[1.0] * 8, [0.0] * 9, [float("nan")] * 9])
+def test_numbers_that_are_no_homography_are_refused(bench, numbers):
+    with pytest.raises(ValueError, match="thermal_to_rgb"):
+        bench.make_node(thermal_to_rgb=numbers)

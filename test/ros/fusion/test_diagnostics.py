@@ -1,0 +1,181 @@
+"""Status messages from totals: levels, words and figures."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from difusionseg_core.pairing import PairingCounts
+from difusionseg_ros.fusion.diagnostics import (
+    ERROR,
+    OK,
+    WARN,
+    CameraReport,
+    ModelReport,
+    OutputsReport,
+    Report,
+    statuses,
+)
+
+README = Path(__file__).resolve().parents[3] / "README.md"
+BEFORE = Report(
+    time=100.0,
+    rgb=CameraReport("/rgb/image", received=0, bad=0, last_error="", silence=0.0),
+    thermal=CameraReport("/thermal/image", received=0, bad=0, last_error="", silence=0.0),
+    pairing=PairingCounts(),
+    offsets=(),
+    lags=(),
+    apart=None,
+    model=ModelReport(
+        device="cpu",
+        backend="torch",
+        steps=3,
+        processed=0,
+        alone=0,
+        replaced=0,
+        failed=0,
+        last_error="",
+        latencies=(),
+    ),
+    outputs=OutputsReport(listeners={"fused/image": 0, "segmentation/mask": 0}, shared=()),
+)
+NOW = Report(
+    time=102.0,
+    rgb=replace(BEFORE.rgb, received=60),
+    thermal=replace(BEFORE.thermal, received=18),
+    pairing=PairingCounts(paired=18, dropped_rgb=42),
+    offsets=(-0.004, 0.002, 0.010),
+    lags=(0.051, 0.040, 0.047),
+    apart=0.002,
+    model=replace(BEFORE.model, processed=16, replaced=2, latencies=(0.08, 0.05, 0.06)),
+    outputs=replace(BEFORE.outputs, listeners={"fused/image": 0, "segmentation/mask": 2}),
+)
+
+
+def status_of(part, now, before=BEFORE):
+    """(level, message, values) of one part of the report."""
+    for status in statuses("robot/fusion_node", before, now, camera_timeout=2.0):
+        if status.name == f"robot/fusion_node: {part}":
+            assert status.hardware_id == "robot/fusion_node"
+            return status.level, status.message, {v.key: v.value for v in status.values}
+    raise AssertionError(f"no status '{part}'")
+
+
+def test_all_is_well():
+    level, message, values = status_of("rgb camera", NOW)
+    assert (level, message) == (OK, "30.0 images/s")
+    assert values["topic"] == "/rgb/image"
+    level, message, values = status_of("thermal camera", NOW)
+    assert (level, message) == (OK, "9.0 images/s")
+    level, message, values = status_of("pairing", NOW)
+    assert (level, message) == (OK, "9.0 pairs/s")
+    assert values["dropped_rgb"] == "42"
+    assert values["offset, median [ms]"] == "2.00"
+    assert values["thermal arrives later, median [ms]"] == "47.00"
+    level, message, values = status_of("network", NOW)
+    assert (level, message) == (OK, "8.0 frames/s on cpu (torch)")
+    assert values["latency, median [ms]"] == "60.0"
+    assert values["replaced by a newer frame"] == "2"
+    level, message, values = status_of("outputs", NOW)
+    assert (level, message) == (OK, "1 topics are listened to")
+    assert values["listeners of segmentation/mask"] == "2"
+
+
+@pytest.mark.parametrize(
+    "part, change, level, said",
+    [
+        (
+            "rgb camera",
+            {"rgb": replace(NOW.rgb, silence=2.5)},
+            ERROR,
+            "no usable image on /rgb/image for 2.5 s",
+        ),
+        (
+            "rgb camera",
+            {"rgb": replace(NOW.rgb, silence=2.5, bad=60, last_error="step is 0")},
+            ERROR,
+            "no usable image on /rgb/image for 2.5 s: step is 0",
+        ),
+        (
+            "thermal camera",
+            {"thermal": replace(NOW.thermal, bad=3, last_error="step is 0")},
+            WARN,
+            "3 bad messages: step is 0",
+        ),
+        ("pairing", {"pairing": PairingCounts(paired=1, jumps=1)}, WARN, "jumped back"),
+        (
+            "pairing",
+            {"pairing": PairingCounts(dropped_rgb=5, dropped_thermal=5), "apart": -0.5},
+            ERROR,
+            "no pairs: thermal and RGB stamps differ by more than slop, the newest by -0.500 s",
+        ),
+        (
+            "pairing",
+            {"thermal": replace(NOW.thermal, silence=2.5)},
+            ERROR,
+            "no pairs: thermal images missing",
+        ),
+        (
+            "pairing",
+            {name: replace(getattr(NOW, name), silence=2.5) for name in ("rgb", "thermal")},
+            ERROR,
+            "no pairs: RGB images and thermal images missing",
+        ),
+        (
+            "pairing",
+            {
+                "thermal": replace(NOW.thermal, silence=2.5),
+                "model": replace(NOW.model, alone=16),
+            },
+            WARN,
+            "degraded: 8.0 frames/s of one camera alone",
+        ),
+        (
+            "network",
+            {"model": replace(NOW.model, failed=1, last_error="RuntimeError: out of memory")},
+            ERROR,
+            "1 frames failed: RuntimeError: out of memory",
+        ),
+        (
+            "network",
+            {"model": replace(NOW.model, moved="the memory of cuda was not enough")},
+            WARN,
+            "8.0 frames/s on cpu (torch): the memory of cuda was not enough",
+        ),
+        ("network", {"model": replace(NOW.model, paused=True)}, OK, "paused by ~/enable"),
+        (
+            "outputs",
+            {"outputs": replace(NOW.outputs, shared=("segmentation/mask",))},
+            WARN,
+            "another node publishes too: segmentation/mask",
+        ),
+    ],
+)
+def test_what_goes_wrong_is_named(part, change, level, said):
+    found, message, _ = status_of(part, replace(NOW, **change))
+    assert found == level
+    assert said in message
+    assert any(
+        (part, level) == (status, explained) and re.fullmatch(pattern, message)
+        for status, explained, pattern in explained_statuses()
+    ), f"README.md does not explain '{message}' of {part}"
+
+
+def explained_statuses():
+    """(status, level, pattern of the message) from the table of the README on operation."""
+    levels = {"OK": OK, "WARN": WARN, "ERROR": ERROR}
+    for line in README.read_text("utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        if len(cells) == 4 and cells[1] in levels:
+            pattern = ".*".join(map(re.escape, cells[2].strip("`").split("…")))
+            for status in cells[0].split(", "):
+                yield status, levels[cells[1]], pattern
+
+
+def test_a_fault_of_the_past_is_no_present_one():
+    past = replace(NOW, rgb=replace(NOW.rgb, bad=3, last_error="step is 0"))
+    level, _, values = status_of("rgb camera", replace(past, time=104.0), before=past)
+    assert level == OK
+    assert values["last error"] == "step is 0"
+    assert values["bad messages"] == "3"

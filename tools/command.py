@@ -1,0 +1,51 @@
+"""What the programs behind `scripts/` share: how they are asked, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from difusionseg_ros.bringup.processes import NotInstalled
+from tools.arguments import size
+from tools.ros_graph import GraphFailed
+
+
+def run_to_end(name: str, work: Callable[[], int]) -> int:
+    """The exit status of `work`: its own, 1 after an error, told in one line, 130 if
+    interrupted.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        return work()
+    except (GraphFailed, NotInstalled, ValueError, OSError) as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"{name}: interrupted; nothing was written", file=sys.stderr)
+        return 130
+
+
+def measurement_parser(
+    program: str, description: str, default_size: tuple[int, int]
+) -> argparse.ArgumentParser:
+    """The options of every program that measures a node on drawn pictures."""
+    parser = argparse.ArgumentParser(prog=program, description=description)
+    parser.add_argument("--output", type=Path, help="a JSON file for the figures")
+    parser.add_argument("--size", type=size, default=default_size, help="HEIGHTxWIDTH in pixels")
+    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
+    parser.add_argument("--backend", default="auto", help="the node's parameter (default: auto)")
+    return parser
+
+
+def written(measure: Callable[[], dict], output: Path | None) -> dict:
+    """The figures of `measure`, which also go to the file `output`; it is refused beforehand."""
+    if output and not output.absolute().parent.is_dir():
+        raise FileNotFoundError(f"there is no folder {output.absolute().parent}")
+    figures = measure()
+    if output:
+        output.write_text(json.dumps(figures, indent=2) + "\n")
+    return figures

@@ -1,0 +1,241 @@
+"""The demo: bringup's processes, fed by a replay in lockstep, and their pictures on the disk.
+
+    scripts/demo --input RECORDING_OR_FOLDER --output DIR
+
+The replay runs in this process and waits for each frame's results, so that every pair is processed
+however slow the machine is. Pictures, `contact_sheet.png` and `summary.json` appear in the output
+folder when all went well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections import deque
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from tqdm import tqdm
+
+from difusionseg_core.recordings.rosbag2 import RGB, THERMAL
+from difusionseg_ros.bringup import processes
+from difusionseg_ros.bringup.description import (
+    BRINGUP_ARGUMENTS,
+    bringup_processes,
+    read_arguments,
+)
+from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.topics import FUSED, MASK, OVERLAY
+from difusionseg_ros.replay import PublishedPair, ReplayNode
+from tools.command import run_to_end
+from tools.demo_output import Album, replaced
+from tools.demo_recorder import Recorder
+from tools.ros_graph import Graph, GraphFailed, use_own_domain
+
+START_TIMEOUT = 120.0  # seconds until the node has loaded its network and listens
+FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame warms the network up
+FRAME_TIMEOUT = 10.0
+# Without a result for this long, one more pair is sent: one of unequal stamps may be certain only
+# with the next image (see NearestStampPairer). Seconds for the first frame; then a factor on the
+# longest time that a frame has taken, and the least.
+FIRST_PATIENCE = 5.0
+PATIENCE_FACTOR = 4.0
+LEAST_PATIENCE = 0.5
+SHEET_ROWS = 8
+
+
+@dataclass
+class Figures:
+    """What a run counted; latencies in seconds, from a pair's later image to its outputs."""
+
+    sent: int = 0
+    paired: int = 0
+    seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)  # one per processed frame
+
+    def summary(self) -> dict:
+        """As summary.json has it."""
+        median, p95 = 1000 * np.percentile(self.latencies, (50, 95))
+        return {
+            "frames_sent": self.sent,
+            "pairs": self.paired,
+            "processed": len(self.latencies),
+            "dropped": self.sent - len(self.latencies),
+            "frames_per_second": round(len(self.latencies) / self.seconds, 2),
+            "latency_ms": {"median": round(median, 1), "p95": round(p95, 1)},
+        }
+
+
+class Player:
+    """Sends the pairs of a replay one by one and files what comes back."""
+
+    def __init__(self, graph: Graph, replay: ReplayNode, recorder: Recorder, album: Album) -> None:
+        self._graph = graph
+        self._replay = replay
+        self._recorder = recorder
+        self._album = album
+        self._figures = Figures()
+        self._under_way: deque[tuple[int, PublishedPair]] = deque()  # with their numbers
+        self._patience = FIRST_PATIENCE
+        self._longest = 0.0
+        rows = min(SHEET_ROWS, replay.source.frames)
+        self._sheet_frames = set(np.linspace(0, replay.source.frames - 1, rows).astype(int))
+
+    def play(self) -> Figures:
+        """Play everything. Raises GraphFailed where nothing at all comes back."""
+        begin = time.monotonic()
+        with tqdm(total=self._replay.source.frames, unit="frame", desc="demo") as progress:
+            while (pair := self._replay.publish_next()) is not None:
+                self._under_way.append((self._figures.sent, pair))
+                self._figures.sent += 1
+                self._wait_for(pair, self._patience)
+                # The newest may stay under way: perhaps it awaits the next one.
+                while len(self._under_way) > (
+                    0 if self._recorder.is_complete(pair.stamp_ns) else 1
+                ):
+                    self._finish_oldest()
+                    progress.update()
+            while self._under_way:
+                self._finish_oldest()
+                progress.update()
+        self._figures.seconds = time.monotonic() - begin
+        if not self._figures.latencies:
+            raise GraphFailed(
+                self._graph.with_log(
+                    f"none of {self._figures.sent} pairs came back from the fusion node"
+                )
+            )
+        return self._figures
+
+    def _wait_for(self, pair: PublishedPair, timeout: float) -> None:
+        begin = time.monotonic()
+        if self._graph.spin_until(lambda: self._recorder.is_complete(pair.stamp_ns), timeout):
+            self._longest = max(self._longest, time.monotonic() - begin)
+            self._patience = max(LEAST_PATIENCE, PATIENCE_FACTOR * self._longest)
+
+    def _finish_oldest(self) -> None:
+        """Await the results of the oldest pair under way and file them, or count it as dropped."""
+        index, pair = self._under_way.popleft()
+        timeout = FRAME_TIMEOUT if self._figures.latencies else FIRST_FRAME_TIMEOUT
+
+        def is_decided() -> bool:
+            # Results come in order: one of a later pair means that this pair's will not come.
+            later = (other.stamp_ns for _, other in self._under_way)
+            return any(map(self._recorder.is_complete, (pair.stamp_ns, *later)))
+
+        self._graph.spin_until(is_decided, timeout)
+        if self._recorder.is_complete(pair.stamp_ns):
+            self._file(index, pair)
+
+    def _file(self, index: int, pair: PublishedPair) -> None:
+        frame = self._recorder.frames.pop(pair.stamp_ns)
+        labels, truth = frame.picture(MASK), frame.true_labels()
+        pictures = frame.picture(FUSED), frame.picture(OVERLAY)
+        self._album.add(pair.name, pictures[0], labels, pictures[1])
+        if truth is not None:
+            self._album.score(truth, labels)
+        if index in self._sheet_frames:
+            thermal = self._recorder.thermal_image(pair.stamp_ns)
+            self._album.add_to_sheet(frame.rgb_image(), thermal, *pictures, truth)
+        self._figures.paired = max(self._figures.paired, frame.status.paired)
+        stages = frame.status.latency
+        self._figures.latencies.append(
+            stages.pairing
+            + stages.waiting
+            + stages.conversion
+            + stages.preprocess
+            + stages.inference
+            + stages.postprocess
+            + stages.publish
+        )
+
+
+def run(source: Path, output: Path, model: str, device: str) -> None:
+    """Replay `source` into bringup's processes and leave their results in the folder `output`.
+
+    Raises GraphFailed, OutputRefused, and ValueError or OSError for an unusable source.
+    """
+    with ExitStack() as stack:
+        folder = stack.enter_context(replaced(output))
+        use_own_domain()
+        use_image_transport()
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        stack.callback(rclpy.try_shutdown)
+        replay = ReplayNode(parameter_overrides=[Parameter("input", value=str(source))])
+        stack.callback(replay.source.close)
+        recorder = Recorder(replay.source.topics)
+        executor = SingleThreadedExecutor()
+        executor.add_node(recorder)
+
+        given = {"model": model, "device": device, "bag": str(source)}
+        started = bringup_processes({**read_arguments((), BRINGUP_ARGUMENTS), **given})
+        started = [process for process in started if process.executable != "replay"]  # is in here
+        log = stack.enter_context(tempfile.TemporaryFile())
+        children = processes.start(started, log)
+        stack.callback(processes.end, children)
+        graph = Graph(executor, children, log)
+
+        print("demo: starting the fusion node", file=sys.stderr)
+        cameras = [
+            publisher
+            for publisher in replay.publishers
+            if publisher.topic_name.removesuffix("/compressed").endswith((RGB, THERMAL))
+        ]
+
+        def listens() -> bool:
+            # The recorder listens to each camera, and the node when it is active.
+            subscribed = all(camera.get_subscription_count() >= 2 for camera in cameras)
+            return recorder.label_set is not None and subscribed
+
+        if not graph.spin_until(listens, START_TIMEOUT):
+            raise GraphFailed(graph.with_log("the fusion node did not start listening"))
+        album = Album(folder, recorder.label_set)
+        summary = Player(graph, replay, recorder, album).play().summary()
+        summary = {"input": str(source), "model": model, **summary}
+        score = album.finish(summary)
+        processes.end(children)
+    report(summary, score, output)
+
+
+def report(summary: dict, score: float | None, output: Path) -> None:
+    """Print what came out and where it is."""
+    latency = summary["latency_ms"]
+    print(
+        f"{summary['processed']} of {summary['frames_sent']} pairs processed, "
+        f"{summary['frames_per_second']:.1f} frames/s, "
+        f"latency {latency['median']:.0f} ms (95 %: {latency['p95']:.0f} ms)"
+        + ("" if score is None else f", mean IoU {score:.2f}")
+    )
+    print(f"pictures in {output.absolute()}, begin with contact_sheet.png")
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--input", type=Path, help="recording, or folder with vi and ir (default: sample/)"
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("demo_output"), help="folder (default: demo_output)"
+    )
+    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    options = parser.parse_args()
+
+    def work() -> int:
+        run(options.input, options.output, options.model, options.device)
+        return 0
+
+    return run_to_end("demo", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
