@@ -11,6 +11,7 @@ from safetensors import safe_open
 
 from difusionseg_core.backends import BACKENDS, Backend
 from difusionseg_core.backends.export_cache import open_graph_of, open_graph_of_model
+from difusionseg_core.start import how_to_install
 
 if TYPE_CHECKING:
     from difusionseg_core.network.model import DiFusionSeg
@@ -41,6 +42,7 @@ def open_backend(
         raise FileNotFoundError(f"there is no model file {model}")
     torch_only = precision != "float32" or compile
     if backend == "auto":
+        _check_any_installed()
         candidates = ("torch",) if torch_only else _fastest_first(model, device)
         for candidate in candidates[:-1]:
             try:
@@ -107,9 +109,14 @@ def _installed(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
+def _check_any_installed() -> None:
+    if not any(map(_installed, BACKENDS[1:])):
+        raise ImportError(f"no inference backend is installed: {how_to_install('openvino')}")
+
+
 def _check_installed(backend: str) -> None:
     if not _installed(backend):
-        raise ImportError(f"backend '{backend}' is not installed: pip install {backend}")
+        raise ImportError(f"backend '{backend}' cannot run: {how_to_install(backend)}")
 
 
 def _open_torch(model: DiFusionSeg | Path, device: str, precision: str, compile: bool) -> Backend:
