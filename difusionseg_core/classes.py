@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
+from functools import cached_property
+
+from difusionseg_core.class_colors import Color, display_palette
 
 IGNORE = 255
 """Label of pixels that count neither in a loss nor in a score."""
+
+PALETTES = ("display", "published")
+"""Colours for looking at classes (class_colors.py), and those that a data set published."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,17 @@ class LabelSet:
     @property
     def num_classes(self) -> int:
         return len(self.class_names)
+
+    @cached_property
+    def display_palette(self) -> tuple[Color, ...]:
+        """One colour a class that is clear on images and with colour-blindness."""
+        return display_palette(self.class_names)
+
+    def colors(self, palette: str = "display") -> tuple[Color, ...]:
+        """One colour a class from a palette, "display" or "published". Raises ValueError."""
+        if palette not in PALETTES:
+            raise ValueError(f"palette '{palette}' is unknown; use one of {', '.join(PALETTES)}")
+        return self.display_palette if palette == "display" else self.palette
 
 
 MSRS = LabelSet(

@@ -80,7 +80,7 @@ class FusionNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         try:
             self._predictor = self._make_predictor(self.settings)
-            self._outputs = Outputs(self, self._predictor.label_set)
+            self._outputs = Outputs(self, self._predictor.label_set, self.settings.palette)
         except Exception as error:
             self._release()
             return self._failed("configure", error)

@@ -86,7 +86,7 @@ class Album:
         """
         score = None if self._confusion is None else mean_iou(self._confusion)
         titles = ["RGB", "thermal", "fused", "classes", "ground truth"]
-        sheet = contact_sheet(self._rows, titles[: len(self._rows[0])])
+        sheet = contact_sheet(self._rows, titles[: len(self._rows[0])], classes=self._label_set)
         write_png(self._folder / SHEET, sheet)
         text = json.dumps({**summary, "mean_iou": score}, indent=2)
         (self._folder / SUMMARY).write_text(text + "\n")

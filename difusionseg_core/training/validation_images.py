@@ -50,7 +50,7 @@ class Pictures(pl.Callback):
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if self._rows and isinstance(trainer.logger, TensorBoardLogger):
-            page = contact_sheet(self._rows, _TITLES, _TILE)
+            page = contact_sheet(self._rows, _TITLES, _TILE, module.label_set)
             trainer.logger.experiment.add_image(
                 "validation", page, trainer.global_step, dataformats="HWC"
             )

@@ -26,12 +26,13 @@ from difusionseg_ros.msg import FrameStatus, LabelClass, LabelInfo
 class Outputs:
     """Publishes what one frame gave; the label info once, latched."""
 
-    def __init__(self, node: Node, label_set: LabelSet) -> None:
+    def __init__(self, node: Node, label_set: LabelSet, palette: str) -> None:
         self._node = node
         self._label_set = label_set
+        self._palette = palette
         self._publishers = {topic.name: _publisher(node, topic) for topic in topics.OUTPUTS}
         self._publishers[topics.LABEL_INFO.name].publish(
-            _label_info(label_set, Header(stamp=node.get_clock().now().to_msg()))
+            _label_info(label_set, palette, Header(stamp=node.get_clock().now().to_msg()))
         )
 
     def publish_pictures(
@@ -45,15 +46,19 @@ class Outputs:
 
         `opacity` is that of the class colours in the overlay, 0 to 1.
         """
-        labels, label_set = result.labels, self._label_set
+        labels, label_set, palette = result.labels, self._label_set, self._palette
 
         def publish(topic: topics.Topic, encoding: str, draw: Callable[[], np.ndarray]) -> None:
             self._publish(topic, lambda: image_message(draw(), encoding, header))
 
         publish(topics.FUSED, "rgb8", lambda: result.fused)
         publish(topics.MASK, "mono8", lambda: labels)
-        publish(topics.COLOR, "rgb8", lambda: colorize(labels, label_set))
-        publish(topics.OVERLAY, "rgb8", lambda: overlay(result.fused, labels, label_set, opacity))
+        publish(topics.COLOR, "rgb8", lambda: colorize(labels, label_set, palette))
+        publish(
+            topics.OVERLAY,
+            "rgb8",
+            lambda: overlay(result.fused, labels, label_set, opacity, palette),
+        )
         publish(topics.CONFIDENCE, "32FC1", lambda: result.confidence)
         if camera_info is not None:
             stamped = copy.copy(camera_info)
@@ -102,7 +107,7 @@ def _publisher(node: Node, topic: topics.Topic) -> Publisher:
     )
 
 
-def _label_info(label_set: LabelSet, header: Header) -> LabelInfo:
+def _label_info(label_set: LabelSet, palette: str, header: Header) -> LabelInfo:
     classes = [
         LabelClass(
             class_id=index,
@@ -110,7 +115,7 @@ def _label_info(label_set: LabelSet, header: Header) -> LabelInfo:
             color=ColorRGBA(r=red / 255, g=green / 255, b=blue / 255, a=1.0),
         )
         for index, (name, (red, green, blue)) in enumerate(
-            zip(label_set.class_names, label_set.palette, strict=True)
+            zip(label_set.class_names, label_set.colors(palette), strict=True)
         )
     ]
     return LabelInfo(header=header, name=label_set.name, class_map=classes)

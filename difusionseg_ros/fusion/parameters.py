@@ -23,6 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from difusionseg_core.backends import BACKENDS
+from difusionseg_core.classes import PALETTES
 from difusionseg_core.imaging.alignment import IDENTITY
 from difusionseg_core.network.schedule import MAX_STEPS
 
@@ -180,6 +181,13 @@ class Settings:
         minimum=0.0,
         maximum=1.0,
         run_time=True,
+    )
+
+    palette: str = _parameter(
+        "display",
+        "colours of the classes: display (clear on every image and with colour-blindness) or "
+        "published (those of the data set)",
+        choices=PALETTES,
     )
 
     autostart: bool = _parameter(

@@ -162,7 +162,7 @@ def _segmentation(metrics: Mapping, label_set: LabelSet) -> list[Section]:
         ["class", "IoU", "accuracy", "boundary F1", "share of true pixels"],
         [
             [
-                Cell(name, label_set.palette[label]),
+                Cell(name, label_set.display_palette[label]),
                 *(
                     _number(scores[key].get(name))
                     for key in ("class_IoU", "class_accuracy", "class_boundary_F1")
@@ -300,7 +300,7 @@ def _with_boxes(frame: Frame, label_set: LabelSet) -> np.ndarray:
     for box in frame.boxes or ():
         corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
         cv2.rectangle(picture, *corners, (255, 255, 255), 3)
-        cv2.rectangle(picture, *corners, label_set.palette[box.label], 1)
+        cv2.rectangle(picture, *corners, label_set.display_palette[box.label], 1)
     return picture
 
 

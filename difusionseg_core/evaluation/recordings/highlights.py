@@ -66,5 +66,5 @@ class Highlights:
         }
         if frame.labels is not None:
             tiles["truth"] = colorize(frame.labels, self._label_set)
-        sheet = contact_sheet([list(tiles.values())], list(tiles))
+        sheet = contact_sheet([list(tiles.values())], list(tiles), classes=self._label_set)
         return cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

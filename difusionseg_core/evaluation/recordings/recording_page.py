@@ -162,7 +162,11 @@ def _segmentation(scores: Mapping, label_set: LabelSet) -> Section:
     by_class = Table(
         ["class", "IoU", "true pixels"],
         [
-            [Cell(name, label_set.palette[label]), _number(scores["IoU"].get(name)), f"{share:.2%}"]
+            [
+                Cell(name, label_set.display_palette[label]),
+                _number(scores["IoU"].get(name)),
+                f"{share:.2%}",
+            ]
             for (label, name), share in zip(
                 enumerate(label_set.class_names), true[:, 0] / max(true.sum(), 1), strict=True
             )

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from difusionseg_core.classes import MSRS
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.image_files import read_rgb
 
@@ -70,7 +71,7 @@ def test_all_splits_by_default_and_a_page_of_them(tmp_path) -> None:
     assert [report["night"] for report in reports] == [0, 1]
     page = read_rgb(tmp_path / "out" / "samples.png")
     assert page.shape[1] == 3 * 320 + 2 * 4
-    car = (150 + np.array((64, 0, 128))) / 2  # half the picture, half the class's colour
+    car = (150 + np.array(MSRS.display_palette[1])) / 2  # half image, half the class's colour
     top = page[28 + 4 + 20, 2 * 324 + 160]
     assert np.abs(top - car).max() <= 1 and (page[28 + 4 + 200, 2 * 324 + 160] == 150).all()
 

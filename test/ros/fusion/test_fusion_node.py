@@ -98,7 +98,10 @@ def test_camera_info_comes_with_the_header_of_the_pictures(running):
         assert (info.width, info.height, list(info.k)) == (WIDTH, HEIGHT, list(range(9)))
 
 
-def test_label_info_is_latched(running):
+@pytest.mark.parametrize("palette", ["display", "published"])
+def test_label_info_is_latched_and_has_the_palette(bench, palette):
+    assert bench.make_node(palette=palette).start()
+    running = bench
     infos = running.watch(topics.LABEL_INFO)
     running.until(lambda: infos)
     (info,) = infos
@@ -106,7 +109,7 @@ def test_label_info_is_latched(running):
     assert [entry.class_name for entry in info.class_map] == list(labels.class_names)
     assert [entry.class_id for entry in info.class_map] == list(range(labels.num_classes))
     color = info.class_map[1].color
-    assert (color.r * 255, color.g * 255, color.b * 255) == pytest.approx(labels.palette[1])
+    assert (color.r * 255, color.g * 255, color.b * 255) == pytest.approx(labels.colors(palette)[1])
 
 
 BAD_MESSAGES = {
