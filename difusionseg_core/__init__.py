@@ -25,4 +25,16 @@ def __getattr__(name: str) -> object:
         from difusionseg_core.predictor import Predictor
 
         return Predictor
+    if name == "__version__":
+        return _installed_version()
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+
+
+def _installed_version() -> str:
+    """Return package.xml's version, which pip and colcon write to the installed metadata."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("difusionseg_ros")
+    except PackageNotFoundError:
+        return "unknown (not installed)"

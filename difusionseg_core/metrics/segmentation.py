@@ -70,7 +70,7 @@ def frequency_weighted_iou(confusion: np.ndarray, from_class: int = 0) -> float:
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole, not-a-number where whole is 0."""
+    """Part / whole, not-a-number where whole is 0."""
     part, whole = np.asarray(part), np.asarray(whole)
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 

@@ -1,5 +1,6 @@
 """EfficientNet-Lite0 backbone (Tan & Le, ICML 2019; the Lite variant drops squeeze-and-excitation
-and takes ReLU6 for swish), with a fourth input channel for the thermal image."""
+and takes ReLU6 for swish), with a fourth input channel for the thermal image.
+"""
 
 from __future__ import annotations
 

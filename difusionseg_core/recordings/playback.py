@@ -107,7 +107,7 @@ class FolderSource:
         self._rate = rate
         pairs = self._data_set.pairs
         cameras = [RGB, THERMAL] + ([MASK] if pairs[0].labels else [])
-        self.topics = {camera: "sensor_msgs/msg/Image" for camera in cameras}
+        self.topics = dict.fromkeys(cameras, "sensor_msgs/msg/Image")
         self.frames = len(pairs)
 
     def close(self) -> None:

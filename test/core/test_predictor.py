@@ -34,7 +34,7 @@ def test_results_have_the_size_of_the_pictures(model, pair) -> None:
     assert (result.labels.shape, result.labels.dtype) == ((61, 83), np.uint8)
     assert (result.confidence.shape, result.confidence.dtype) == ((61, 83), np.float32)
     assert result.labels.max() < predictor.label_set.num_classes
-    assert 1 / 9 <= result.confidence.min() and result.confidence.max() <= 1
+    assert result.confidence.min() >= 1 / 9 and result.confidence.max() <= 1
     assert set(result.timings) == {"preprocess", "inference", "postprocess"}
 
 

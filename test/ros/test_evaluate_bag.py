@@ -28,8 +28,8 @@ def test_its_defaults_are_the_nodes():
 
 
 def test_it_takes_the_encodings_that_the_node_takes():
-    assert camera_images.RGB_ENCODINGS == image_messages.RGB_ENCODINGS.keys()
-    assert camera_images.THERMAL_ENCODINGS == image_messages.THERMAL_ENCODINGS.keys()
+    assert image_messages.RGB_ENCODINGS.keys() == camera_images.RGB_ENCODINGS
+    assert image_messages.THERMAL_ENCODINGS.keys() == camera_images.THERMAL_ENCODINGS
 
 
 @pytest.mark.parametrize("encoding", sorted(camera_images.RGB_ENCODINGS))
@@ -74,7 +74,7 @@ def test_it_pairs_as_the_node_does(bench, recording, untrained_weights, tmp_path
     given = ["evaluate-bag", str(recording), "--output", str(tmp_path / "results")]
     options = ["--model", str(untrained_weights), "--backend", "torch", "--steps", "1"]
     assert main([*given, *options]) == 0
-    with open(tmp_path / "results" / "timeline.csv", newline="") as file:
+    with (tmp_path / "results" / "timeline.csv").open(newline="") as file:
         offline = [(row["stamp"], float(row["offset_ms"])) for row in csv.DictReader(file)]
     assert len(offline) > 8 and len({offset for _, offset in offline}) > 4
 

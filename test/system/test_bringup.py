@@ -69,7 +69,7 @@ def listener():
 
 
 def test_parameter_file_holds_the_defaults(root):
-    with open(root / "config" / "fusion_node.yaml") as file:
+    with (root / "config" / "fusion_node.yaml").open() as file:
         content = yaml.safe_load(file)
     parameters = content["/**/fusion_node"]["ros__parameters"]
     assert parameters.keys() == dataclasses.asdict(Settings()).keys()
@@ -145,7 +145,7 @@ def test_replay_arguments_reach_the_replay(recording):
 
 def test_rviz_shows_our_layout(root):
     _, rviz = bringup("rviz:=true")
-    with open(rviz.arguments[1]) as file:
+    with Path(rviz.arguments[1]).open() as file:
         displays = yaml.safe_load(file)["Visualization Manager"]["Displays"]
     assert "fused/image" in [display["Topic"]["Value"] for display in displays]
 

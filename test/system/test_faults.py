@@ -159,7 +159,7 @@ class Rig:
         resident, shared = (int(pages) for pages in (proc / "statm").read_text().split()[1:3])
         threads = len(list((proc / "task").iterdir()))
         memory = (resident - shared) * os.sysconf("SC_PAGE_SIZE")
-        return memory, threads, len(os.listdir(proc / "fd"))
+        return memory, threads, len(list((proc / "fd").iterdir()))
 
 
 def grey(size=SIZE, dtype=np.uint8, value=90):

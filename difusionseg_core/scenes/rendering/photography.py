@@ -82,7 +82,8 @@ def _tone_curve(camera: ColourCamera) -> np.ndarray:
 
 def _grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     """Noise (H, W, 3) of standard deviation about 1, after a camera's own smoothing: blotches of
-    colour and a little fine grain in brightness."""
+    colour and a little fine grain in brightness.
+    """
     coarse = noise.normal(rng, (height // 2 + 1, width // 2 + 1, 3))
     grain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     fine = 0.6 * noise.normal(rng, (height, width))

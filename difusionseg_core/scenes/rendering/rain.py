@@ -6,7 +6,8 @@ import numpy as np
 
 def falling_rain(radiance: np.ndarray, ambient: float, rng: np.random.Generator) -> np.ndarray:
     """Radiance (H, W, 3) float32 with streaks of rain, which is out of focus and lit by the sky
-    (`ambient`, in units of an overcast day) and by what shines around it."""
+    (`ambient`, in units of an overcast day) and by what shines around it.
+    """
     height, width = radiance.shape[:2]
     count = int(rng.integers(150, 700))
     slant, length = rng.normal(0, 0.12), rng.uniform(0.02, 0.08, count) * height

@@ -18,7 +18,7 @@ from difusionseg_core.evaluation.data_sets.image_scores import (
 )
 from difusionseg_core.evaluation.data_sets.result_store import Store, read_results
 
-KEYS = "EN SD SF AG MI SCD CC VIF Qabf SSIM MS_SSIM PSNR MSE".split()
+KEYS = ["EN", "SD", "SF", "AG", "MI", "SCD", "CC", "VIF", "Qabf", "SSIM", "MS_SSIM", "PSNR", "MSE"]
 
 
 def evaluation(accuracy: float, seed: int, images: int = 40, gain: float = 0.0):

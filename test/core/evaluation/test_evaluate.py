@@ -99,7 +99,7 @@ def test_figures_are_those_of_the_pictures_written(data, tmp_path, untrained_wei
     assert set(report["boxes"]["F1"]) == {"person", "bike", "car"}
     assert set(report["baselines"]) == {"visible", "thermal"}
     assert 0 <= report["calibration"]["ECE"] <= 1
-    with open(output / "per_image.csv") as file:
+    with (output / "per_image.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["name"] for row in rows] == list(NAMES)
     assert float(rows[0]["Qabf"]) == pytest.approx(qabf[0])
@@ -210,7 +210,7 @@ def test_a_stopped_run_goes_on(data, tmp_path, untrained_weights, results, monke
         assert evaluate(data, output, untrained_weights) == 130
     unfinished = tmp_path / "results.unfinished"
     assert not output.exists()
-    with open(unfinished / "per_image.jsonl", "a") as file:
+    with (unfinished / "per_image.jsonl").open("a") as file:
         file.write('{"name": "00002N", "maps": {"mod')  # as a kill may leave it
     made = unfinished / "mask" / f"{NAMES[0]}.png"
     before = made.stat().st_mtime_ns

@@ -91,7 +91,7 @@ def metrics(output):
 
 
 def rows(file):
-    with open(file, newline="") as opened:
+    with file.open(newline="") as opened:
         return list(csv.DictReader(opened))
 
 

@@ -143,8 +143,14 @@ def test_undistortion_straightens_lines() -> None:
     [({"model": "pinhole"}, "distortion model 'pinhole'"), ({"k": (0.0,) * 9}, "no calibration")],
 )
 def test_useless_calibrations_are_refused(change, message) -> None:
-    sound = dict(
-        width=640, height=480, model="plumb_bob", d=(), k=(1.0,) * 9, r=(0.0,) * 9, p=(0.0,) * 12
-    )
+    sound = {
+        "width": 640,
+        "height": 480,
+        "model": "plumb_bob",
+        "d": (),
+        "k": (1.0,) * 9,
+        "r": (0.0,) * 9,
+        "p": (0.0,) * 12,
+    }
     with pytest.raises(ValueError, match=message):
         Calibration(**{**sound, **change})

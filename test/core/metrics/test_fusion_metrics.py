@@ -10,7 +10,7 @@ import pytest
 
 from difusionseg_core.metrics.fusion import fusion_metrics
 
-KEYS = "EN SD SF AG MI SCD CC VIF Qabf SSIM MS_SSIM PSNR MSE".split()
+KEYS = ["EN", "SD", "SF", "AG", "MI", "SCD", "CC", "VIF", "Qabf", "SSIM", "MS_SSIM", "PSNR", "MSE"]
 PERFECT_QABF = 0.9994 / (1 + math.exp(-15 * 0.5)) * 0.9879 / (1 + math.exp(-22 * 0.2))
 
 pytestmark = pytest.mark.filterwarnings("error")  # no division by zero, no logarithm of it

@@ -22,7 +22,7 @@ def test_any_multiple_of_four(model, size) -> None:
     output = model(torch.randn(2, 4, *size), timesteps=2)
     assert output.fused.shape == (2, 3, *size)
     assert output.logits.shape == (2, 9, *size)
-    assert 0 <= output.fused.min() and output.fused.max() <= 1
+    assert output.fused.min() >= 0 and output.fused.max() <= 1
     assert torch.isfinite(output.logits).all()
 
 

@@ -110,25 +110,28 @@ def test_a_truncated_recording_is_one_clear_line(tmp_path, storage, share):
     file = next(path.glob("drive*[3p]"))
     content = file.read_bytes()
     file.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(RecordingError, match="drive cannot be read") as caught:
-        with Recording(path) as recording:
-            list(recording.messages(recording.topics))
+    with (
+        pytest.raises(RecordingError, match="drive cannot be read") as caught,
+        Recording(path) as recording,
+    ):
+        list(recording.messages(recording.topics))
     assert "\n" not in str(caught.value)
 
 
 def test_nothing_half_written_stays(tmp_path):
-    with pytest.raises(RuntimeError):
-        with RecordingWriter(tmp_path / "drive") as writer:
-            writer.write_image(RGB, SECOND, "", picture(0, (4, 4, 3)), "rgb8")
-            raise RuntimeError
+    with pytest.raises(RuntimeError), RecordingWriter(tmp_path / "drive") as writer:
+        writer.write_image(RGB, SECOND, "", picture(0, (4, 4, 3)), "rgb8")
+        raise RuntimeError
     assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_overwritten(tmp_path):
     write(tmp_path / "drive")
-    with pytest.raises(FileExistsError, match="drive exists"):
-        with RecordingWriter(tmp_path / "drive"):
-            pass
+    with (
+        pytest.raises(FileExistsError, match="drive exists"),
+        RecordingWriter(tmp_path / "drive"),
+    ):
+        pass
     with pytest.raises(ValueError, match="mcap, sqlite3"):
         RecordingWriter(tmp_path / "other", "zip")
 

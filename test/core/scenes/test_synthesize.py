@@ -121,9 +121,11 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 def test_a_killed_worker_is_told_in_a_line():
-    with pytest.raises(OSError, match="was killed.*fewer --workers"):
-        with synthesize._workers(2) as run_jobs:
-            list(run_jobs(os._exit, [9, 9]))
+    with (
+        pytest.raises(OSError, match="was killed.*fewer --workers"),
+        synthesize._workers(2) as run_jobs,
+    ):
+        list(run_jobs(os._exit, [9, 9]))
 
 
 def test_an_existing_output_is_kept(tmp_path):
