@@ -38,15 +38,20 @@ COMMANDS = (
 )
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit status. What a user can mend is told in one line."""
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the program with all its commands."""
     parser = argparse.ArgumentParser(
         prog="difusionseg", description="Fuse and segment RGB and thermal images."
     )
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)
-    args = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit status. Errors that a user can fix are one line."""
+    args = make_parser().parse_args(arguments)
     try:
         return args.run(args)
     except (ValueError, OSError, ImportError) as error:

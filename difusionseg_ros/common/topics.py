@@ -1,4 +1,4 @@
-"""The fusion node's topics, as data: the node, its tests and the README's table read them here."""
+"""The fusion node's topics, as data: the node, its tests and the table in docs/node.md read them here."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ RGB_IMAGE = Topic(
 THERMAL_IMAGE = Topic(
     "thermal/image",
     Image,
-    "thermal image, of the same size and view unless `thermal_to_rgb` is set; with "
+    "thermal image, with the size and view of the RGB image unless `thermal_to_rgb` is set; with "
     "`thermal_transport: compressed` a CompressedImage on `thermal/image/compressed`",
     received=True,
 )
@@ -55,19 +55,24 @@ RGB_CAMERA_INFO = Topic(
     "rgb/camera_info", CameraInfo, "optional; republished beside every output", received=True
 )
 THERMAL_CAMERA_INFO = Topic(
-    "thermal/camera_info", CameraInfo, "optional; its calibration serves `undistort`", received=True
+    "thermal/camera_info",
+    CameraInfo,
+    "optional; its calibration is used by `undistort`",
+    received=True,
 )
 
 FUSED = Topic("fused/image", Image, "fused image, rgb8")
 FUSED_CAMERA_INFO = Topic(
-    "fused/camera_info", CameraInfo, "the RGB camera's, with the header of the output"
+    "fused/camera_info", CameraInfo, "camera_info of the RGB camera with the header of the output"
 )
 MASK = Topic("segmentation/mask", Image, "class ids, mono8; 255 = unlabelled")
 COLOR = Topic("segmentation/color", Image, "class colours, rgb8")
 OVERLAY = Topic("segmentation/overlay", Image, "class colours over the fused image, rgb8")
 CONFIDENCE = Topic("segmentation/confidence", Image, "confidence in the class, 32FC1, 0 to 1")
 SEGMENTATION_CAMERA_INFO = Topic(
-    "segmentation/camera_info", CameraInfo, "the RGB camera's, with the header of the output"
+    "segmentation/camera_info",
+    CameraInfo,
+    "camera_info of the RGB camera with the header of the output",
 )
 LABEL_INFO = Topic(
     "segmentation/label_info",
@@ -78,7 +83,7 @@ LABEL_INFO = Topic(
 FRAME_STATUS = Topic(
     "frame_status",
     FrameStatus,
-    "one a frame: cameras that took part, time offset, latency by stage, class shares, totals",
+    "one per frame: cameras used, time offset, latency by stage, class shares, totals",
 )
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, "rates, drops, pairing, bad messages, device")
 

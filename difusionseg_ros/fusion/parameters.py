@@ -1,6 +1,6 @@
 """The fusion node's parameters: one dataclass says name, type, default, range and description.
 
-The node declares them from here, checks them here, and the README's table is made from them.
+The node declares them from here, checks them here, and the table in docs/node.md is checked against them.
 """
 
 from __future__ import annotations
@@ -77,22 +77,24 @@ class Settings:
         "exported model",
     )
     device: str = _parameter(
-        "auto", "where the network runs: auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
+        "auto", "device that runs the network: auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
     )
     backend: str = _parameter(
-        "auto", "what runs the network; auto takes the fastest that is installed", choices=BACKENDS
+        "auto",
+        "inference backend; auto selects the fastest one that is installed",
+        choices=BACKENDS,
     )
     on_out_of_memory: str = _parameter(
         "cpu",
-        "where the GPU's memory is not enough: cpu (go on there, slower) or stop (the node ends "
-        "with status 1)",
+        "when the GPU runs out of memory: cpu (fall back, slower) or stop (the node ends with "
+        "status 1)",
         choices=("cpu", "stop"),
         run_time=True,
     )
     steps: int = _parameter(
         1,
-        "diffusion steps a frame; more are slower and may be more accurate; the published network "
-        "was made for 3",
+        "diffusion steps per frame; more are slower and may be more accurate; the published "
+        "network uses 3",
         minimum=1,
         maximum=MAX_STEPS,
         run_time=True,
@@ -100,17 +102,17 @@ class Settings:
 
     slop: float = _parameter(
         0.05,
-        "largest time between the images of a pair [s]; 0 pairs equal stamps only",
+        "maximum time between the images of a pair [s]; 0 pairs equal stamps only",
         minimum=0.0,
         maximum=10.0,
         run_time=True,
     )
     queue_size: int = _parameter(
-        10, "images of each camera that wait for a partner at most", minimum=1, maximum=1000
+        10, "maximum number of unpaired images kept per camera", minimum=1, maximum=1000
     )
     thermal_time_offset: float = _parameter(
         0.0,
-        "added to thermal stamps before pairing [s]; negative where the thermal camera stamps late",
+        "added to thermal stamps before pairing [s]; negative if the thermal camera stamps late",
         minimum=-3600.0,
         maximum=3600.0,
         run_time=True,
@@ -129,13 +131,13 @@ class Settings:
         run_time=True,
     )
 
-    rgb_transport: str = _parameter("raw", "how RGB images arrive", choices=("raw", "compressed"))
+    rgb_transport: str = _parameter("raw", "transport of RGB images", choices=("raw", "compressed"))
     thermal_transport: str = _parameter(
-        "raw", "how thermal images arrive", choices=("raw", "compressed")
+        "raw", "transport of thermal images", choices=("raw", "compressed")
     )
     max_image_bytes: int = _parameter(
         25_000_000,
-        "images that are larger, as message or decoded, are refused [bytes]",
+        "maximum size of an image, as message or decoded [bytes]; larger images are refused",
         minimum=1,
         maximum=2_000_000_000,
         run_time=True,
@@ -143,41 +145,41 @@ class Settings:
 
     thermal_to_rgb: tuple[float, ...] = _parameter(
         IDENTITY,
-        "homography from thermal to RGB pixels, row by row, as `difusionseg register` finds it",
+        "homography from thermal to RGB pixels, row by row; `difusionseg register` finds it",
         length=9,
         run_time=True,
     )
     undistort: bool = _parameter(
         False,
-        "take lens distortion out of each image by its camera_info; outputs show the RGB camera "
-        "without distortion",
+        "remove the lens distortion of both images by their camera_info; outputs show the RGB "
+        "camera without distortion",
         run_time=True,
     )
 
     thermal_mode: str = _parameter(
         "auto",
-        "thermal counts to grey: auto (8-bit as it is, others by percentile), fixed (thermal_low "
-        "to thermal_high), percentile (smoothed over time), minmax (of each frame)",
+        "conversion of thermal counts to grey: auto (8-bit unchanged, others by percentile), "
+        "fixed (thermal_low to thermal_high), percentile (smoothed over time), minmax (per frame)",
         choices=("auto", "fixed", "percentile", "minmax"),
         run_time=True,
     )
     thermal_low: float = _parameter(
         0.0,
-        "counts shown black in thermal_mode fixed",
+        "counts shown as black in thermal_mode fixed",
         minimum=-1e6,
         maximum=1e6,
         run_time=True,
     )
     thermal_high: float = _parameter(
         255.0,
-        "counts shown white in thermal_mode fixed; above thermal_low",
+        "counts shown as white in thermal_mode fixed; must be above thermal_low",
         minimum=-1e6,
         maximum=1e6,
         run_time=True,
     )
     overlay_opacity: float = _parameter(
         0.5,
-        "class colours in segmentation/overlay: 0 invisible, 1 opaque",
+        "opacity of the class colours in segmentation/overlay: 0 invisible, 1 opaque",
         minimum=0.0,
         maximum=1.0,
         run_time=True,
@@ -198,7 +200,7 @@ class Settings:
     )
     log_period: float = _parameter(
         5.0,
-        "least time between two log lines about the same kind of fault [s]",
+        "minimum time between two log lines about the same fault [s]",
         minimum=0.0,
         maximum=3600.0,
         run_time=True,
@@ -224,7 +226,7 @@ class Settings:
 
 
 def limits_by_name() -> dict[str, Limits]:
-    """Limits of every parameter, in the order of the README."""
+    """Limits of every parameter, in the order of the documentation."""
     return {item.name: item.metadata["limits"] for item in dataclasses.fields(Settings)}
 
 

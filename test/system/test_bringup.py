@@ -28,7 +28,7 @@ from difusionseg_ros.bringup.description import (
 from difusionseg_ros.bringup.evaluate_bag import EVALUATE_BAG_ARGUMENTS
 from difusionseg_ros.bringup.processes import command_line
 from difusionseg_ros.common.topics import LABEL_INFO
-from difusionseg_ros.fusion.parameters import Settings
+from difusionseg_ros.fusion.parameters import Settings, limits_by_name
 from difusionseg_ros.msg import LabelInfo
 
 
@@ -74,6 +74,21 @@ def test_parameter_file_holds_the_defaults(root):
     parameters = content["/**/fusion_node"]["ros__parameters"]
     assert parameters.keys() == dataclasses.asdict(Settings()).keys()
     assert Settings().changed(parameters) == Settings()
+
+
+def test_parameter_file_explains_each_parameter_as_the_node_does(root):
+    explained, comment = {}, []
+    for line in (root / "config" / "fusion_node.yaml").read_text().splitlines():
+        text = line.strip()
+        if text.startswith("# "):
+            comment.append(text[2:])
+        elif text:
+            explained[text.partition(":")[0]] = " ".join(comment)
+            comment = []
+        else:
+            comment = []
+    for name, limits in limits_by_name().items():
+        assert explained[name] == limits.description
 
 
 def test_only_the_fusion_node_by_default():

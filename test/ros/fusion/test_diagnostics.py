@@ -18,7 +18,7 @@ from difusionseg_ros.fusion.diagnostics import (
     statuses,
 )
 
-README = Path(__file__).resolve().parents[3] / "README.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "node.md"
 BEFORE = Report(
     time=100.0,
     rgb=CameraReport("/rgb/image", received=0, bad=0, last_error="", silence=0.0),
@@ -159,13 +159,13 @@ def test_what_goes_wrong_is_named(part, change, level, said):
     assert any(
         (part, level) == (status, explained) and re.fullmatch(pattern, message)
         for status, explained, pattern in explained_statuses()
-    ), f"README.md does not explain '{message}' of {part}"
+    ), f"docs/node.md does not explain '{message}' of {part}"
 
 
 def explained_statuses():
-    """(status, level, pattern of the message) from the table of the README on operation."""
+    """(status, level, pattern of the message) from the table of diagnostics in docs/node.md."""
     levels = {"OK": OK, "WARN": WARN, "ERROR": ERROR}
-    for line in README.read_text("utf-8").splitlines():
+    for line in PAGE.read_text("utf-8").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split(" | ")]
         if len(cells) == 4 and cells[1] in levels:
             pattern = ".*".join(map(re.escape, cells[2].strip("`").split("…")))

@@ -1,4 +1,4 @@
-"""The README's tables of topics and parameters are those of the code."""
+"""The tables of topics and parameters in docs/node.md are those of the code."""
 
 import dataclasses
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 from difusionseg_ros.common import topics
 from difusionseg_ros.fusion.parameters import TYPE_NAMES, Settings
 
-README = Path(__file__).resolve().parents[2] / "README.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "node.md"
 
 
 def topics_table():
@@ -39,8 +39,8 @@ def table(rows):
 
 
 @pytest.mark.parametrize("make_table", [topics_table, parameters_table])
-def test_readme_has_the_table_of_the_code(make_table):
-    wanted = make_table()
-    missing = [line for line in wanted.splitlines() if line not in README.read_text("utf-8")]
-    assert not missing, "lines of README.md to be brought up to date:\n" + "\n".join(missing)
-    assert wanted in README.read_text("utf-8"), "the table has rows that the code has not"
+def test_page_has_the_table_of_the_code(make_table):
+    wanted, page = make_table(), PAGE.read_text("utf-8")
+    missing = [line for line in wanted.splitlines() if line not in page]
+    assert not missing, "put these lines into docs/node.md:\n" + "\n".join(missing)
+    assert wanted in page, "the table in docs/node.md has rows that the code does not have"
