@@ -1,4 +1,4 @@
-"""From a pair of camera pictures to a fused picture and a class map."""
+"""From a pair of camera images to a fused image and a mask."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _SHIPPED = Path(__file__).parent / "weights"
 
 @dataclass(frozen=True)
 class Prediction:
-    """Pictures of the size that came in.
+    """Results in the size of the input images.
 
-    `fused` (H, W, 3) uint8 RGB; `labels` (H, W) uint8 class ids; `confidence` (H, W) float32,
-    0..1, the probability of the class chosen. `timings` are seconds by stage: preprocess,
+    `fused` (H, W, 3) uint8 RGB; `labels` (H, W) uint8 class ids, the mask; `confidence` (H, W)
+    float32, 0..1, the probability of the class chosen. `timings` are seconds by stage: preprocess,
     inference, postprocess.
     """
 
@@ -39,14 +39,14 @@ class Prediction:
 
 
 class Predictor:
-    """Runs a model on pairs of pictures.
+    """Runs a model on pairs of images.
 
-    `steps` diffusion steps (1 to 20) can be changed between calls; the model's own number where
-    None, and so for `schedule`, "published" or "chained". `draws` noises are denoised side by
-    side, and their spread lowers the confidence. `seed` makes the noises, which stay the same for
-    all frames: equal pairs give equal results, and video does not flicker. `device`, `precision`
-    and `compile` are those of `backends.pytorch.TorchBackend`; `backend` is told by
-    `backends.choice.open_backend`. A model that is given stays as it is.
+    `steps` diffusion steps (1 to 20) can be changed between calls; None takes the model's own
+    number, and likewise for `schedule`, "published" or "chained". `draws` noises are denoised side
+    by side, and their spread lowers the confidence. `seed` makes the noises, which stay the same
+    for all frames: equal pairs give equal results, and video does not flicker. `backend`, `device`,
+    `precision` and `compile` are described at `backends.selection.open_backend`. A model that is
+    passed is not changed.
 
     >>> predictor = Predictor.from_pretrained("lite")
     >>> result = predictor(rgb, thermal)
@@ -57,7 +57,7 @@ class Predictor:
         model: DiFusionSeg | Path,
         device: str = "auto",
         backend: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         compile: bool = False,
         steps: int | None = None,
         schedule: str | None = None,
@@ -82,36 +82,41 @@ class Predictor:
 
     @classmethod
     def from_pretrained(cls, model: str | Path, **options: object) -> Predictor:
-        """With shipped weights ("lite"), a file of weights (.safetensors) or an exported model.
+        """Load shipped weights ("lite"), a weights file (.safetensors) or an exported model.
 
-        `options` are those of `Predictor`. Raises ValueError or FileNotFoundError, saying what to
-        pass, and ImportError, saying what to install.
+        `options` are those of `Predictor`. Raises ValueError or FileNotFoundError, which say what
+        to pass, and ImportError, which says what to install.
         """
         return cls(find_weights(model), **options)
 
     @property
     def device(self) -> str:
+        """The device in use, such as "cpu" or "cuda"."""
         return self._runner.device
 
     @property
     def backend(self) -> str:
+        """The backend in use: "torch", "openvino" or "onnxruntime"."""
         return self._runner.name
 
     @property
+    def precision(self) -> str:
+        """The number format in use: "float32", "bf16" or "float16"."""
+        return self._runner.precision
+
+    @property
     def model(self) -> DiFusionSeg | None:
-        """The network as PyTorch runs it: on its device, batch norms folded. None without
-        PyTorch.
-        """
+        """The network as PyTorch runs it: on its device, batch norms folded; else None."""
         return getattr(self._runner, "model", None)
 
     @property
     def own_steps(self) -> int:
-        """Diffusion steps that the model was made for."""
+        """Number of diffusion steps that the model was made for."""
         return self._runner.info.steps
 
     @property
     def steps(self) -> int:
-        """Diffusion steps a frame."""
+        """Diffusion steps per frame."""
         return self._steps
 
     @steps.setter
@@ -119,15 +124,15 @@ class Predictor:
         self._steps = check_steps(steps)
 
     def to_cpu(self) -> None:
-        """Run on the CPU from now on: the way on after OutOfMemory."""
+        """Run on the CPU from now on, for example after OutOfMemory."""
         self._runner.to_cpu()
 
     def __call__(self, rgb: np.ndarray | None, thermal: np.ndarray | None) -> Prediction:
         """Fuse and segment one pair.
 
         `rgb` (H, W, 3) uint8 RGB; `thermal` (H, W) uint8, or uint16 or float32, which are
-        stretched by their percentiles; one of them may be None where a camera is missing. Raises
-        ValueError for other shapes and types, and for pictures of different sizes, and
+        stretched by their percentiles; one of them may be None if a camera is missing. Raises
+        ValueError for other shapes and types, and for images of different sizes, and
         `backends.OutOfMemory`.
         """
         return self.batch([(rgb, thermal)])[0]
@@ -152,9 +157,9 @@ class Predictor:
         prepared = perf_counter()
         fused, *maps = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
         inferred = perf_counter()
-        maps = [_enlarged(picture, thermal.shape[1:]) for picture in maps]
+        maps = [_enlarged(image, thermal.shape[1:]) for image in maps]
         fused, labels, confidence = (
-            np.ascontiguousarray(picture[:, :height, :width]) for picture in (fused, *maps)
+            np.ascontiguousarray(image[:, :height, :width]) for image in (fused, *maps)
         )
         timings = {
             "preprocess": prepared - start,
@@ -166,7 +171,7 @@ class Predictor:
         ]
 
     def first_noise(self, batch: int, height: int, width: int) -> np.ndarray:
-        """The sampler's first states (batch * draws, dim, h, w): the same for every pair."""
+        """Return the sampler's first states (batch * draws, dim, h, w), equal for every pair."""
         rows, columns = -(-height // self._stride), -(-width // self._stride)
         size = (batch * self.draws, self._dim, rows, columns)
         if self._noise.shape != size:
@@ -176,8 +181,8 @@ class Predictor:
         return self._noise
 
 
-def _stacked(pictures: list[np.ndarray]) -> np.ndarray:
-    return pictures[0][None] if len(pictures) == 1 else np.stack(pictures)
+def _stacked(images: list[np.ndarray]) -> np.ndarray:
+    return images[0][None] if len(images) == 1 else np.stack(images)
 
 
 def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -188,7 +193,7 @@ def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def find_weights(model: str | Path) -> Path:
-    """The file of a shipped model's name or of a path; ValueError where neither fits."""
+    """Return the file of a shipped model's name or of a path; raise ValueError for others."""
     if str(model) == "paper":
         raise ValueError(
             "no weights for 'paper' are shipped: pass the file of a checkpoint instead, made with "
@@ -205,11 +210,9 @@ def find_weights(model: str | Path) -> Path:
 
 
 def check_pair(rgb: np.ndarray | None, thermal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The pair with a missing picture made black; ValueError, in one line, for one that is no
-    pair.
-    """
+    """Return the pair with a missing image made black; raise ValueError for an invalid pair."""
     if rgb is None and thermal is None:
-        raise ValueError("both pictures are missing; pass at least one")
+        raise ValueError("both images are missing; pass at least one")
     if rgb is None:
         rgb = np.zeros((*thermal.shape[:2], 3), np.uint8)
     if thermal is None:
@@ -222,5 +225,5 @@ def check_pair(rgb: np.ndarray | None, thermal: np.ndarray | None) -> tuple[np.n
             f"{thermal.shape[0]} pixels; the pair must be registered and of one size"
         )
     if rgb.size == 0:
-        raise ValueError("the pictures are empty")
+        raise ValueError("the images are empty")
     return rgb, thermal

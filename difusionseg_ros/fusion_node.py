@@ -43,7 +43,11 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 def make_predictor(settings: Settings) -> Predictor:
     """The predictor that the parameters ask for. Raises ValueError or OSError in one line."""
     return Predictor.from_pretrained(
-        settings.model, device=settings.device, backend=settings.backend, steps=settings.steps
+        settings.model,
+        device=settings.device,
+        backend=settings.backend,
+        precision=settings.precision,
+        steps=settings.steps,
     )
 
 
@@ -85,7 +89,8 @@ class FusionNode(LifecycleNode):
             self._release()
             return self._failed("configure", error)
         self.get_logger().info(
-            f"network {self.settings.model} on {self._predictor.device} ({self._predictor.backend})"
+            f"network {self.settings.model} on {self._predictor.device} "
+            f"({self._predictor.backend}, {self._predictor.precision})"
         )
         if self.settings.steps < self._predictor.own_steps:
             self.get_logger().warning(

@@ -14,22 +14,25 @@ BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 
 
 class OutOfMemory(RuntimeError):
-    """The device's memory is not enough; `Predictor.to_cpu` is a way on."""
+    """The device's memory is not enough; continue on the CPU with `Predictor.to_cpu`."""
 
 
 class Backend(Protocol):
-    """What runs the network. `info` tells `num_classes`, `dim`, `stride`, and the model's own
-    `steps` and `schedule`.
+    """What runs the network.
+
+    `device` is the device in use and `precision` the number format: "float32", "bf16" or "float16".
+    `info` has `num_classes`, `dim`, `stride`, and the model's own `steps` and `schedule`.
     """
 
     name: str
     device: str
+    precision: str
     info: ExportInfo | DiFusionSeg
 
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Fused pictures, labels and confidence, as `inference.InferenceGraph` tells.
+        """Return fused images, labels and confidence, with the shapes of `InferenceGraph`.
 
         Raises OutOfMemory.
         """

@@ -1,7 +1,7 @@
-"""Exported graphs of weights files: shipped beside them, or made once and kept in the user's cache.
+"""Exported models of weights files: shipped beside them, or exported once and kept in a cache.
 
-$XDG_CACHE_HOME/difusionseg (~/.cache/difusionseg), a file for each content of a weights file and
-version of this package. It may be deleted at any time.
+The cache is $XDG_CACHE_HOME/difusionseg (~/.cache/difusionseg), with one file for each content of a
+weights file; OpenVINO's compiled models lie in its folder `openvino`. It may be deleted any time.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ B = TypeVar("B", bound="Backend")
 EXPORT_NEEDS = ("torch", "onnx")
 
 
-def open_graph_of(weights: Path, open_backend: Callable[[Path], B]) -> B:
-    """The backend on the graph of a weights file, which is exported first where need be.
+def open_exported_weights(weights: Path, open_backend: Callable[[Path], B]) -> B:
+    """Open a backend on the exported model of a weights file, which is exported first if needed.
 
-    `open_backend` raises ValueError for a damaged file, which is then made anew. Raises ImportError
-    where packages to export with are missing, and what `load_model` raises.
+    A file for which `open_backend` raises ValueError is damaged, and exported again. Raises
+    ImportError if packages for exporting are missing, and what `load_model` raises.
     """
     digest = weights_digest(weights)
     cached = cache_folder() / f"{weights.stem}-{digest[:16]}.onnx"
@@ -42,8 +42,8 @@ def open_graph_of(weights: Path, open_backend: Callable[[Path], B]) -> B:
     missing = [name for name in EXPORT_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise ImportError(
-            f"there is no exported graph of {weights}, and to make it {' and '.join(missing)} is "
-            f"needed: pip install {' '.join(missing)}"
+            f"{weights} is not exported yet, which needs {' and '.join(missing)}: "
+            f"pip install {' '.join(missing)}"
         )
     from difusionseg_core.checkpoints.weights_file import load_model_and_info
 
@@ -52,18 +52,18 @@ def open_graph_of(weights: Path, open_backend: Callable[[Path], B]) -> B:
     try:
         cached.parent.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(dir=cached.parent)
-    except OSError:  # nowhere to keep it
-        return open_graph_of_model(model, open_backend)
+    except OSError:  # the cache cannot be written
+        return open_exported_model(model, open_backend)
     with folder:
-        # Made aside and renamed: another process sees all of it or nothing.
+        # Written beside and renamed: another process sees the whole file or none.
         made = Path(folder.name) / cached.name
         _export(model, made, info.model, digest)
         os.replace(made, cached)
     return open_backend(cached)
 
 
-def open_graph_of_model(model: DiFusionSeg, open_backend: Callable[[Path], B]) -> B:
-    """The backend on the graph of a model in memory. Raises ImportError where onnx is missing."""
+def open_exported_model(model: DiFusionSeg, open_backend: Callable[[Path], B]) -> B:
+    """Open a backend on a model in memory. Raises ImportError if onnx is missing."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         _export(model, path, name="", weights="")
@@ -71,7 +71,7 @@ def open_graph_of_model(model: DiFusionSeg, open_backend: Callable[[Path], B]) -
 
 
 def cache_folder() -> Path:
-    """Where exported graphs are kept; it need not exist."""
+    """The folder of exported and compiled models; it need not exist."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "difusionseg"
 
 

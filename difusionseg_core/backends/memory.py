@@ -1,4 +1,4 @@
-"""The C library's way with freed memory: a tenth of a large network's time on a CPU."""
+"""How the C library keeps freed memory: a tenth of a large network's time on a CPU."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _DEFAULT_TRIM_THRESHOLD, _DEFAULT_MMAP_MAX = 128 * 1024, 65536
 def keep_freed_memory() -> None:
     """Let the process keep memory that it has freed, for the next frame.
 
-    glibc hands large blocks back to the system at once, which zeroes every page of them anew for
-    each layer of each frame. Holds for the whole process; it needs no more memory at its peak but
-    for what fragments. Does nothing where the C library is another one.
+    glibc returns large blocks to the system at once, which zeroes every page of them again for
+    each layer of each frame. Applies to the whole process; apart from fragmentation its peak stays
+    the same. Does nothing if the C library is not glibc.
     """
     share_one_heap()
     mallopt = _of_c_library("mallopt")
@@ -25,12 +25,11 @@ def keep_freed_memory() -> None:
 
 
 def share_one_heap() -> None:
-    """Let all threads that are still to be started take their memory from one heap.
+    """Let all threads started from now on allocate from one heap.
 
-    With a heap each, every new thread may get another one of those that are there, and what is
-    free at the top of those is never given back: a node that was activated some times held 90 MB
-    more, and a frame of `paper`, whose threads found less of what others had freed, took an eighth
-    longer. Does nothing where the C library is another one.
+    With one heap per thread, free memory at the top of the heaps of ended threads is never
+    returned: a node that was activated several times held 90 MB more, and a frame of `paper` took
+    an eighth longer. Does nothing if the C library is not glibc.
     """
     mallopt = _of_c_library("mallopt")
     if mallopt is not None:
@@ -38,9 +37,7 @@ def share_one_heap() -> None:
 
 
 def return_freed_memory() -> None:
-    """Give the system back what the process has freed, and what it frees from now on, as far as
-    the C library can.
-    """
+    """Return freed memory to the system, now and from now on, as far as the C library can."""
     mallopt = _of_c_library("mallopt")
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, _DEFAULT_MMAP_MAX)

@@ -1,4 +1,4 @@
-"""An exported network run by OpenVINO, on a CPU or an Intel GPU."""
+"""An exported model run by OpenVINO, on a CPU or an Intel GPU."""
 
 from __future__ import annotations
 
@@ -10,44 +10,51 @@ import openvino
 import openvino.opset13 as opset
 from openvino.op import util as op_util
 
+from difusionseg_core.backends.export_cache import cache_folder
 from difusionseg_core.backends.export_info import ExportInfo
+from difusionseg_core.backends.precision import check_precision, cpu_precision
 from difusionseg_core.network.schedule import noise_levels
 
 _MOST_COMPILED = 4  # sizes and numbers of steps that stay ready
-_MOST_UNROLLED = 5  # steps; more of them are run as a loop, whose own cost is then small
+_MOST_UNROLLED = 5  # steps; more of them run as a loop, whose own cost is then small
+_HINTS = {"float32": "f32", "bf16": "bf16", "float16": "f16"}
 _FIELDS = ("format", *ExportInfo.__dataclass_fields__)
 
 
 class OpenVINOBackend:
-    """Runs an exported file (.onnx or .xml).
+    """Runs an exported model (.onnx or .xml).
 
-    `device` is "auto" or "cpu" for the CPU, or "gpu" for an Intel GPU. Numbers are float32
-    throughout. Raises ValueError for another device and for a file that cannot be used.
+    `device` is "auto" or "cpu" for the CPU, or "gpu" for an Intel GPU. `precision` "auto" is bf16
+    on a CPU that computes it natively, float16 on a GPU, and float32 elsewhere. Compiled models are
+    kept in the user's cache (`export_cache.cache_folder`), so that the next start is faster. Raises
+    ValueError for another device or precision and for a file that cannot be used.
     """
 
     name = "openvino"
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, device: str = "auto", precision: str = "auto") -> None:
         self.device = "cpu" if device == "auto" else device.lower()
         self._core = openvino.Core()
+        self._core.set_property({"CACHE_DIR": str(cache_folder() / "openvino")})
         if self.device not in ("cpu", "gpu"):
-            raise ValueError(f"device '{device}' is not one of OpenVINO's: use auto, cpu or gpu")
+            raise ValueError(f"OpenVINO has no device '{device}': use auto, cpu or gpu")
         if not any(name.startswith(self.device.upper()) for name in self._core.available_devices):
             raise ValueError(f"OpenVINO finds no device '{device}' on this machine; use auto")
+        self.precision = self._chosen(check_precision(precision))
         try:
-            self._model = self._core.read_model(
-                path.resolve()
-            )  # the weights lie beside the file itself
+            # Resolved, since shared weights lie beside the file that a link points to.
+            self._model = self._core.read_model(path.resolve())
         except RuntimeError as error:
-            raise ValueError(f"{path} is no exported model, or damaged") from error
+            raise ValueError(f"{path} is not an exported model, or damaged") from error
         self.info = _read_info(self._model, path)
         self._compiled: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()
 
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Shapes and results are those of `InferenceGraph`. A new size or number of steps takes
-        about a second.
+        """Shapes and results are those of `InferenceGraph`.
+
+        The first frame of a new size or number of steps takes about a second longer.
         """
         levels = noise_levels(steps, schedule)
         inputs = [np.ascontiguousarray(array) for array in (rgb, thermal, noise, levels)]
@@ -61,6 +68,15 @@ class OpenVINOBackend:
         """Run on the CPU from now on."""
         self._compiled.clear()
         self.device = "cpu"
+        self.precision = self._chosen("auto")
+
+    def _chosen(self, precision: str) -> str:
+        """The precision of the device for "auto", and a check of others."""
+        if self.device == "cpu":
+            return cpu_precision(precision, fastest="bf16")
+        if precision == "bf16":
+            raise ValueError("OpenVINO runs no bf16 on a GPU; use auto, float32 or float16")
+        return "float16" if precision == "auto" else precision
 
     def _compile(self, shapes: tuple[tuple[int, ...], ...]) -> openvino.InferRequest:
         if len(self._compiled) >= _MOST_COMPILED:
@@ -71,19 +87,14 @@ class OpenVINOBackend:
         steps = shapes[-1][0]
         if steps <= _MOST_UNROLLED:
             _unroll(model, steps)
-        compiled = self._core.compile_model(
-            model,
-            self.device.upper(),
-            {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_PRECISION_HINT": "f32",
-                # Cameras and the rest of a robot want the cores too: let the system move threads.
-                "ENABLE_CPU_PINNING": False,
-            }
-            if self.device == "cpu"
-            else {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"},
-        )
-        return compiled.create_infer_request()
+        options = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
+        }
+        if self.device == "cpu":
+            # Cameras and the rest of a robot need the cores too: let the system move threads.
+            options["ENABLE_CPU_PINNING"] = False
+        return self._core.compile_model(model, self.device.upper(), options).create_infer_request()
 
 
 def _read_info(model: openvino.Model, path: Path) -> ExportInfo:
@@ -95,9 +106,9 @@ def _read_info(model: openvino.Model, path: Path) -> ExportInfo:
 
 
 def _unroll(model: openvino.Model, times: int) -> None:
-    """Lay the passes of the model's loop one after another.
+    """Unroll the model's loop.
 
-    The compiler then sees through them, and drops what nobody needs after the last.
+    The compiler then sees through its passes, and drops what is not needed after the last.
     """
     (loop,) = (node for node in model.get_ops() if node.get_type_name() == "Loop")
     inputs = loop.get_input_descriptions()
@@ -118,7 +129,7 @@ def _unroll(model: openvino.Model, times: int) -> None:
 
 
 def _skip_means_of_one(model: openvino.Model) -> None:
-    """Leave out the mean over the noises where there is one: OpenVINO would copy all of it."""
+    """Remove the mean over the noises if there is only one, which OpenVINO would copy."""
     for node in model.get_ops():
         if node.get_type_name() != "ReduceMean":
             continue

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 from pathlib import Path
 
 import numpy as np
@@ -15,21 +14,22 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.backends.export_info import INFO_FILE, ExportInfo
 from difusionseg_core.backends.memory import keep_freed_memory
+from difusionseg_core.backends.precision import check_precision, cpu_precision
 from difusionseg_core.network.inference import InferenceGraph
 from difusionseg_core.network.model import DiFusionSeg
 from difusionseg_core.network.schedule import noise_levels
 
-PRECISIONS = ("float32", "bf16")
+_AUTOCAST = {"bf16": torch.bfloat16, "float16": torch.float16}
 
 
 class TorchBackend:
     """Runs a copy of a model.
 
-    `device` is "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:N". `precision` is
-    "float32", or "bf16" for autocast; on a CPU without bf16 arithmetic, where imitating it would be
-    ten times as slow, a warning is logged and float32 taken. `compile` hands the network to
-    torch.compile, which takes a C++ compiler and up to minutes at the first frame of each size.
-    Raises ValueError for a device that is not there and for an unknown precision.
+    `device` is "auto" (CUDA if available), "cpu", "cuda" or "cuda:N". `precision` "auto" is float32
+    on a CPU, the format in which parity with the release holds, and float16 on a GPU; "bf16" and
+    "float16" use autocast. `compile` passes the network to torch.compile, which needs a C++
+    compiler and up to minutes at the first frame of each size. Raises ValueError for a device that
+    does not exist and for a precision that it does not run.
     """
 
     name = "torch"
@@ -38,15 +38,16 @@ class TorchBackend:
         self,
         model: DiFusionSeg,
         device: str = "auto",
-        precision: str = "float32",
+        precision: str = "auto",
         compile: bool = False,
     ) -> None:
-        if precision not in PRECISIONS:
-            raise ValueError(f"precision '{precision}' is unknown; use {' or '.join(PRECISIONS)}")
+        check_precision(precision)
         self.device = _resolve_device(device)
-        self.precision = precision
         if self.device == "cpu":
-            self._suit_cpu()
+            keep_freed_memory()
+            self.precision = cpu_precision(precision, fastest="float32")
+        else:
+            self.precision = "float16" if precision == "auto" else precision
         model = fold_batch_norms(copy.deepcopy(model).eval())
         self.info = self.model = model.to(self.device, memory_format=torch.channels_last)
         graph = InferenceGraph(self.model)
@@ -63,7 +64,8 @@ class TorchBackend:
         try:
             rgb, thermal = (picture.to(self.device) for picture in pictures)
             first = torch.from_numpy(noise).to(self.device, memory_format=torch.channels_last)
-            with torch.autocast(kind, torch.bfloat16, enabled=self.precision == "bf16"):
+            half = _AUTOCAST.get(self.precision)
+            with torch.autocast(kind, half, enabled=half is not None):
                 outputs = self._graph(rgb, thermal, first, steps)
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemory(str(error)) from error
@@ -71,28 +73,22 @@ class TorchBackend:
         return fused, labels, confidence
 
     def to_cpu(self) -> None:
-        """Run on the CPU from now on, and give the GPU's memory back."""
+        """Run on the CPU from now on, and free the GPU's memory."""
         self.device = "cpu"
-        self._suit_cpu()
+        self.precision = cpu_precision("auto", fastest="float32")
+        keep_freed_memory()
         self.model.to(self.device)
         torch.cuda.empty_cache()
 
-    def _suit_cpu(self) -> None:
-        keep_freed_memory()
-        if self.precision == "bf16" and not _cpu_computes_bf16():
-            self.precision = "float32"
-            logging.getLogger(__name__).warning(
-                "this CPU has no bf16 arithmetic: going on in float32, which is faster here"
-            )
-
 
 class TorchScriptBackend:
-    """Runs a file that was exported with `--format torch`; `device` as `TorchBackend`'s.
+    """Runs a file exported with `--format torch`, in float32; `device` as for `TorchBackend`.
 
     Raises ValueError for a file that cannot be used.
     """
 
     name = "torch"
+    precision = "float32"
 
     def __init__(self, path: Path, device: str = "auto") -> None:
         self.device = _resolve_device(device)
@@ -100,7 +96,7 @@ class TorchScriptBackend:
         try:
             self._graph = torch.jit.load(path, self.device, _extra_files=extra)
         except RuntimeError as error:
-            raise ValueError(f"{path} is no exported model, or damaged") from error
+            raise ValueError(f"{path} is not an exported model, or damaged") from error
         self.info = ExportInfo.from_metadata(json.loads(extra[INFO_FILE] or "{}"), path)
 
     @torch.inference_mode()
@@ -117,7 +113,7 @@ class TorchScriptBackend:
         return tuple(output.cpu().numpy() for output in outputs)
 
     def to_cpu(self) -> None:
-        """Run on the CPU from now on, and give the GPU's memory back."""
+        """Run on the CPU from now on, and free the GPU's memory."""
         self.device = "cpu"
         self._graph.to(self.device)
         torch.cuda.empty_cache()
@@ -135,17 +131,8 @@ def _resolve_device(device: str) -> str:
     return device
 
 
-def _cpu_computes_bf16() -> bool:
-    # Linux tells; elsewhere it is taken for granted.
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return True
-    return not {"avx512_bf16", "amx_bf16", "bf16"}.isdisjoint(flags)
-
-
 def fold_batch_norms(model: DiFusionSeg) -> DiFusionSeg:
-    """Work every batch norm into the convolution before it; in place, for inference only."""
+    """Fold every batch norm into the convolution before it; in place, for inference only."""
     for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
         for index in range(len(sequence) - 1):
             conv, norm = sequence[index], sequence[index + 1]

@@ -1,4 +1,4 @@
-"""Which backend runs a model."""
+"""Choose and open the backend that runs a model."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from safetensors import safe_open
 
 from difusionseg_core.backends import BACKENDS, Backend
-from difusionseg_core.backends.export_cache import open_graph_of, open_graph_of_model
+from difusionseg_core.backends.export_cache import open_exported_model, open_exported_weights
+from difusionseg_core.backends.precision import check_precision
 from difusionseg_core.start import how_to_install
 
 if TYPE_CHECKING:
@@ -24,41 +25,38 @@ def open_backend(
     model: DiFusionSeg | Path,
     backend: str = "auto",
     device: str = "auto",
-    precision: str = "float32",
+    precision: str = "auto",
     compile: bool = False,
 ) -> Backend:
-    """The backend of that name, ready to run a model in memory, a weights or an exported file.
+    """Open the backend of that name on a model in memory, a weights file or an exported model.
 
-    "auto" takes the fastest that is installed: on a CPU OpenVINO before ONNX Runtime before
+    "auto" chooses the fastest one installed. On a CPU that is OpenVINO, then ONNX Runtime, then
     PyTorch, but PyTorch first for the published network, whose large convolutions are fast in
-    PyTorch alone (`network.winograd`); on a CUDA device PyTorch before ONNX Runtime, on an Intel
-    GPU OpenVINO. A model in memory stays in PyTorch, unless another backend is named. Raises
-    ValueError for a choice that cannot be, ImportError for one that is not installed,
-    FileNotFoundError.
+    PyTorch alone (`network.winograd`); on a CUDA device PyTorch, then ONNX Runtime; on an Intel GPU
+    OpenVINO. A model in memory stays in PyTorch unless another backend is named, and so does
+    `compile` (torch.compile). What `precision` "auto" means, each backend says. Raises ValueError
+    for a choice that cannot be, ImportError for one that is not installed, FileNotFoundError.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend '{backend}' is unknown; use one of {', '.join(BACKENDS)}")
+    check_precision(precision)
     if isinstance(model, Path) and not model.is_file():
         raise FileNotFoundError(f"there is no model file {model}")
-    torch_only = precision != "float32" or compile
     if backend == "auto":
         _check_any_installed()
-        candidates = ("torch",) if torch_only else _fastest_first(model, device)
+        candidates = ("torch",) if compile else _fastest_first(model, device)
         for candidate in candidates[:-1]:
             try:
-                return open_backend(model, candidate, device)
+                return open_backend(model, candidate, device, precision)
             except ImportError:  # not installed, or nothing to export the model with
                 continue
         backend = candidates[-1]
     _check_installed(backend)
     if backend == "torch":
         return _open_torch(model, device, precision, compile)
-    if torch_only:
-        raise ValueError(
-            f"backend '{backend}' runs in float32, without torch.compile: for another precision "
-            "or compiling use backend torch"
-        )
-    return _open_graph(model, backend, device)
+    if compile:
+        raise ValueError(f"backend '{backend}' has no torch.compile: use backend torch")
+    return _open_exported(model, backend, device, precision)
 
 
 def _fastest_first(model: DiFusionSeg | Path, device: str) -> tuple[str, ...]:
@@ -86,12 +84,12 @@ def _is_published(path: Path) -> bool:
     try:
         with safe_open(path, framework="numpy") as file:
             return (file.metadata() or {}).get("model") == "paper"
-    except Exception:  # of safetensors' own; whoever opens the file says what is wrong with it
+    except Exception:  # safetensors' own; opening the file later says what is wrong with it
         return False
 
 
 def _has_cuda() -> bool:
-    # Asking PyTorch costs its seconds of import, so first look whether there is a driver at all.
+    # Importing PyTorch takes seconds, so first look for a driver.
     if sys.platform == "linux" and not any(Path(driver).exists() for driver in _DRIVERS):
         return False
     if _installed("torch"):
@@ -131,27 +129,27 @@ def _open_torch(model: DiFusionSeg | Path, device: str, precision: str, compile:
 
 def _open_torchscript(path: Path, device: str, precision: str, compile: bool) -> Backend:
     if path.suffix != ".pt":
-        raise ValueError(f"{path} is not PyTorch's: use backend openvino or onnxruntime")
-    if precision != "float32" or compile:
+        raise ValueError(f"PyTorch cannot run {path}: use backend openvino or onnxruntime")
+    if precision not in ("auto", "float32") or compile:
         raise ValueError(f"{path} is exported: it runs in float32, without torch.compile")
     from difusionseg_core.backends.pytorch import TorchScriptBackend
 
     return TorchScriptBackend(path, device)
 
 
-def _open_graph(model: DiFusionSeg | Path, backend: str, device: str) -> Backend:
+def _open_exported(model: DiFusionSeg | Path, backend: str, device: str, precision: str) -> Backend:
     if backend == "openvino":
         from difusionseg_core.backends.openvino import OpenVINOBackend as kind
     else:
         from difusionseg_core.backends.onnxruntime import OnnxRuntimeBackend as kind
 
     def opened(path: Path) -> Backend:
-        return kind(path, device)
+        return kind(path, device, precision)
 
     if not isinstance(model, Path):
-        return open_graph_of_model(model, opened)
+        return open_exported_model(model, opened)
     if model.suffix == WEIGHTS:
-        return open_graph_of(model, opened)
+        return open_exported_weights(model, opened)
     owner = {".xml": "openvino", ".pt": "torch"}.get(model.suffix, backend)
     if backend != owner:
         raise ValueError(f"backend '{backend}' cannot run {model}: use backend {owner}")

@@ -8,6 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from difusionseg_core.backends import BACKENDS
+from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.evaluation.benchmark import (
     Configuration,
     Measurement,
@@ -37,7 +38,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--backend", default="auto", help=", ".join(BACKENDS))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--precision", default="float32", help="float32 or bf16")
+    parser.add_argument("--precision", default="auto", choices=PRECISIONS)
     parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
     parser.add_argument("--repeats", type=_positive, default=5, help="counted frames (default: 5)")
@@ -78,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
         "configurations": [
             {
                 **asdict(what),
+                **result.used,
                 "seconds": result.seconds,
                 "frames_per_second": 1 / result.seconds["total"],
                 "peak_rss_mb": result.peak_rss_mb,
@@ -99,7 +101,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _print(what: Configuration, result: Measurement) -> None:
     steps = "" if what.steps is None else f", {what.steps} steps"
-    print(f"\n{what.model}, {what.height}x{what.width}, {what.device}, {what.precision}{steps}")
+    used = ", ".join(result.used.values())
+    print(f"\n{what.model}, {what.height}x{what.width}, {used}{steps}")
     for part, seconds in result.seconds.items():
         print(f"  {part:<12}{seconds * 1e3:>10.1f} ms")
     print(f"  {1 / result.seconds['total']:.2f} frames/s, peak {result.peak_rss_mb:.0f} MB")

@@ -194,7 +194,7 @@ def _options(
         "weights": _digest(find_weights(args.model).read_bytes()),
         "backend": predictor.backend,
         "device": predictor.device,
-        "precision": args.precision,
+        "precision": predictor.precision,
         "steps": predictor.steps,
         "schedule": args.schedule,
         "draws": args.draws,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from difusionseg_core.backends import BACKENDS
+from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.data.image_files import (
     DataError,
     images_by_name,
@@ -50,7 +51,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--device", default="auto", help="auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
     )
     parser.add_argument("--backend", default="auto", choices=BACKENDS)
-    parser.add_argument("--precision", default="float32", choices=("float32", "bf16"))
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=PRECISIONS,
+        help="number format; auto takes the fastest that the device computes natively",
+    )
     parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
     parser.add_argument("--schedule", help="published or chained (default: the model's)")
     parser.add_argument("--compile", action="store_true", help="use torch.compile")

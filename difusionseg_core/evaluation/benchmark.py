@@ -30,8 +30,9 @@ HOOKED_PARTS = ("backbone", "neck", "fusion", "decoder")
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is measured. `model` is "paper" or "lite", with random weights, or a weights file;
-    `height` and `width` are those of the camera pictures; `steps` None takes the model's own.
+    """What is measured. `model` is "lite", a weights file or an exported model, or "paper", which
+    is measured with random weights; `height` and `width` are those of the camera images; `steps`
+    None takes the model's own.
     """
 
     model: str = "lite"
@@ -39,7 +40,7 @@ class Configuration:
     width: int = 640
     backend: str = "auto"
     device: str = "auto"
-    precision: str = "float32"
+    precision: str = "auto"
     steps: int | None = None
     compile: bool = False
 
@@ -47,9 +48,11 @@ class Configuration:
 @dataclass(frozen=True)
 class Measurement:
     """`seconds` by part, medians over the repeats, "total" among them, and `totals` of every
-    repeat; `peak_rss_mb` is the largest resident memory of the process in 10^6 bytes.
+    repeat; `peak_rss_mb` is the largest resident memory of the process in 10^6 bytes. `used` says
+    which backend, device and precision "auto" chose.
     """
 
+    used: dict[str, str]
     seconds: dict[str, float]
     totals: list[float]
     peak_rss_mb: float
@@ -75,11 +78,12 @@ def measure(configurations: list[Configuration], repeats: int, warmup: int) -> l
             runner.stop()
     return [
         Measurement(
+            runner.used,
             {part: median(frame[part] for frame in of_one) for part in of_one[0]},
             [frame["total"] for frame in of_one],
             peak,
         )
-        for of_one, peak in zip(zip(*frames, strict=True), peaks, strict=True)
+        for runner, of_one, peak in zip(runners, zip(*frames, strict=True), peaks, strict=True)
     ]
 
 
@@ -115,7 +119,7 @@ class _Runner:
 
     def start(self) -> None:
         self._process.start()
-        self._answer()
+        self.used: dict[str, str] = self._answer()
 
     def frame(self) -> dict[str, float]:
         """Seconds by part."""
@@ -147,7 +151,7 @@ def _serve(pipe: Connection, what: Configuration) -> None:
         rng = np.random.default_rng(0)
         rgb = rng.integers(0, 256, (what.height, what.width, 3), dtype=np.uint8)
         thermal = rng.integers(0, 256, (what.height, what.width), dtype=np.uint8)
-        pipe.send("ready")
+        pipe.send({name: getattr(predictor, name) for name in ("backend", "device", "precision")})
         while True:
             asked = pipe.recv()
             if asked == "frame":
@@ -168,7 +172,7 @@ def _predictor(what: Configuration) -> Predictor:
         "steps": what.steps,
         "compile": what.compile,
     }
-    if what.model in ("paper", "lite"):  # speed does not depend on the weights
+    if what.model == "paper":  # speed does not depend on the weights
         return Predictor(create_model(what.model), **options)
     return Predictor.from_pretrained(what.model, **options)
 

@@ -23,6 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from difusionseg_core.backends import BACKENDS
+from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.classes import PALETTES
 from difusionseg_core.imaging.alignment import IDENTITY
 from difusionseg_core.network.schedule import MAX_STEPS
@@ -83,6 +84,12 @@ class Settings:
         "auto",
         "inference backend; auto selects the fastest one that is installed",
         choices=BACKENDS,
+    )
+    precision: str = _parameter(
+        "auto",
+        "number format of the network; auto takes the fastest that the device computes natively: "
+        "bf16 on a CPU that has it, float16 on a GPU, else float32",
+        choices=PRECISIONS,
     )
     on_out_of_memory: str = _parameter(
         "cpu",

@@ -39,7 +39,7 @@ class SharedNetwork:
         Raises ValueError where a pair asks for another network than the one that is loaded, and
         what `load` raises.
         """
-        wanted = (settings.model, settings.device, settings.backend)
+        wanted = (settings.model, settings.device, settings.backend, settings.precision)
         batcher = self._batcher()
         if batcher is None:
             batcher = Batcher(self._load(settings))
@@ -47,7 +47,8 @@ class SharedNetwork:
             self._loaded = wanted
         elif wanted != self._loaded:
             raise ValueError(
-                "the pairs of one process share one network, but model, device and backend are "
+                "the pairs of one process share one network, but model, device, backend "
+                "and precision are "
                 f"{', '.join(wanted)} here and {', '.join(self._loaded)} for a pair before"
             )
         return SharedPredictor(batcher, settings.steps)
@@ -71,6 +72,10 @@ class SharedPredictor:
     @property
     def backend(self) -> str:
         return self._batcher.predictor.backend
+
+    @property
+    def precision(self) -> str:
+        return self._batcher.predictor.precision
 
     @property
     def own_steps(self) -> int:
