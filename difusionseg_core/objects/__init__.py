@@ -1,0 +1,21 @@
+"""Objects in a frame: detections, their pixels, tracks and temperatures. Needs no PyTorch."""
+
+from difusionseg_core.objects.detection import (
+    LEAST_SCORE,
+    MOST_OBJECTS,
+    OBJECT_CLASSES,
+    STRIDE,
+    DetectedObject,
+    box_iou,
+    find_objects,
+)
+
+__all__ = [
+    "LEAST_SCORE",
+    "MOST_OBJECTS",
+    "OBJECT_CLASSES",
+    "STRIDE",
+    "DetectedObject",
+    "box_iou",
+    "find_objects",
+]
