@@ -10,6 +10,7 @@ import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 # Packages that neither rosdep nor apt installs on Ubuntu 22.04 and 24.04.
 PIP_ONLY = ("openvino", "onnxruntime", "rosbags", "safetensors", "torch")
@@ -32,7 +33,7 @@ def start(module: str, interrupted: int) -> int:
         package = (error.name or "").partition(".")[0]
         if package in ("", __package__, module.partition(".")[0]):
             raise  # a broken installation of this package: the traceback is wanted
-        print(f"{os.path.basename(sys.argv[0])}: {how_to_install(package)}", file=sys.stderr)
+        print(f"{Path(sys.argv[0]).name}: {how_to_install(package)}", file=sys.stderr)
         return 1
     for number, handler in handlers.items():
         signal.signal(number, handler)

@@ -7,4 +7,5 @@ from difusionseg_ros.bringup.launch_actions import actions
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Start the fusion node and what belongs to it."""
     return LaunchDescription(actions(BRINGUP_ARGUMENTS, bringup_processes))

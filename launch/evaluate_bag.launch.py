@@ -7,4 +7,5 @@ from difusionseg_ros.bringup.launch_actions import actions
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Start a replay, the fusion node, and the node that scores it."""
     return LaunchDescription(actions(EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes))

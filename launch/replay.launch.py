@@ -7,4 +7,5 @@ from difusionseg_ros.bringup.launch_actions import actions
 
 
 def generate_launch_description() -> LaunchDescription:
+    """Start a replay alone."""
     return LaunchDescription(actions(REPLAY_ARGUMENTS, replay_processes))

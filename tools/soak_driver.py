@@ -55,6 +55,7 @@ class SoakDriver:
         ]
 
     def unsubscribe(self) -> None:
+        """Destroy the subscriptions to the outputs."""
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []

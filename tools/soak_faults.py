@@ -46,6 +46,7 @@ def thermal_camera_pauses(driver: SoakDriver) -> None:
 
 
 def both_cameras_pause(driver: SoakDriver) -> None:
+    """Publish nothing for a while."""
     driver.wait(SILENCE)
 
 
@@ -74,14 +75,17 @@ def other_size(driver: SoakDriver) -> None:
 
 
 def stamps_jump_back(driver: SoakDriver) -> None:
+    """Continue with stamps of the past."""
     driver.shift -= JUMP
 
 
 def stamps_jump_forward(driver: SoakDriver) -> None:
+    """Continue with stamps of the future."""
     driver.shift += JUMP
 
 
 def unstamped_images(driver: SoakDriver) -> None:
+    """Publish pairs without stamps."""
     for _ in range(3):
         driver.cameras.publish_pair(Time())
 
@@ -93,6 +97,7 @@ def burst(driver: SoakDriver) -> None:
 
 
 def subscribers_reconnect(driver: SoakDriver) -> None:
+    """Leave all outputs, and come back."""
     driver.unsubscribe()
     driver.wait(0.1)
     driver.subscribe()
@@ -113,6 +118,7 @@ def parameters_change(driver: SoakDriver) -> None:
 
 
 def pause_on_request(driver: SoakDriver) -> None:
+    """Stop and resume the network by its service."""
     for enabled in (False, True):
         driver.call(SetBool, "fusion_node/enable", SetBool.Request(data=enabled))
         driver.cameras.publish_pair(driver.stamp())

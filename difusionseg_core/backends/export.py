@@ -32,8 +32,10 @@ _ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt"}
 
 @dataclass(frozen=True)
 class Differences:
-    """Largest differences of probabilities and fused image (both 0..1), and the share of pixels
-    with another class although PyTorch's best two differ by more than LARGEST_DIFFERENCE.
+    """How far an exported model is from PyTorch.
+
+    `probability` and `fused` are the largest differences (both 0..1); `classes` is the share of
+    pixels with another class although PyTorch's best two differ by more than LARGEST_DIFFERENCE.
     """
 
     probability: float
@@ -91,8 +93,8 @@ def export_file(
         if max(differences.probability, differences.fused) > LARGEST_DIFFERENCE:
             raise ValueError(f"the exported model computes something else; {differences}")
         if format == "openvino":
-            os.replace(made.with_suffix(".bin"), output.with_suffix(".bin"))
-        os.replace(made, output)
+            made.with_suffix(".bin").replace(output.with_suffix(".bin"))
+        made.replace(output)
     return differences
 
 

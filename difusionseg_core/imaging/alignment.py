@@ -94,10 +94,7 @@ class Alignment:
         """
         if thermal is not None and (self.thermal is not None or self.thermal_to_rgb != IDENTITY):
             size = thermal.shape[1::-1]
-            if rgb is None:
-                view = (IDENTITY, size)
-            else:
-                view = (self.thermal_to_rgb, rgb.shape[1::-1])
+            view = (IDENTITY, size) if rgb is None else (self.thermal_to_rgb, rgb.shape[1::-1])
             table = _thermal_table(self.thermal, size, *view)
             thermal = cv2.remap(thermal, *table, cv2.INTER_LINEAR)
         if rgb is not None and self.rgb is not None:

@@ -15,8 +15,10 @@ PREDICTED, PREDICTED_RIGHT, TRUE, TRUE_FOUND = range(4)
 
 
 def boundary_counts(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
-    """Outline pixels (K, 4) int64 by class: predicted, those of them near a true one, true, those
-    of them near a predicted one. Add them up over images.
+    """Count outline pixels by class. Add the counts up over images.
+
+    Returns (K, 4) int64: predicted, those of them near a true one, true, those of them near a
+    predicted one.
 
     `truth` and `prediction` are (H, W) uint8 class ids of valid classes (`confusion_matrix`
     checks that). A pixel is on the outline of its class where one of its four neighbours has

@@ -15,8 +15,9 @@ PIXELS, HITS, CONFIDENCE = range(3)
 def calibration_counts(
     truth: np.ndarray, prediction: np.ndarray, confidence: np.ndarray
 ) -> np.ndarray:
-    """Pixels, hits and summed confidence (15, 3) float64 in equal bins of confidence, the m-th
-    being ((m - 1) / 15, m / 15]. Add them up over images.
+    """Count pixels, hits and summed confidence in bins of confidence. Add them up over images.
+
+    Returns (15, 3) float64 for equal bins, the m-th of which is ((m - 1) / 15, m / 15].
 
     `truth` and `prediction` are (H, W) class ids, `confidence` (H, W) in 0..1. Pixels whose truth
     is 255 are left out; class 0 counts.

@@ -34,8 +34,7 @@ def average_gradient(fused: np.ndarray) -> float:
 
 
 def spatial_frequency(fused: np.ndarray) -> float:
-    """SF: sqrt(RF^2 + CF^2), the root mean squares of differences of neighbours in rows and in
-    columns.
+    """SF: sqrt(RF^2 + CF^2), the root mean squares of differences along rows and columns.
 
     Unit and range: grey levels of 0..255, 0 (constant) to 255 sqrt(2); higher is more detail,
     noise included.

@@ -19,8 +19,9 @@ def correlation_coefficient(visible: np.ndarray, thermal: np.ndarray, fused: np.
 def sum_of_correlations_of_differences(
     visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray
 ) -> float:
-    """SCD: correlation of what fusion added to one source with the other source, summed over both:
-    r(fused - visible, thermal) + r(fused - thermal, visible).
+    """SCD: r(fused - visible, thermal) + r(fused - thermal, visible).
+
+    That is the correlation of what fusion added to one source with the other source, for both.
 
     Unit and range: none, -2 to 2; higher is better. A constant source, or nothing added to the
     other (fused equals it), contributes 0.

@@ -13,8 +13,9 @@ ORIENTATION = (0.9879, -22.0, 0.8)
 
 
 def edge_preservation(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray) -> float:
-    """Qabf: how well strength and orientation of the sources' Sobel edges are kept at each pixel,
-    averaged over pixels and sources with the source's edge strength as weight.
+    """Qabf: how well strength and orientation of the sources' Sobel edges are preserved.
+
+    The mean over pixels and sources, with the source's edge strength as weight.
 
     Unit and range: none, 0 to 0.975 (the sigmoids' top: fused equals both sources); higher is
     better. Where no source has an edge (both black), 0.

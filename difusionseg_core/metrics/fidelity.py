@@ -17,8 +17,7 @@ FLAT = 1e-6
 def visual_information_fidelity(
     visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray
 ) -> float:
-    """VIF: the share of a source's visual information that the fused image carries, summed over
-    the two sources.
+    """VIF: the share of a source's visual information in the fused image, summed over both.
 
     The information is that which a noisy eye gets from local contrast, modelled as Gaussian in
     each window of four scales; the fused image is the source with a local gain plus noise.

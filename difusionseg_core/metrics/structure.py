@@ -36,8 +36,10 @@ def structural_similarity(visible: np.ndarray, thermal: np.ndarray, fused: np.nd
 def multi_scale_structural_similarity(
     visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray
 ) -> float:
-    """MS_SSIM: contrast and structure terms of SSIM at five scales, luminance at the coarsest,
-    multiplied with a weight as power each; mean of the two sources.
+    """MS_SSIM: SSIM at five scales, mean of the two sources.
+
+    The product of the contrast and structure terms of all scales and the luminance term of the
+    coarsest, each raised to its scale's weight.
 
     Unit and range: none, 0 to 1 (fused equals both sources); higher is better.
     Source: Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality

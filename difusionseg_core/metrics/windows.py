@@ -19,8 +19,9 @@ class Moments(NamedTuple):
 
 
 def gaussian_filter(image: np.ndarray, size: int, sigma: float) -> np.ndarray:
-    """Gaussian means (H - size + 1, W - size + 1) of `image` (H, W) float64, where the window
-    of `size` (odd) by `size` pixels lies wholly inside; `sigma` in pixels.
+    """Filter `image` (H, W) float64 with a Gaussian window of `size` (odd) by `size` pixels.
+
+    Returns (H - size + 1, W - size + 1): only where the window lies inside. `sigma` is in pixels.
     """
     kernel = cv2.getGaussianKernel(size, sigma)
     edge = size // 2

@@ -22,6 +22,7 @@ class DropPath(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return `x`, or zeros for the samples of a batch (B, C, H, W) that are dropped."""
         if not self.training or self.rate == 0.0:
             return x
         keep = 1.0 - self.rate
@@ -42,6 +43,7 @@ class ConvNeXtBlock(nn.Module):
         self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the same shape."""
         y = self.norm(self.depthwise(x))
         y = self.project(F.gelu(self.expand(y)))
         return x + self.drop_path(y * self.gamma.view(-1, 1, 1))
@@ -81,6 +83,7 @@ class ConvNeXt(nn.Module):
         self.norms = nn.ModuleList(ChannelLayerNorm(width, eps=1e-6) for width in widths)
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Map an image (B, 4, H, W) to four feature maps at strides 4, 8, 16 and 32."""
         features = []
         x = image
         for downsample, stage, norm in zip(self.downsample, self.stages, self.norms, strict=True):

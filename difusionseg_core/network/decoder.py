@@ -89,6 +89,7 @@ class DecoderLayer(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
 
     def forward(self, x: Tensor, position: tuple[Tensor, Tensor], time: Tensor) -> Tensor:
+        """Map (B, dim, h, w) to the same shape; `time` is (1 or B, 4 * dim)."""
         x = self.norm1(self.attention(x, position) + x)
         x = self._add_feed_forward(x)
         scale, shift = self.film(F.silu(time)).chunk(2, dim=1)
@@ -120,6 +121,7 @@ class Decoder(nn.Module):
         )
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """Map (B, dim, h, w) to the same shape; `time` is (1 or B, 4 * dim)."""
         _, dim, height, width = x.shape
         position = position_code(height, width, dim, x.device)
         x = x.float()  # what the layers add to keeps its precision under autocast

@@ -1,5 +1,6 @@
-"""EfficientNet-Lite0 backbone (Tan & Le, ICML 2019; the Lite variant drops squeeze-and-excitation
-and takes ReLU6 for swish), with a fourth input channel for the thermal image.
+"""EfficientNet-Lite0 backbone, with a fourth input channel for the thermal image.
+
+Source: Tan & Le, ICML 2019. The Lite variant has no squeeze-and-excitation, and ReLU6 for swish.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ _BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
 
 
 class InvertedResidual(nn.Module):
-    """Pointwise expansion, depthwise convolution, pointwise projection (Sandler et al., CVPR
-    2018).
+    """Pointwise expansion, depthwise convolution, pointwise projection.
+
+    Source: Sandler et al., CVPR 2018.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to the output channels, at the stride of the block."""
         return x + self.layers(x) if self.residual else self.layers(x)
 
 
@@ -65,6 +68,7 @@ class EfficientNetLite0(nn.Module):
             self.groups.append(nn.Sequential(*blocks))
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Map an image (B, 4, H, W) to four feature maps at strides 4, 8, 16 and 32."""
         x = self.stem(image)
         features = []
         for index, group in enumerate(self.groups):

@@ -53,6 +53,7 @@ class FusionModule(nn.Module):
         )
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        """Fuse an image (B, 4, H, W) with its features to RGB (B, 3, H, W) in 0..1."""
         low = self.low1(features)
         low = torch.cat([self.dilated(low), self.grouped(self.low2(low))], dim=1)
         low = self.low_join(low)
@@ -78,8 +79,10 @@ class FusionModule(nn.Module):
         return self.cross(torch.cat([low[:, :, first : first + high.shape[2]], high], dim=1))
 
     def _cross_small(self, low: Tensor, high: Tensor, first: int) -> Tensor:
-        """The same with `low` at stride 4: four rows at a time, so that neither `low` enlarged
-        nor the wide map between the two convolutions of `cross` is ever whole.
+        """Compute the same from `low` at stride 4, four rows at a time.
+
+        Neither `low` upsampled nor the wide map between the two convolutions of `cross` is ever
+        in memory as a whole.
         """
         conv, pointwise = self.cross[0], self.cross[1:]
         channels, height = high.shape[1:3]
@@ -125,6 +128,7 @@ class LumaFusion(nn.Module):
         nn.init.zeros_(self.correction.bias)
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
+        """Fuse an image (B, 4, H, W) with its features to RGB (B, 3, H, W) in 0..1."""
         rgb, thermal = pictures(image)
         luma = luminance(rgb)
         detail = self.high(F.pixel_unshuffle(torch.cat([luma, thermal], dim=1), 2))

@@ -15,6 +15,7 @@ class ChannelLayerNorm(nn.LayerNorm):
     """Layer norm over the channels of (B, C, H, W). Free of copies on channels-last memory."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """Normalise (B, C, H, W) over C."""
         return self.scaled(x, self.weight, self.bias)
 
     def scaled(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -35,6 +36,7 @@ class Conv3x3(nn.Conv2d):
         self.many_channels = min(in_channels, out_channels) >= _MANY_CHANNELS
 
     def forward(self, x: Tensor) -> Tensor:
+        """Convolve (B, C, H, W) at stride 1 with zero padding."""
         if self.many_channels and winograd_pays(x):
             return conv3x3(x, self.weight, self.bias)
         return super().forward(x)

@@ -37,8 +37,9 @@ def time_steps(steps: int, schedule: str) -> list[tuple[float, float]]:
 
 
 def noise_levels(steps: int, schedule: str) -> np.ndarray:
-    """`time_steps` as log signal-to-noise ratios (steps, 2) float32: `diffusion.log_snr` in NumPy,
-    for graphs that run without PyTorch.
+    """Return `time_steps` as log signal-to-noise ratios (steps, 2) float32.
+
+    This is `diffusion.log_snr` in NumPy, for graphs that run without PyTorch.
     """
     times = np.array(time_steps(steps, schedule), np.float32)
     angle = (times + np.float32(0.0002)) / np.float32(1 + 0.00025) * np.float32(np.pi)

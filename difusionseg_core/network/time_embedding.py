@@ -19,6 +19,7 @@ class TimeEmbedding(nn.Module):
         )
 
     def forward(self, log_snr: Tensor) -> Tensor:
+        """Map log signal-to-noise ratios (B,) to (B, 4 * dim)."""
         level = log_snr[:, None]
         angle = level * self.frequencies * 2 * math.pi
         return self.mlp(torch.cat([level, angle.sin(), angle.cos()], dim=-1))

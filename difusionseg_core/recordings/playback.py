@@ -77,6 +77,7 @@ class RecordingSource:
         self.frames = self._recording.count(self._topics.rgb)
 
     def close(self) -> None:
+        """Close the files of the recording."""
         self._recording.close()
 
     def items(self) -> Iterator[Item]:
@@ -135,6 +136,7 @@ def open_source(
     """A recording or a data-set folder, whichever is at `path`.
 
     Args:
+        path: the recording or the folder.
         rate: frames per second of a folder.
         speed: pace of a recording, 1 is as recorded.
         topics: names in the recording, as those of `Recording.choose_topics`.

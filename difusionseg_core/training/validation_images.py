@@ -24,6 +24,7 @@ class Pictures(pl.Callback):
         self._rows: list[list[np.ndarray]] = []
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Forget the images of the epoch before."""
         self._rows = []
 
     def on_validation_batch_end(
@@ -34,6 +35,7 @@ class Pictures(pl.Callback):
         batch: dict[str, Tensor],
         batch_index: int,
     ) -> None:
+        """Keep the first images, with what the model makes of them."""
         validation = trainer.datamodule.validation
         index, every = int(batch["index"]), max(len(validation) // self.count, 1)
         if not trainer.is_global_zero or index // every >= self.count:
@@ -49,6 +51,7 @@ class Pictures(pl.Callback):
         self._rows.append([sample.rgb, thermal, fused, *masks])
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write them to TensorBoard."""
         if self._rows and isinstance(trainer.logger, TensorBoardLogger):
             page = contact_sheet(self._rows, _TITLES, _TILE, module.label_set)
             trainer.logger.experiment.add_image(

@@ -13,7 +13,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 _PROFILES, _PROFILES_OF_3 = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 _TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 _FIRST_RMW_OF_3 = 9
-_SHARED_MEMORY = "/dev/shm"
+_SHARED_MEMORY = Path("/dev/shm")
 # A container has 64 MB by default; segments that do not fit leave a process without shared memory.
 _LEAST_FREE = 256_000_000
 
@@ -26,7 +26,7 @@ def use_image_transport() -> None:
     """
     if any(name in os.environ for name in (_PROFILES, _PROFILES_OF_3, _TRANSPORTS)):
         return
-    if not os.path.isdir(_SHARED_MEMORY) or shutil.disk_usage(_SHARED_MEMORY).free < _LEAST_FREE:
+    if not _SHARED_MEMORY.is_dir() or shutil.disk_usage(_SHARED_MEMORY).free < _LEAST_FREE:
         return
     try:
         rmw = Path(get_package_share_directory("rmw_fastrtps_shared_cpp"), "package.xml")

@@ -1,4 +1,4 @@
-"""The fusion node's topics, as data: the node, its tests and the table in docs/node.md read them here."""
+"""The fusion node's topics, as data for the node, its tests and the table in docs/node.md."""
 
 from __future__ import annotations
 

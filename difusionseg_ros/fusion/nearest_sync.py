@@ -68,6 +68,7 @@ class NearestSync(SimpleFilter):
             self._pairer.thermal_offset_ns = thermal_offset_ns
 
     def signalMessage(self, *message: Any) -> None:  # noqa: N802, the name is message_filters'
+        """Call every consumer; count and log an exception instead of raising it."""
         for callback, arguments in list(self.callbacks.values()):
             try:
                 callback(*message, *arguments)

@@ -26,6 +26,7 @@ class Cache(SimpleFilter):
         self.connectInput(f)
 
     def connectInput(self, f) -> None:
+        """Take the messages of another filter."""
         self.incoming_connection = f.registerCallback(self.add)
 
     def add(self, msg) -> None:

@@ -26,6 +26,7 @@ class Subscriber(SimpleFilter):
         )
 
     def callback(self, msg) -> None:
+        """Pass a message on."""
         self.signalMessage(msg)
 
     def getTopic(self) -> str:

@@ -27,6 +27,7 @@ class TimeSynchronizer(SimpleFilter):
         self.connectInput(fs)
 
     def connectInput(self, fs) -> None:
+        """Take the messages of these filters, one queue for each."""
         self.queues = [{} for _ in fs]
         self.input_connections = [
             f.registerCallback(self.add, queue, index)

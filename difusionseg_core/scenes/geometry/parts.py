@@ -24,6 +24,7 @@ class Material:
     mottle: float = 0.2  # degrees C, standard deviation of its uneven warmth
 
     def painted(self, colour: Colour) -> "Material":
+        """Return the same surface in another colour."""
         return replace(self, colour=colour)
 
     def warmed(self, degrees: float) -> "Material":
@@ -31,9 +32,11 @@ class Material:
         return replace(self, heat=degrees)
 
     def glowing(self, emission: Colour) -> "Material":
+        """Return the same surface with light of its own."""
         return replace(self, emission=emission)
 
     def shaded(self, factor: float) -> "Material":
+        """Return the same surface with its colour multiplied by `factor`."""
         red, green, blue = self.colour
         return replace(self, colour=(red * factor, green * factor, blue * factor))
 
@@ -97,9 +100,11 @@ class Thing(Protocol):
 
     radius: float  # metres of ground that it takes
 
-    def place(self, time: float) -> np.ndarray: ...
+    def place(self, time: float) -> np.ndarray:
+        """Return the ground below it (3,) at `time` [s]."""
 
-    def groups(self, time: float, eye: np.ndarray) -> list[Group]: ...
+    def groups(self, time: float, eye: np.ndarray) -> list[Group]:
+        """Return its parts at `time` [s], as seen from `eye` (3,)."""
 
 
 @dataclass(frozen=True)
@@ -111,9 +116,11 @@ class Fixture:
     radius: float = 0.4  # metres of ground that it takes
 
     def place(self, time: float) -> np.ndarray:
+        """Return the ground below it (3,), the same at any time."""
         return self.where
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
+        """Return its parts, the same at any time."""
         return self.parts
 
 

@@ -39,9 +39,11 @@ class Street:
         return float(np.arctan(2 * self.bend * along))
 
     def side(self, sign: float) -> Side:
+        """Return the right side for a positive sign or lateral position, else the left one."""
         return self.right if sign > 0 else self.left
 
     def pavement_height(self, lateral: float) -> float:
+        """Return the height [m] of the ground at a lateral position [m]."""
         return self.side(lateral).kerb if abs(lateral) > self.half_width else 0.0
 
     def frontage_at(self, sign: float) -> float:
@@ -84,6 +86,8 @@ def _stations(start: float, stop: float) -> np.ndarray:
 
 
 def draw_street(rng: np.random.Generator) -> Street:
+    """Choose the width, the bend and both sides of a street."""
+
     def side() -> Side:
         frontage = rng.choice(["buildings", "wall", "hedge", "trees"], p=[0.4, 0.15, 0.2, 0.25])
         kerb = rng.uniform(0.1, 0.2) if rng.random() < 0.6 else 0.0

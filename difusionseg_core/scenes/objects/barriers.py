@@ -34,6 +34,7 @@ _CONE_COLOURS = (
 
 
 def cone(rng: np.random.Generator, where: np.ndarray) -> Fixture:
+    """Make a traffic cone, 0.45 to 0.85 m high."""
     height = rng.uniform(0.45, 0.85)
     colour = _PLASTIC.painted(_CONE_COLOURS[rng.integers(len(_CONE_COLOURS))]).warmed(
         rng.uniform(-0.5, 2)

@@ -53,9 +53,11 @@ class Bicycle:
     radius = 0.9
 
     def place(self, time: float) -> np.ndarray:
+        """Return the ground below it (3,) at `time` [s]."""
         return self.start + heading_axes(self.heading)[0] * self.speed * time
 
     def lamps(self, time: float) -> list[Lamp]:
+        """Return its front lamp if it is lit."""
         if not self.light:
             return []
         forward = heading_axes(self.heading)[0]
@@ -68,6 +70,7 @@ class Bicycle:
         ]
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
+        """Return bicycle and rider at `time` [s], as seen from `eye` (3,)."""
         here = self.place(time)
         forward, right = heading_axes(self.heading)
         tilted = UP * np.cos(self.lean) + right * np.sin(self.lean)

@@ -293,7 +293,7 @@ class _Builder:
             CAR,
         )
         for side in (-1, 1):
-            parts += [p for p in self._wheels(side, inner=False)]
+            parts += self._wheels(side, inner=False)
         height = car.height * 1.25 - 0.85
         parts += box(middle, (length, height, car.shape.width * 1.04), self.heading, car.cargo, CAR)
         tail = self.at(-car.length / 2 - 0.01, 0.6, 0)

@@ -87,6 +87,7 @@ def sign(rng: np.random.Generator, where: np.ndarray) -> Fixture:
 
 
 def bollard(rng: np.random.Generator, where: np.ndarray) -> Fixture:
+    """Make a bollard, 0.7 to 1.0 m high."""
     colour = ((0.6, 0.1, 0.02), (0.5, 0.5, 0.5), (0.05, 0.05, 0.05), (0.5, 0.4, 0.05))[
         rng.integers(4)
     ]
@@ -123,6 +124,7 @@ def traffic_light(rng: np.random.Generator, where: np.ndarray, towards_road: int
 
 
 def bin_or_planter(rng: np.random.Generator, where: np.ndarray, heading: float) -> Fixture:
+    """Make a litter bin, or a planter with green."""
     if rng.random() < 0.5:
         paint = _STEEL.painted(tuple(rng.uniform(0.03, 0.4, 3)))
         return Fixture([box(where, (0.5, 0.9, 0.5), heading, paint)], where, 0.5)

@@ -23,6 +23,7 @@ _LEAVES = (
 
 
 def leaves(rng: np.random.Generator) -> Material:
+    """Choose a material of leaves."""
     colour = np.array(_LEAVES[rng.integers(len(_LEAVES))]) * rng.uniform(0.7, 1.4)
     return Material(
         tuple(colour),

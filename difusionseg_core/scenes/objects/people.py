@@ -242,9 +242,11 @@ class Pedestrian:
     radius = 0.3  # metres of ground that the person takes
 
     def place(self, time: float) -> np.ndarray:
+        """Return the ground below the person (3,) at `time` [s]."""
         return self.start + heading_axes(self.heading)[0] * self.speed * time
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
+        """Return the body at `time` [s], as seen from `eye` (3,)."""
         here = self.place(time)
         # A stride of two steps is about 0.8 of the body's height.
         phase = self.phase + 2 * np.pi * self.speed * time / (0.8 * self.wear.height)

@@ -62,9 +62,11 @@ class Vehicle:
 
     @property
     def radius(self) -> float:
+        """Metres of ground that it takes."""
         return self.car.length / 2 + 0.3
 
     def place(self, time: float) -> np.ndarray:
+        """Return the ground below its middle (3,) at `time` [s]."""
         return self.start + heading_axes(self.heading)[0] * self.speed * time
 
     def footprint(self, time: float) -> np.ndarray:
@@ -74,6 +76,7 @@ class Vehicle:
         return self.place(time) + np.array([a + b, a - b, -a - b, -a + b])
 
     def lamps(self, time: float) -> list[Lamp]:
+        """Return its headlamps if they are lit."""
         if not self.car.lights:
             return []
         forward = heading_axes(self.heading)[0]
@@ -82,6 +85,7 @@ class Vehicle:
         return [Lamp(nose, np.array([2.4, 2.3, 2.0]) * 4, beam)]
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
+        """Return its body at `time` [s]."""
         return car_parts(self.car, self.place(time), self.heading)
 
 

@@ -8,6 +8,7 @@ from difusionseg_core.scenes.placement.site import Site
 
 
 def line_street(site: Site) -> None:
+    """Place buildings, walls, hedges or trees along both sides."""
     for sign in (-1, 1):
         kind = site.street.side(sign).frontage
         foliage = greenery.leaves(site.rng)

@@ -33,6 +33,7 @@ class Layout:
     things: list[Thing]
 
     def camera(self, time: float) -> Camera:
+        """Return the camera at `time` [s], which moves along the street."""
         view = self.viewpoint
         along = view.speed * time
         position = self.street.at(view.lateral, view.height, along)

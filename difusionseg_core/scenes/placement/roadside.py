@@ -11,6 +11,7 @@ _RAIL_PAINTS = ((0.55, 0.55, 0.53), (0.55, 0.55, 0.53), (0.3, 0.32, 0.3), (0.3, 
 
 
 def furnish_street(site: Site) -> None:
+    """Place lamps, bridges, guardrails and other furniture."""
     _street_lamps(site)
     if site.rng.random() < 0.12:
         _bridge(site)

@@ -12,6 +12,7 @@ _FARTHEST = 110.0  # metres; nothing that moves starts beyond
 
 
 def fill_street(site: Site) -> None:
+    """Place vehicles, bicycles and people."""
     _park_cars(site)
     _drive_cars(site)
     _park_bicycles(site)

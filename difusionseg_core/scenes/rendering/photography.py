@@ -81,8 +81,9 @@ def _tone_curve(camera: ColourCamera) -> np.ndarray:
 
 
 def _grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Noise (H, W, 3) of standard deviation about 1, after a camera's own smoothing: blotches of
-    colour and a little fine grain in brightness.
+    """Noise (H, W, 3) of standard deviation about 1, as it looks after a camera's own smoothing.
+
+    It has blotches of colour and a little fine grain in brightness.
     """
     coarse = noise.normal(rng, (height // 2 + 1, width // 2 + 1, 3))
     grain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)

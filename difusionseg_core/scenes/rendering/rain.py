@@ -5,8 +5,10 @@ import numpy as np
 
 
 def falling_rain(radiance: np.ndarray, ambient: float, rng: np.random.Generator) -> np.ndarray:
-    """Radiance (H, W, 3) float32 with streaks of rain, which is out of focus and lit by the sky
-    (`ambient`, in units of an overcast day) and by what shines around it.
+    """Add streaks of rain to a radiance (H, W, 3) float32.
+
+    The rain is out of focus and lit by the sky (`ambient`, in units of an overcast day) and by
+    what shines around it.
     """
     height, width = radiance.shape[:2]
     count = int(rng.integers(150, 700))
