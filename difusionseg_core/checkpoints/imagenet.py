@@ -1,4 +1,4 @@
-"""ImageNet weights of ConvNeXt-T from a user's file, in the names of whoever published it."""
+"""ImageNet weights of ConvNeXt-T from a user's file, in the names of its publisher."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from difusionseg_core.checkpoints.published_names import read_published
+from difusionseg_core.checkpoints.checkpoint_file import read_checkpoint
 from difusionseg_core.network.convnext import ConvNeXt
 
-# Names of others, as patterns -> ours. torchvision counts stages and what lies between them in one
-# row, so its stage number is twice ours.
+# Names of others, as patterns -> ours. torchvision counts stages and downsampling layers in one
+# sequence, so its stage number is twice ours.
 _AUTHORS = (
     (r"downsample_layers\.(\d)\.(\d)\.(.+)", r"downsample.\1.\2.\3"),
     (r"stages\.(\d)\.(\d)\.gamma", r"stages.\1.\2.gamma"),
@@ -42,12 +42,12 @@ _TORCHVISION = (
 
 
 def load_convnext_weights(backbone: ConvNeXt, path: Path | str) -> None:
-    """Fill a backbone from a file of PyTorch or safetensors; reads nothing but tensors.
+    """Fill a backbone from a PyTorch or safetensors file; nothing in the file is executed.
 
-    Its output norms, which ImageNet's network lacks, stay as they are. Raises FileNotFoundError, or
-    ValueError for a file without these weights.
+    The output norms, which the ImageNet network lacks, keep their values. Raises as
+    `read_checkpoint` does, and ValueError for a file without these weights.
     """
-    published = read_published(Path(path))
+    published, _ = read_checkpoint(path)
     try:
         weights = convnext_weights(published, backbone)
     except ValueError as error:
@@ -56,10 +56,10 @@ def load_convnext_weights(backbone: ConvNeXt, path: Path | str) -> None:
 
 
 def convnext_weights(published: dict[str, Tensor], backbone: ConvNeXt) -> dict[str, Tensor]:
-    """ImageNet weights in the names and shapes of `backbone`, all but its output norms.
+    """ImageNet weights in the names and shapes of `backbone`, except its output norms.
 
-    The checkpoints have three input channels; the thermal one starts from the mean of the three.
-    What they have beside a backbone is left out. Raises ValueError for missing or misshapen ones.
+    The checkpoints have three input channels; the thermal channel starts from their mean. Weights
+    outside a backbone are ignored. Raises ValueError for missing weights and wrong shapes.
     """
     wanted = {
         name: tensor
@@ -77,11 +77,11 @@ def convnext_weights(published: dict[str, Tensor], backbone: ConvNeXt) -> dict[s
     missing = [name for name in wanted if name not in found]
     if missing:
         raise ValueError(
-            f"no weights of ConvNeXt-T in the names of torchvision, timm or its authors: "
+            f"expected weights of ConvNeXt-T in the names of torchvision, timm or its authors: "
             f"{len(missing)} of {len(wanted)} are missing, {missing[0]} first"
         )
     for name, tensor in found.items():
-        # Linear layers and scales come without the axes of an image.
+        # Linear layers and scales are published without the two image axes.
         if tensor.numel() != wanted[name].numel():
             raise ValueError(
                 f"{name} is {tuple(tensor.shape)} instead of {tuple(wanted[name].shape)}: "

@@ -1,16 +1,13 @@
 """Weights in the names and the channel order of the authors' release, and in ours.
 
-The release emits BGR and this package RGB, so the few weights that touch the fused image's
-channels are turned round; its linear layers over pixels are 1x1 convolutions here.
+The release emits BGR and this package RGB, so the channels of the few weights that touch the fused
+image are reversed; its linear layers over pixels are 1x1 convolutions here.
 """
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
-import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 # Our names and the release's, by leading part; `#` stands for an index. First match counts.
@@ -100,7 +97,7 @@ def published_name(name: str) -> str:
 
 
 def from_published(state_dict: dict[str, Tensor], names: list[str]) -> dict[str, Tensor]:
-    """Rename a release's weights and turn them to RGB; `names` are ours.
+    """Rename a release's weights and convert them to RGB; `names` are ours.
 
     Weights without a counterpart keep their name, so that a strict check can report them.
     """
@@ -115,33 +112,6 @@ def to_published(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
         published_name(name): _as_linear(name, _swap_colors(name, tensor))
         for name, tensor in state_dict.items()
     }
-
-
-def read_published(path: Path) -> dict[str, Tensor]:
-    """The weights in a file of safetensors, mmcv or plain PyTorch; unpickles nothing but tensors.
-
-    Raises FileNotFoundError, or ValueError for a file that holds no weights.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path}")
-    try:
-        if path.suffix == ".safetensors":
-            return load_file(path)
-        loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # both raise many kinds for damaged and for unsafe files
-        reason = str(error).strip().splitlines()[0]
-        raise ValueError(f"{path} cannot be read safely as a checkpoint: {reason}") from error
-    weights = loaded
-    for key in ("state_dict", "model"):
-        if isinstance(weights, dict) and isinstance(weights.get(key), dict):
-            weights = weights[key]
-    tensors = isinstance(weights, dict) and all(isinstance(v, Tensor) for v in weights.values())
-    if not weights or not tensors:
-        raise ValueError(
-            f"{path} holds no weights: expected a dictionary of tensors, "
-            "or one under 'state_dict' or 'model'"
-        )
-    return {name.removeprefix("module."): value for name, value in weights.items()}
 
 
 def _swap_colors(name: str, tensor: Tensor) -> Tensor:

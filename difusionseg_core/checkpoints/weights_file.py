@@ -1,4 +1,4 @@
-"""Weights on the disk: safetensors files that say which model they belong to."""
+"""Weights files: safetensors files that state which model they belong to."""
 
 from __future__ import annotations
 
@@ -8,23 +8,34 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from difusionseg_core.checkpoints.published_names import (
-    from_published,
-    read_published,
-    to_published,
+from difusionseg_core.checkpoints.checkpoint_file import (
+    check_finite,
+    read_checkpoint,
+    read_safetensors,
 )
+from difusionseg_core.checkpoints.published_names import from_published, to_published
+from difusionseg_core.model_files import SAFETENSORS, kind_of
 from difusionseg_core.network.model import DiFusionSeg, create_model
 
 FORMAT = "difusionseg"
 
+_SHOWN = 12  # problems in one message
+_CONVERT = "convert it first: difusionseg convert CHECKPOINT OUT.safetensors"
+# The weight that counts the classes, and whether its name is the authors'.
+_HEADS = {
+    "decode_head.conv_seg.weight": True,
+    "decode_head.conv_seg.pointwise.weight": True,
+    "classifier.weight": False,
+    "classifier.pointwise.weight": False,
+}
+
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a weights file was made for: `model` "paper" or "lite", and its head."""
+    """The model that a weights file is for: `model` "paper" or "lite", and its head."""
 
     model: str
     num_classes: int
@@ -32,8 +43,12 @@ class ModelInfo:
 
 
 def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
-    """Write a model's weights; the file appears whole or not at all."""
+    """Write a model's weights; the file appears complete or not at all.
+
+    Raises ValueError if a weight is NaN or infinite.
+    """
     path = Path(path)
+    check_finite(model.state_dict(), "the model")
     metadata = {"format": FORMAT, **{key: str(value) for key, value in asdict(info).items()}}
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     unfinished = path.with_name(path.name + ".part")
@@ -42,35 +57,69 @@ def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
 
 
 def load_model(path: Path | str) -> DiFusionSeg:
-    """Build the model that a weights file was made for and fill it.
-
-    Raises FileNotFoundError where there is no file, ValueError where it is no weights file of this
-    package or does not fit the model.
-    """
+    """The model of a weights file, filled. Raises as `load_model_and_info` does."""
     return load_model_and_info(path)[0]
 
 
-def import_checkpoint(source: Path, target: Path) -> ModelInfo:
-    """Convert a published checkpoint to a weights file; its names tell the kind of model.
+def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
+    """The model of a weights file, filled, and its description.
 
-    Raises as `read_published` and `load_published_weights` do.
+    Raises FileNotFoundError, and ValueError, in one line, for a file that is damaged, is something
+    else, does not fit its model, or holds NaN or infinite values.
     """
-    weights = read_published(source)
-    scaled_head = "decode_head.conv_seg.depthwise.weight" in weights
-    head = "decode_head.conv_seg.pointwise.weight" if scaled_head else "decode_head.conv_seg.weight"
-    if head not in weights:
-        raise ValueError(f"{source} is no DiFusionSeg checkpoint: it has no '{head}'")
-    info = ModelInfo("paper", len(weights[head]), scaled_head)
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    if kind_of(path) != SAFETENSORS:
+        raise ValueError(f"{path} is a PyTorch checkpoint; {_CONVERT}")
+    weights, metadata = read_safetensors(path)
+    if metadata.get("format") != FORMAT:
+        raise ValueError(f"{path} was not written by this package; {_CONVERT}")
+    info = ModelInfo(
+        metadata["model"], int(metadata["num_classes"]), metadata["scaled_head"] == "True"
+    )
+    check_finite(weights, path)
     model = create_model(info.model, info.num_classes, info.scaled_head)
-    load_published_weights(model, weights)
+    load_strictly(model, weights, path)
+    return model, info
+
+
+def import_checkpoint(source: Path, target: Path, ema: bool = False) -> ModelInfo:
+    """Convert a checkpoint of the authors' code or of our training to a weights file.
+
+    With `ema`, the moving averages in it. Raises as `read_checkpoint` does, and ValueError for
+    weights that are not DiFusionSeg's.
+    """
+    model, info = load_checkpoint(source, ema)
     save_weights(model, target, info)
     return info
 
 
-def export_checkpoint(source: Path, target: Path) -> ModelInfo:
-    """The inverse of `import_checkpoint`: for the authors' code, under `state_dict` as mmcv has
-    it.
+def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, ModelInfo]:
+    """The model in a checkpoint; the names of its weights tell which one it is.
+
+    Raises as `import_checkpoint` does.
     """
+    weights, known = read_checkpoint(source, ema)
+    head = next((name for name in _HEADS if name in weights), None)
+    if head is None:
+        raise ValueError(
+            f"{source} is no DiFusionSeg checkpoint: expected a weight '{next(iter(_HEADS))}', "
+            f"found {', '.join(list(weights)[:3])} and others"
+        )
+    lite = any(name.startswith("backbone.context.") for name in weights)
+    scaled_head = ".pointwise." in head
+    found = ModelInfo("lite" if lite else "paper", len(weights[head]), scaled_head)
+    info = ModelInfo(**known) if known else found
+    model = create_model(info.model, info.num_classes, info.scaled_head)
+    if _HEADS[head]:
+        weights = from_published(weights, list(model.state_dict()))
+    load_strictly(model, weights, source)
+    return model, info
+
+
+def export_checkpoint(source: Path, target: Path) -> ModelInfo:
+    """The inverse of `import_checkpoint`, for the authors' code: under `state_dict`, as in mmcv."""
     model, info = load_model_and_info(source)
     if info.model != "paper":
         raise ValueError(
@@ -82,34 +131,10 @@ def export_checkpoint(source: Path, target: Path) -> ModelInfo:
     return info
 
 
-def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
-    """`load_model`, and what the file says of itself."""
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no weights file {path}")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except Exception as error:  # safetensors raises a class of its own that it does not export
-        raise ValueError(f"{path} is no safetensors file, or damaged: {error}") from error
-    if metadata.get("format") != FORMAT:
-        raise ValueError(
-            f"{path} was not written by this package; convert a published checkpoint first: "
-            "difusionseg convert CHECKPOINT.pth OUT.safetensors"
-        )
-    info = ModelInfo(
-        metadata["model"], int(metadata["num_classes"]), metadata["scaled_head"] == "True"
-    )
-    model = create_model(info.model, info.num_classes, info.scaled_head)
-    load_strictly(model, weights)
-    return model, info
-
-
 def average_weights(sources: Sequence[Path], target: Path) -> ModelInfo:
     """Write the mean of weights files, tensor by tensor.
 
-    Raises as `load_model` does, and ValueError where they are of different models.
+    Raises as `load_model` does, and ValueError if the files are of different models.
     """
     models, infos = zip(*(load_model_and_info(source) for source in sources), strict=True)
     for source, info in zip(sources, infos, strict=True):
@@ -117,7 +142,7 @@ def average_weights(sources: Sequence[Path], target: Path) -> ModelInfo:
             raise ValueError(f"{source} holds {info}, but {sources[0]} {infos[0]}")
     states = [model.state_dict() for model in models]
     with torch.no_grad():
-        for name, tensor in states[0].items():  # counts of batches, which are whole, are cut off
+        for name, tensor in states[0].items():  # integers, the batch counts, are rounded down
             mean = torch.stack([state[name].double() for state in states]).mean(0)
             tensor.copy_(mean)
     save_weights(models[0], target, infos[0])
@@ -127,26 +152,29 @@ def average_weights(sources: Sequence[Path], target: Path) -> ModelInfo:
 def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) -> None:
     """Fill a `paper` model with weights in the names of the authors' release.
 
-    ValueError lists every missing, unexpected and misshapen tensor; those are named as the model
-    names them, unexpected ones as they came.
+    Raises ValueError for missing, unexpected and misshapen tensors. It names unexpected ones as
+    given, the others as the model does.
     """
     load_strictly(model, from_published(state_dict, list(model.state_dict())))
 
 
 def start_from(model: DiFusionSeg, path: Path | str) -> None:
-    """Fill a model from a weights file of this package, or from a published checkpoint (.pth).
+    """Fill a model from a weights file of this package, or from a checkpoint.
 
-    Raises as `load_model`, `read_published` and `load_published_weights` do.
+    Raises as `load_model` and `load_checkpoint` do.
     """
     path = Path(path)
-    if path.suffix == ".safetensors":
-        load_strictly(model, load_model(path).state_dict())
-    else:
-        load_published_weights(model, read_published(path))
+    if not path.exists():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    ours = kind_of(path) == SAFETENSORS
+    loaded = load_model(path) if ours else load_checkpoint(path)[0]
+    load_strictly(model, loaded.state_dict(), path)
 
 
-def load_strictly(model: DiFusionSeg, weights: dict[str, Tensor]) -> None:
-    """Fill a model; ValueError lists every missing, unexpected and misshapen tensor."""
+def load_strictly(
+    model: DiFusionSeg, weights: dict[str, Tensor], source: Path | str = "the weights"
+) -> None:
+    """Fill a model. Raises ValueError for missing, unexpected and misshapen tensors."""
     wanted = model.state_dict()
     problems = [f"missing {name}" for name in wanted if name not in weights]
     problems += [f"unexpected {name}" for name in weights if name not in wanted]
@@ -156,5 +184,7 @@ def load_strictly(model: DiFusionSeg, weights: dict[str, Tensor]) -> None:
         if name in weights and weights[name].shape != tensor.shape
     ]
     if problems:
-        raise ValueError("the weights do not fit the model: " + "; ".join(problems))
+        more = len(problems) - _SHOWN
+        listed = "; ".join(problems[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        raise ValueError(f"{source} does not fit the model: {listed}")
     model.load_state_dict(weights)
