@@ -10,7 +10,6 @@ more and what was under way has come; then it writes `output`. SIGINT and SIGTER
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import threading
 import time
@@ -18,13 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
@@ -33,7 +30,8 @@ from difusionseg_core.files import staged
 from difusionseg_core.pairing import NearestStampPairer, Pair
 from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
 from difusionseg_ros.common import topics
-from difusionseg_ros.common.fixed_parameters import Parameter, declare
+from difusionseg_ros.common.clock_watch import ClockWatch
+from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
 from difusionseg_ros.common.image_messages import (
     THERMAL_ENCODINGS,
     BadImage,
@@ -43,7 +41,7 @@ from difusionseg_ros.common.image_messages import (
     thermal_array,
 )
 from difusionseg_ros.common.live_scores import LiveScores
-from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.program import Program, run
 
 PARAMETERS = (
     Parameter("output", "", "JSON file for the scores; empty: only the log and the topics"),
@@ -57,6 +55,7 @@ PARAMETERS = (
     ),
     Parameter("report_period", 5.0, "time between log lines about the scores [s]", 0.1, 3600.0),
 )
+PROGRAM = Program("evaluation_node", __doc__, described(PARAMETERS))
 MEAN_IOU = "evaluation/mean_iou"
 _MASK_ENCODINGS = {name: THERMAL_ENCODINGS[name] for name in ("mono8", "8UC1")}
 _WAITING = 300  # truths that wait for their class map: ten seconds of a fast camera
@@ -88,6 +87,7 @@ class EvaluationNode(Node):
         except ValueError:
             self.destroy_node()
             raise
+        ClockWatch(self)
         self.scores = LiveScores()
         self.done = False
         self.gave_up = False
@@ -229,29 +229,21 @@ class EvaluationNode(Node):
 def main(args: list[str] | None = None) -> int:
     """Score until the truth ends, SIGINT or SIGTERM; returns the exit status.
 
-    That is 1 where nothing could be scored.
+    That is 1 if nothing could be scored.
     """
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked_to_stop.set())
-    use_image_transport()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    log = rclpy.logging.get_logger("evaluation_node")
-    node = None
+    return run(PROGRAM, args, _score_until)
+
+
+def _score_until(stop: threading.Event, _: list[str]) -> int:
+    node = EvaluationNode()
     try:
-        node = EvaluationNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        while not (asked_to_stop.is_set() or node.done or node.gave_up):
+        while not (stop.is_set() or node.done or node.gave_up):
             executor.spin_once(timeout_sec=_CHECK_PERIOD)
         return 0 if node.finish() else 1
-    except (ValueError, OSError) as error:
-        log.error(" ".join(str(error).split()))
-        return 1
     finally:
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+        node.destroy_node()
 
 
 def _labels(message: Image | CompressedImage) -> np.ndarray:

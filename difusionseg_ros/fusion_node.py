@@ -4,44 +4,51 @@
 
 A lifecycle node: configure loads the network, activate subscribes, deactivate unsubscribes, cleanup
 frees the network. With `autostart` it does the first two by itself. While it is active, the service
-~/enable pauses and resumes the work of the network.
+~/enable pauses and resumes the network.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import gc
-import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
-import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import SetBool
 
 from difusionseg_core.backends.memory import return_freed_memory, share_one_heap
 from difusionseg_core.predictor import Predictor
-from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.clock_watch import ClockWatch
+from difusionseg_ros.common.parameter_checks import (
+    LenientParameters,
+    report_foreign_files,
+    report_unknown,
+    report_unknown_qos,
+)
+from difusionseg_ros.common.program import Program, run
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import (
     BadParameter,
     Settings,
     checked_change,
     declare_parameters,
+    described,
 )
 from difusionseg_ros.fusion.pipeline import Pipeline
 
+PROGRAM = Program("fusion_node", __doc__, described())
 _STOP_CHECK_PERIOD = 0.2  # seconds; Python sees signals only between two waits for messages
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 def make_predictor(settings: Settings) -> Predictor:
-    """The predictor that the parameters ask for. Raises ValueError or OSError in one line."""
+    """The predictor that the parameters ask for. Raises ValueError or OSError, in one line."""
     return Predictor.from_pretrained(
         settings.model,
         device=settings.device,
@@ -51,16 +58,20 @@ def make_predictor(settings: Settings) -> Predictor:
     )
 
 
-class FusionNode(LifecycleNode):
+class FusionNode(LenientParameters, LifecycleNode):
     """Lifecycle around a Pipeline. `node_arguments` are those of rclpy's LifecycleNode.
 
-    `fatal_error` is set where the node cannot go on; whoever spins it should end it then. Raises
-    BadParameter where a parameter cannot be used.
+    `process_parameters` names parameters on the command line that are not for this node.
+    `fatal_error` is set if the node cannot continue; whoever spins it should end it then. Raises
+    BadParameter if a parameter cannot be used.
     """
+
+    defaults = dataclasses.asdict(Settings())
 
     def __init__(
         self,
         make_predictor: Callable[[Settings], Predictor] = make_predictor,
+        process_parameters: Collection[str] = (),
         **node_arguments: Any,
     ) -> None:
         super().__init__("fusion_node", **node_arguments)
@@ -74,11 +85,14 @@ class FusionNode(LifecycleNode):
         except BadParameter:
             self.destroy_node()
             raise
+        report_unknown(self, self.defaults, process_parameters)
+        report_foreign_files(self, node_arguments.get("cli_args"))
         self.add_on_set_parameters_callback(self._change_settings)
+        ClockWatch(self)
         self.create_service(SetBool, "~/enable", self._enable)
 
     def start(self) -> bool:
-        """Configure and activate; False where that failed, which is logged."""
+        """Configure and activate; False if that failed, which is logged."""
         return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -94,8 +108,8 @@ class FusionNode(LifecycleNode):
         )
         if self.settings.steps < self._predictor.own_steps:
             self.get_logger().warning(
-                f"the network was made for {self._predictor.own_steps} diffusion steps and runs "
-                f"with {self.settings.steps}; set the parameter steps"
+                f"the network was trained for {self._predictor.own_steps} diffusion steps and runs "
+                f"with {self.settings.steps}: set the parameter steps"
             )
         return super().on_configure(state)
 
@@ -106,6 +120,7 @@ class FusionNode(LifecycleNode):
             )
         except Exception as error:
             return self._failed("activate", error)
+        report_unknown_qos(self)
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -147,7 +162,7 @@ class FusionNode(LifecycleNode):
         return response
 
     def _give_up(self, error: Exception) -> None:
-        self.get_logger().fatal(" ".join(f"cannot go on: {error}".split()))
+        self.get_logger().fatal(" ".join(f"cannot continue: {error}".split()))
         self.fatal_error = error
 
     def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
@@ -165,42 +180,27 @@ class FusionNode(LifecycleNode):
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns the exit status.
 
-    That is 1 if it could not start or could not go on.
+    That is 1 if it could not start or cannot continue.
     """
-    return run("fusion_node", lambda: [FusionNode()], args)
+    return run(PROGRAM, args, lambda stop, _: serve(stop, lambda: [FusionNode()]))
 
 
-def run(program: str, make_nodes: Callable[[], list[FusionNode]], args: list[str] | None) -> int:
-    """Run fusion nodes until SIGINT or SIGTERM, or until one cannot go on; the exit status."""
-    # Not rclpy's handlers: they take ROS away from under the frame that is just being worked on.
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked_to_stop.set())
+def serve(stop: threading.Event, make_nodes: Callable[[], list[FusionNode]]) -> int:
+    """Run fusion nodes until `stop`, or until one cannot continue; returns the exit status."""
     share_one_heap()
-    use_image_transport()
+    nodes = make_nodes()
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # arguments or a parameter file that cannot be read
-        print(f"{program}:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
-    nodes: list[FusionNode] = []
-    try:
-        nodes = make_nodes()
         executor = SingleThreadedExecutor()
         for node in nodes:
             executor.add_node(node)
             if node.settings.autostart and not node.start():
                 return 1
-        while not asked_to_stop.is_set() and not any(node.fatal_error for node in nodes):
+        while not stop.is_set() and not any(node.fatal_error for node in nodes):
             executor.spin_once(timeout_sec=_STOP_CHECK_PERIOD)
-    except BadParameter as error:
-        rclpy.logging.get_logger(program).error(str(error))
-        return 1
     finally:
         for node in nodes:
             node.close()
             node.destroy_node()
-        rclpy.try_shutdown()
     return 1 if any(node.fatal_error for node in nodes) else 0
 
 

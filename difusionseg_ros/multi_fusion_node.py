@@ -2,8 +2,8 @@
 
     ros2 run difusionseg_ros multi_fusion_node --ros-args -p pairs:="[front, rear]"
 
-makes /front/fusion_node and /rear/fusion_node, with topics such as /front/rgb/image. Other
-parameters hold for all pairs; `-r /front/rgb/image:=/camera_front/image_raw` remaps one topic.
+starts /front/fusion_node and /rear/fusion_node, with topics such as /front/rgb/image. Other
+parameters apply to all pairs; `-r /front/rgb/image:=/camera_front/image_raw` remaps one topic.
 """
 
 from __future__ import annotations
@@ -15,9 +15,15 @@ from collections.abc import Sequence
 from rclpy.exceptions import InvalidParameterTypeException
 from rclpy.node import Node
 
-from difusionseg_ros.fusion.parameters import BadParameter
+from difusionseg_ros.common.program import ParameterHelp, Program, run
+from difusionseg_ros.fusion.parameters import BadParameter, described
 from difusionseg_ros.fusion.shared_network import SharedNetwork
-from difusionseg_ros.fusion_node import FusionNode, make_predictor, run
+from difusionseg_ros.fusion_node import FusionNode, make_predictor, serve
+
+PAIRS = ParameterHelp(
+    "pairs", [], "names of the pairs, each the namespace of one fusion node, such as [front, rear]"
+)
+PROGRAM = Program("multi_fusion_node", __doc__, [PAIRS, *described()])
 
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # Remaps of a node's own name and namespace, which would give all nodes the same.
@@ -25,7 +31,7 @@ _OWN_NAME = re.compile(r"__(ns|node|name):=")
 
 
 def make_nodes(args: Sequence[str]) -> list[FusionNode]:
-    """The fusion nodes that the parameter `pairs` asks for, unconfigured; `args` as in sys.argv.
+    """The fusion nodes that the parameter `pairs` asks for, unconfigured; `args` are ROS arguments.
 
     Raises BadParameter.
     """
@@ -43,6 +49,7 @@ def make_nodes(args: Sequence[str]) -> list[FusionNode]:
             nodes.append(
                 FusionNode(
                     network.predictor_for,
+                    (PAIRS.name,),
                     namespace=f"{base}/{pair}",
                     use_global_arguments=False,
                     cli_args=arguments,
@@ -79,8 +86,7 @@ def _without_own_name(args: Sequence[str]) -> list[str]:
 
 def main(args: list[str] | None = None) -> int:
     """Run the nodes until SIGINT or SIGTERM; returns the exit status, as that of fusion_node."""
-    args = sys.argv if args is None else args
-    return run("multi_fusion_node", lambda: make_nodes(args[1:]), args)
+    return run(PROGRAM, args, lambda stop, given: serve(stop, lambda: make_nodes(given[1:])))
 
 
 if __name__ == "__main__":

@@ -8,16 +8,15 @@ stamps go back at the end of each pass. The images of a folder get the time of p
 
 from __future__ import annotations
 
-import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import rclpy
 from rclpy.duration import Duration
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
@@ -27,9 +26,10 @@ from tqdm import tqdm
 
 from difusionseg_core.recordings.playback import Item, instants, open_source
 from difusionseg_core.recordings.rosbag2 import MASK, RGB, THERMAL
-from difusionseg_ros.common.fixed_parameters import Parameter, declare
+from difusionseg_ros.common.clock_watch import ClockWatch
+from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
 from difusionseg_ros.common.image_messages import image_message
-from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.program import Program, run
 
 # Sensors usually publish best effort (REP-2003); a replay should lose nothing.
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
@@ -57,6 +57,9 @@ PARAMETERS = (
     Parameter("mask_topic", "", "class ids in the recording; empty: ground_truth/mask, if any"),
     Parameter("camera_info_topic", "", "in the recording; empty: rgb/camera_info, if any"),
 )
+
+
+PROGRAM = Program("replay", __doc__, described(PARAMETERS))
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class ReplayNode(Node):
         except (ValueError, OSError):
             self.destroy_node()
             raise
+        ClockWatch(self)
         self._outputs = {
             topic: self.create_publisher(_TYPES[kind], topic, QOS)
             for topic, kind in self.source.topics.items()
@@ -111,18 +115,20 @@ class ReplayNode(Node):
                 return PublishedPair(item.name, stamp)
         return None
 
-    def play(self) -> None:
-        """Publish everything in time, with a progress bar. Returns at the end, never in a loop.
+    def play(self, stopped: Callable[[], bool]) -> None:
+        """Publish everything in time, with a progress bar, until the end or until `stopped()`.
 
-        Raises ExternalShutdownException when ROS is shut down meanwhile.
+        In a loop there is no end.
         """
         self._executor.add_node(self)
-        self._wait_for_subscribers()
+        self._wait_for_subscribers(stopped)
         total = None if self.values["loop"] else self.source.frames
         begin = time.monotonic()
         with tqdm(total=total, desc="replay", unit="frame") as progress:
             for item in self._items():
-                self._spin_until(begin + item.due)
+                self._spin_until(begin + item.due, stopped)
+                if stopped():
+                    return
                 self._publish(item)
                 progress.update(item.camera == RGB)
         for output in self._outputs.values():
@@ -169,50 +175,35 @@ class ReplayNode(Node):
             if topic.removesuffix("/compressed") in awaited
         )
 
-    def _wait_for_subscribers(self) -> None:
+    def _wait_for_subscribers(self, stopped: Callable[[], bool]) -> None:
         deadline = time.monotonic() + self.values["wait_for_subscribers"]
-        while not self.has_subscribers():
+        while not self.has_subscribers() and not stopped():
             if time.monotonic() >= deadline:
                 self.get_logger().warning("not every camera has a subscriber; playing anyway")
                 return
-            self._spin_until(time.monotonic() + 0.02)
+            self._spin_until(time.monotonic() + 0.02, stopped)
 
-    def _spin_until(self, moment: float) -> None:
-        """Answer ROS until a time of the monotonic clock."""
-        while True:
-            if not self.context.ok():
-                raise ExternalShutdownException()
+    def _spin_until(self, moment: float, stopped: Callable[[], bool]) -> None:
+        """Answer ROS until a time of the monotonic clock, or until `stopped()`."""
+        while not stopped():
             left = moment - time.monotonic()
             if left <= 0:
                 return
-            # Waits for events, at most this long: long pauses still notice a shutdown.
+            # Waits for events, at most this long: long pauses still notice a stop.
             self._executor.spin_once(timeout_sec=min(left, 0.2))
 
 
 def main(args: list[str] | None = None) -> int:
     """Play until the end, SIGINT or SIGTERM; returns the exit status, 1 for unusable input."""
-    use_image_transport()
-    rclpy.init(args=args)
-    node = None
+    return run(PROGRAM, args, _play_until)
+
+
+def _play_until(stop: threading.Event, _: list[str]) -> int:
+    node = ReplayNode()
     try:
-        node = ReplayNode()
-        node.play()
-    except (ValueError, OSError) as error:
-        rclpy.logging.get_logger("replay").error(" ".join(str(error).split()))
-        return 1
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    except RuntimeError:
-        if rclpy.ok():
-            raise
-        # SIGTERM took ROS away while a message was being published.
+        node.play(stop.is_set)
     finally:
-        # A launch file's SIGINT may come a second time while this cleans up.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        if node is not None:
-            node.close()
-        rclpy.try_shutdown()
+        node.close()
     return 0
 
 

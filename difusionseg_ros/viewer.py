@@ -9,7 +9,6 @@ them; a camera's compressed topic is taken where nobody publishes the raw one.
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import threading
 import time
@@ -17,20 +16,19 @@ from collections.abc import Callable
 from typing import Any
 
 import cv2
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
-from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_ros.common import topics
-from difusionseg_ros.common.fixed_parameters import Parameter, declare
+from difusionseg_ros.common.clock_watch import ClockWatch
+from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
 from difusionseg_ros.common.image_messages import (
     RGB_ENCODINGS,
     BadImage,
@@ -38,7 +36,7 @@ from difusionseg_ros.common.image_messages import (
     check_image,
     rgb_array,
 )
-from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.program import Program, run
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.fusion.camera_input import RGB, THERMAL, Camera
 from difusionseg_ros.msg import FrameStatus, LabelInfo, StageLatency
@@ -48,6 +46,7 @@ PARAMETERS = (
     Parameter("host", "127.0.0.1", "address to serve on; 0.0.0.0 lets other machines watch"),
     Parameter("port", 8080, "port to serve on; 0: any free one, which the log names", 0, 65535),
 )
+PROGRAM = Program("viewer", __doc__, described(PARAMETERS))
 PICTURES = {
     "rgb": RGB,
     "thermal": THERMAL,
@@ -149,6 +148,7 @@ class Viewer(Node):
         except ValueError:
             self.destroy_node()
             raise
+        ClockWatch(self)
         log = ThrottledLog(self.get_logger(), lambda: _LOG_PERIOD)
         self._pictures = {name: Picture(self, camera, log) for name, camera in PICTURES.items()}
         self._classes: list[dict[str, object]] = []
@@ -206,33 +206,23 @@ class Viewer(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit status, 1 where it cannot serve."""
-    asked_to_stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: asked_to_stop.set())
-    use_image_transport()
+    """Serve until SIGINT or SIGTERM; returns the exit status, 1 if it cannot serve."""
+    return run(PROGRAM, args, _serve_until)
+
+
+def _serve_until(stop: threading.Event, _: list[str]) -> int:
+    node = Viewer()
+    server = None
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # arguments or a parameter file that cannot be read
-        print("viewer:", " ".join(str(error).split()), file=sys.stderr)
-        return 1
-    node = server = None
-    try:
-        node = Viewer()
         server = _serve(node)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        while not asked_to_stop.is_set():
+        while not stop.is_set():
             executor.spin_once(timeout_sec=_STOP_CHECK_PERIOD)
-    except ValueError as error:
-        rclpy.logging.get_logger("viewer").error(str(error))
-        return 1
     finally:
         if server is not None:
             server.stop()
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
+        node.destroy_node()
     return 0
 
 

@@ -34,7 +34,8 @@ from rclpy.time import Time
 
 from difusionseg_core.evaluation.benchmark import machine
 from difusionseg_ros.bringup import processes
-from difusionseg_ros.bringup.description import BRINGUP_ARGUMENTS, bringup_processes, read_arguments
+from difusionseg_ros.bringup.arguments import read_arguments
+from difusionseg_ros.bringup.description import BRINGUP_ARGUMENTS, bringup_processes
 from difusionseg_ros.common.middleware import use_image_transport
 from difusionseg_ros.common.topics import DIAGNOSTICS, FRAME_STATUS, FUSED, MASK
 from difusionseg_ros.msg import FrameStatus, StageLatency

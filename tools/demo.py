@@ -27,11 +27,8 @@ from tqdm import tqdm
 
 from difusionseg_core.recordings.rosbag2 import RGB, THERMAL
 from difusionseg_ros.bringup import processes
-from difusionseg_ros.bringup.description import (
-    BRINGUP_ARGUMENTS,
-    bringup_processes,
-    read_arguments,
-)
+from difusionseg_ros.bringup.arguments import read_arguments
+from difusionseg_ros.bringup.description import BRINGUP_ARGUMENTS, bringup_processes
 from difusionseg_ros.common.middleware import use_image_transport
 from difusionseg_ros.common.topics import FUSED, MASK, OVERLAY
 from difusionseg_ros.replay import PublishedPair, ReplayNode

@@ -9,123 +9,120 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ament_index_python.packages import get_package_share_directory
 
-from difusionseg_core.recordings.playback import Source, open_source
+from difusionseg_ros.bringup.arguments import (
+    Argument,
+    BadArgument,
+    is_true,
+    number,
+    path,
+    port,
+    read_arguments,
+)
 from difusionseg_ros.bringup.processes import NotInstalled, Process, run
+from difusionseg_ros.bringup.surroundings import NOTHING_AROUND, Surroundings
+
+if TYPE_CHECKING:
+    from difusionseg_core.recordings.playback import Source
 
 PACKAGE = "difusionseg_ros"
 
-
-class BadArgument(ValueError):
-    """A bringup argument cannot be used; the message is one line that names it."""
-
-
-@dataclass(frozen=True)
-class Argument:
-    """A launch argument, given as `name:=value`. An empty default means "not given"."""
-
-    name: str
-    default: str
-    description: str
-
-
-NAMESPACE = Argument("namespace", "", "put nodes and topics under this namespace")
-RGB_TOPIC = Argument("rgb_topic", "rgb/image", "base topic of the RGB images, here and in a bag")
-THERMAL_TOPIC = Argument("thermal_topic", "thermal/image", "that of the thermal images")
+NAMESPACE = Argument("namespace", "", "namespace of the nodes and topics, such as robot1")
+RGB_TOPIC = Argument("rgb_topic", "rgb/image", "base topic of RGB images, also in a bag", "")
+THERMAL_TOPIC = Argument("thermal_topic", "thermal/image", "that of thermal images", "")
+SIM_TIME = Argument("use_sim_time", "", "true: take the time from /clock", "")
 
 BRINGUP_ARGUMENTS = (
     RGB_TOPIC,
     THERMAL_TOPIC,
-    Argument("rgb_transport", "", "raw or compressed; empty: as params_file says"),
-    Argument("thermal_transport", "", "raw or compressed; empty: as params_file says"),
-    Argument("model", "", "lite, or a .safetensors file; empty: as params_file says"),
-    Argument("device", "", "auto, cpu, cuda or cuda:N; empty: as params_file says"),
+    Argument("rgb_transport", "", "raw or compressed; empty: as in params_file", ""),
+    Argument("thermal_transport", "", "raw or compressed; empty: as in params_file", ""),
+    Argument("model", "", "lite, or a .safetensors file; empty: as in params_file"),
+    Argument("device", "", "auto, cpu, cuda or cuda:N; empty: as in params_file"),
     Argument("params_file", "", "YAML file of node parameters; empty: config/fusion_node.yaml"),
     NAMESPACE,
+    SIM_TIME,
+    Argument("respawn", "true", "true: start the fusion node again when it dies"),
+    Argument("respawn_delay", "5.0", "time until then [s]"),
     Argument("rviz", "false", "true: show the topics in rviz2"),
-    Argument("viewer", "false", "true: show them in a browser, on http://127.0.0.1:8080"),
+    Argument("viewer", "false", "true: show the topics in a browser"),
+    Argument("viewer_port", "8080", "port of the viewer on 127.0.0.1; 0: any free port"),
     Argument("bag", "", "recording or data-set folder to replay into the node; empty: none"),
+    Argument("loop", "false", "true: replay the bag over and over"),
 )
 REPLAY_ARGUMENTS = (
-    Argument("bag", "", "recording or data-set folder to replay; required"),
-    Argument("rate", "10.0", "frames per second of a data-set folder"),
-    Argument("speed", "1.0", "pace of a recording; 2 is twice as fast"),
-    Argument("loop", "false", "true: begin again at the end"),
+    Argument("bag", "", "recording or data-set folder to replay; required", "replay_"),
+    Argument("rate", "10.0", "frames per second of a data-set folder", "replay_"),
+    Argument("speed", "1.0", "pace of a recording; 2 is twice as fast", "replay_"),
+    Argument("loop", "false", "true: replay the bag over and over", "replay_"),
     RGB_TOPIC,
     THERMAL_TOPIC,
-    NAMESPACE,
+    replace(NAMESPACE, prefix="replay_"),
 )
+Describe = Callable[[Mapping[str, str], Surroundings], list[Process]]
 
 
-def read_arguments(tokens: Sequence[str], known: Sequence[Argument]) -> dict[str, str]:
-    """Values by name from `name:=value` tokens, defaults where one is not given.
-
-    Raises BadArgument for a token that is not of this form and for an unknown name.
-    """
-    values = {argument.name: argument.default for argument in known}
-    for token in tokens:
-        name, separator, value = token.partition(":=")
-        if not separator:
-            raise BadArgument(f"'{token}' is not of the form name:=value")
-        if name not in values:
-            raise BadArgument(f"unknown argument '{name}'; known: {', '.join(values)}")
-        values[name] = value
-    return values
-
-
-def bringup_processes(values: Mapping[str, str]) -> list[Process]:
+def bringup_processes(
+    values: Mapping[str, str], around: Surroundings = NOTHING_AROUND
+) -> list[Process]:
     """What bringup starts, for the values of BRINGUP_ARGUMENTS. Raises BadArgument."""
     share = Path(get_package_share_directory(PACKAGE))
-    params_file = Path(values["params_file"] or share / "config" / "fusion_node.yaml")
+    params_file = Path(path(values["params_file"]) or share / "config" / "fusion_node.yaml")
     if not params_file.is_file():
         raise BadArgument(f"params_file '{params_file}' does not exist")
-
-    qos_overrides = {}
     if values["bag"]:
-        # The node must listen to what the recording holds, and may ask for every image: a camera
-        # usually sends best effort, by which Fast DDS loses many images of a megabyte.
+        values = {**values, "bag": path(values["bag"])}
         values = {**values, **_recorded_transports(values)}
-        qos_overrides = {
-            f"qos_overrides.{topic}.subscription.reliability": "reliable"
-            for topic in _image_topics(values)
-        }
-    given = ("model", "device", "rgb_transport", "thermal_transport")
+    delay = number(values, "respawn_delay", 0.0)
     processes = [
         Process(
             PACKAGE,
             "fusion_node",
             namespace=values["namespace"],
-            parameters={name: values[name] for name in given if values[name]} | qos_overrides,
+            parameters=_node_parameters(values, around),
             params_file=str(params_file),
             remaps=_camera_remaps(values),
             essential=True,
+            respawn_delay=delay if is_true(values, "respawn") else None,
         )
     ]
     if values["bag"]:
-        processes.append(_replay(values, {}))
-    if _is_true("rviz", values["rviz"]):
+        processes.append(_replay(values, around, {"loop": is_true(values, "loop")}))
+    elif is_true(values, "loop"):
+        raise BadArgument("loop:=true needs a recording to replay: bag:=RECORDING_OR_FOLDER")
+    if is_true(values, "rviz"):
         config = share / "config" / "rviz" / "difusionseg.rviz"
         processes.append(
             Process("rviz2", "rviz2", ("-d", str(config)), namespace=values["namespace"])
         )
-    if _is_true("viewer", values["viewer"]):
+    if is_true(values, "viewer"):
         processes.append(
-            Process(PACKAGE, "viewer", namespace=values["namespace"], remaps=_camera_remaps(values))
+            Process(
+                PACKAGE,
+                "viewer",
+                namespace=values["namespace"],
+                parameters={"port": port(values, "viewer_port")},
+                remaps=_camera_remaps(values),
+            )
         )
     return processes
 
 
-def replay_processes(values: Mapping[str, str]) -> list[Process]:
+def replay_processes(
+    values: Mapping[str, str], around: Surroundings = NOTHING_AROUND
+) -> list[Process]:
     """What replay.launch.py starts, for the values of REPLAY_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
-        raise BadArgument("say what to replay, with bag:=RECORDING_OR_FOLDER")
+        raise BadArgument("name what to replay: bag:=RECORDING_OR_FOLDER")
+    values = {**values, "bag": path(values["bag"])}
     open_bag(values).close()
-    pace = {name: number(name, values[name]) for name in ("rate", "speed")}
-    return [_replay(values, {**pace, "loop": _is_true("loop", values["loop"])})]
+    pace = {name: number(values, name) for name in ("rate", "speed")}
+    return [_replay(values, around, {**pace, "loop": is_true(values, "loop")})]
 
 
 def main() -> int:
@@ -134,12 +131,9 @@ def main() -> int:
 
 
 def start_described(
-    name: str,
-    description: str,
-    arguments: Sequence[Argument],
-    processes: Callable[[Mapping[str, str]], list[Process]],
+    name: str, description: str, arguments: Sequence[Argument], describe: Describe
 ) -> int:
-    """Run what `processes` makes of the command line's `name:=value` arguments, or print the help.
+    """Run what `describe` makes of the command line's `name:=value` arguments, or print the help.
 
     Returns the exit status.
     """
@@ -149,37 +143,71 @@ def start_described(
             print(f"  {argument.name}:={argument.default or '…'}\n      {argument.description}")
         return 0
     try:
-        return run(processes(read_arguments(sys.argv[1:], arguments)))
+        return run(describe(read_arguments(sys.argv[1:], arguments), NOTHING_AROUND))
     except (BadArgument, NotInstalled) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
 
 
+def open_bag(values: Mapping[str, str], mask: str | None = None) -> Source:
+    """The recording or folder that `bag` names. Raises BadArgument."""
+    # Imported here, since a launch file must load without what reads recordings.
+    from difusionseg_core.recordings.playback import open_source
+
+    topics = _recorded_topics(values)
+    names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
+    try:
+        return open_source(values["bag"], mask=mask, **names)
+    except (ValueError, OSError) as error:
+        raise BadArgument(f"bag: {error}") from error
+
+
+def _node_parameters(
+    values: Mapping[str, str], around: Surroundings
+) -> dict[str, str | float | bool]:
+    names = ("model", "device", "rgb_transport", "thermal_transport")
+    parameters: dict[str, str | float | bool] = {name: values[name] for name in names}
+    parameters["model"] = path(values["model"])
+    parameters = {name: value for name, value in parameters.items() if value}
+    if values["use_sim_time"]:
+        parameters["use_sim_time"] = is_true(values, "use_sim_time")
+    if values["bag"]:
+        # A replay is reliable, and no image of it need be lost: a camera usually sends best effort,
+        # by which Fast DDS loses many images of a megabyte.
+        for topic in _image_topics(values, around).values():
+            parameters[f"qos_overrides.{topic}.subscription.reliability"] = "reliable"
+    return parameters
+
+
 def _camera_remaps(values: Mapping[str, str]) -> dict[str, str]:
-    for name in ("rgb_topic", "thermal_topic"):
-        if values[name].endswith("/compressed"):
-            base = values[name].removesuffix("/compressed")
-            raise BadArgument(
-                f"{name} takes the base topic: {name}:={base} {_transport(name)}:=compressed"
-            )
     remaps = {}
-    if values["rgb_topic"] != RGB_TOPIC.default:
-        # A camera's camera_info lies beside its image.
-        siblings = values["rgb_topic"].rpartition("/")[0]
-        remaps["rgb/image"] = values["rgb_topic"]
-        remaps["rgb/camera_info"] = f"{siblings}/camera_info" if siblings else "camera_info"
-    if values["thermal_topic"] != THERMAL_TOPIC.default:
-        remaps["thermal/image"] = values["thermal_topic"]
+    for argument in (RGB_TOPIC, THERMAL_TOPIC):
+        topic = values[argument.name]
+        if topic.endswith("/compressed"):
+            base = topic.removesuffix("/compressed")
+            raise BadArgument(
+                f"{argument.name} takes the base topic: {argument.name}:={base} "
+                f"{_transport(argument.name)}:=compressed"
+            )
+        if topic != argument.default:
+            # A camera's camera_info lies beside its image.
+            siblings = topic.rpartition("/")[0]
+            camera = argument.default.rpartition("/")[0]
+            remaps[argument.default] = topic
+            remaps[f"{camera}/camera_info"] = (
+                f"{siblings}/camera_info" if siblings else "camera_info"
+            )
     return remaps
 
 
-def _replay(values: Mapping[str, str], parameters: Mapping[str, float | bool]) -> Process:
+def _replay(
+    values: Mapping[str, str], around: Surroundings, parameters: Mapping[str, float | bool]
+) -> Process:
     remaps = _camera_remaps(values)
     # The node adds /compressed to its base topics, the replay names such topics in full.
     compressed = {
-        f"{base}/compressed": f"{topic}/compressed"
-        for base, topic in remaps.items()
-        if base.endswith("/image")
+        f"{base}/compressed": around.topic(base, values["namespace"], remaps) + "/compressed"
+        for base in (RGB_TOPIC.default, THERMAL_TOPIC.default)
     }
     return Process(
         PACKAGE,
@@ -188,16 +216,6 @@ def _replay(values: Mapping[str, str], parameters: Mapping[str, float | bool]) -
         parameters={"input": values["bag"], **_recorded_topics(values), **parameters},
         remaps={**remaps, **compressed},
     )
-
-
-def open_bag(values: Mapping[str, str], mask: str | None = None) -> Source:
-    """The recording or folder that `bag` names. Raises BadArgument."""
-    topics = _recorded_topics(values)
-    names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
-    try:
-        return open_source(values["bag"], mask=mask, **names)
-    except (ValueError, OSError) as error:
-        raise BadArgument(f"bag: {error}") from error
 
 
 def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
@@ -210,15 +228,14 @@ def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _image_topics(values: Mapping[str, str]) -> list[str]:
-    """The full names of the two topics that the node takes images from."""
-    base = f"/{values['namespace'].strip('/')}/".replace("//", "/")
-    topics = []
-    for name in ("rgb_topic", "thermal_topic"):
-        ending = "/compressed" if values[_transport(name)] == "compressed" else ""
-        absolute = values[name].startswith("/")
-        topics.append(("" if absolute else base) + values[name] + ending)
-    return topics
+def _image_topics(values: Mapping[str, str], around: Surroundings) -> dict[str, str]:
+    """The full names of the two topics that the node takes images from, by argument."""
+    remaps = _camera_remaps(values)
+    return {
+        argument.name: around.topic(argument.default, values["namespace"], remaps)
+        + ("/compressed" if values[_transport(argument.name)] == "compressed" else "")
+        for argument in (RGB_TOPIC, THERMAL_TOPIC)
+    }
 
 
 def _recorded_topics(values: Mapping[str, str]) -> dict[str, str]:
@@ -234,20 +251,6 @@ def _recorded_topics(values: Mapping[str, str]) -> dict[str, str]:
 
 def _transport(topic_argument: str) -> str:
     return topic_argument.replace("_topic", "_transport")
-
-
-def number(name: str, value: str) -> float:
-    """The value of the argument `name`. Raises BadArgument."""
-    try:
-        return float(value)
-    except ValueError:
-        raise BadArgument(f"{name} is '{value}'; it must be a number") from None
-
-
-def _is_true(name: str, value: str) -> bool:
-    if value.lower() not in ("true", "false"):
-        raise BadArgument(f"{name} is '{value}'; it must be true or false")
-    return value.lower() == "true"
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     scripts/run evaluate_bag bag:=sample output:=evaluation.json
 
 takes the arguments of `ros2 launch difusionseg_ros evaluate_bag.launch.py`. The recording plays in
-real time, so a computer that is too slow for it drops frames, and the figures show it; without ROS
-and without drops, `difusionseg evaluate-bag` does the same.
+real time: a computer that is too slow drops frames, and the scores include that. Without ROS and
+without drops, `difusionseg evaluate-bag` does the same.
 """
 
 from __future__ import annotations
@@ -15,34 +15,50 @@ from dataclasses import replace
 from pathlib import Path
 
 from difusionseg_core.recordings.rosbag2 import MASK
+from difusionseg_ros.bringup.arguments import (
+    Argument,
+    BadArgument,
+    number,
+    path,
+    read_arguments,
+)
 from difusionseg_ros.bringup.description import (
     BRINGUP_ARGUMENTS,
     PACKAGE,
-    Argument,
-    BadArgument,
     bringup_processes,
-    number,
     open_bag,
-    read_arguments,
     start_described,
 )
 from difusionseg_ros.bringup.processes import Process
+from difusionseg_ros.bringup.surroundings import NOTHING_AROUND, Surroundings
 
-_TAKEN_OVER = [item for item in BRINGUP_ARGUMENTS if item.name not in ("bag", "rviz", "viewer")]
+_PREFIX = "evaluation_"
+_FROM_BRINGUP = (
+    *("rgb_topic", "thermal_topic", "rgb_transport", "thermal_transport"),
+    *("model", "device", "params_file", "namespace", "use_sim_time"),
+)
+_TAKEN_OVER = [
+    replace(item, prefix=item.prefix and _PREFIX)
+    for item in BRINGUP_ARGUMENTS
+    if item.name in _FROM_BRINGUP
+]
 EVALUATE_BAG_ARGUMENTS = (
-    Argument("bag", "", "recording or data-set folder to replay, with ground truth; required"),
-    Argument("output", "", "JSON file for the scores; empty: they are only logged"),
-    Argument("mask_topic", "", "ground truth in the recording; empty: ground_truth/mask"),
-    Argument("speed", "1.0", "pace of a recording; 0.5 is half as fast"),
+    Argument("bag", "", "recording or data-set folder with ground truth; required", _PREFIX),
+    Argument("output", "", "JSON file for the scores; empty: log only", _PREFIX),
+    Argument("mask_topic", "", "ground truth in the bag; empty: ground_truth/mask", _PREFIX),
+    Argument("speed", "1.0", "pace of a recording; 0.5 is half as fast", _PREFIX),
     *_TAKEN_OVER,
 )
-_START_TIMEOUT = 600.0  # seconds that the replay waits for the network to be loaded
+_START_TIMEOUT = 600.0  # seconds the replay waits while the network is loaded
 
 
-def evaluate_bag_processes(values: Mapping[str, str]) -> list[Process]:
+def evaluate_bag_processes(
+    values: Mapping[str, str], around: Surroundings = NOTHING_AROUND
+) -> list[Process]:
     """What to start, for the values of EVALUATE_BAG_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
-        raise BadArgument("say what to replay, with bag:=RECORDING_OR_FOLDER")
+        raise BadArgument("name what to replay: bag:=RECORDING_OR_FOLDER")
+    values = {**values, "bag": path(values["bag"]), "output": path(values["output"])}
     if values["output"] and Path(values["output"]).exists():
         raise BadArgument(f"output: {values['output']} exists; name another or remove it")
     source = open_bag(values, values["mask_topic"] or None)
@@ -52,9 +68,11 @@ def evaluate_bag_processes(values: Mapping[str, str]) -> list[Process]:
             f"bag: {values['bag']} has no ground truth on {MASK}; name its topic with mask_topic"
         )
     brought_up = {item.name: values[item.name] for item in _TAKEN_OVER} | {"bag": values["bag"]}
-    node, replay = bringup_processes({**read_arguments((), BRINGUP_ARGUMENTS), **brought_up})
+    # A node that died would have missed images: it is not started again.
+    defaults = {**read_arguments((), BRINGUP_ARGUMENTS), "respawn": "false"}
+    node, replay = bringup_processes({**defaults, **brought_up}, around)
     pace = {
-        "speed": number("speed", values["speed"]),
+        "speed": number(values, "speed"),
         "wait_for_subscribers": _START_TIMEOUT,
         "wait_for_mask_subscriber": True,
     }
@@ -62,12 +80,13 @@ def evaluate_bag_processes(values: Mapping[str, str]) -> list[Process]:
     output = {"output": str(Path(values["output"]).absolute())} if values["output"] else {}
     return [
         node,
-        replace(replay, parameters={**replay.parameters, **truth, **pace}),
+        replace(replay, parameters={**replay.parameters, **truth, **pace}, failure_ends_all=True),
         Process(
             PACKAGE,
             "evaluation_node",
             namespace=values["namespace"],
             parameters={**output, "start_timeout": _START_TIMEOUT},
+            failure_ends_all=True,
             finishes=True,
         ),
     ]

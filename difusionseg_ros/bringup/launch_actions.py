@@ -1,67 +1,179 @@
-"""Turns what bringup.py describes into actions of ROS's `launch`. Only launch files import this."""
+"""Turns the description of bringup into actions of ROS's `launch`. Only launch files import this.
+
+A launch file of ours may be included in another. All that it declares stays inside of it, it takes
+nothing from the other's launch arguments by chance, and the other continues whatever happens to our
+nodes: only a launch file that was started by itself ends the launch.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import os
+from collections.abc import Sequence
+from functools import partial
 
+import launch.logging
+from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 from launch import Action, LaunchContext
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
-from launch.events.process import ProcessExited
-from launch.substitutions import LaunchConfiguration
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetLaunchConfiguration,
+    Shutdown,
+)
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
+from launch.utilities import normalize_to_list_of_substitutions, perform_substitutions
 from launch_ros.actions import Node
 
-from difusionseg_ros.bringup.description import Argument
-from difusionseg_ros.bringup.processes import Process
+from difusionseg_ros.bringup.arguments import Argument, read_arguments
+from difusionseg_ros.bringup.description import Describe
+from difusionseg_ros.bringup.processes import NotInstalled, Process
+from difusionseg_ros.bringup.surroundings import Surroundings
+
+_LOG = launch.logging.get_logger("difusionseg_ros")
 
 
-def actions(
-    arguments: Sequence[Argument],
-    processes: Callable[[Mapping[str, str]], list[Process]],
-) -> list[Action]:
-    """Actions that declare `arguments` and start what `processes` makes of their values."""
-
-    def start(context: LaunchContext) -> list[Action]:
-        values = {item.name: LaunchConfiguration(item.name).perform(context) for item in arguments}
-        return [_node(process) for process in processes(values)]
-
+def actions(arguments: Sequence[Argument], describe: Describe) -> list[Action]:
+    """Actions that declare `arguments` and start what `describe` makes of their values."""
     declared = [
-        DeclareLaunchArgument(item.name, default_value=item.default, description=item.description)
+        DeclareLaunchArgument(
+            item.included_name,
+            default_value=item.default,
+            description=item.description
+            + (f" (on the command line also {item.name}:=)" if item.prefix else ""),
+        )
         for item in arguments
     ]
-    return [*declared, OpaqueFunction(function=start)]
+    start = OpaqueFunction(function=partial(_start, arguments=arguments, describe=describe))
+    return [GroupAction([*declared, start])]
 
 
-def _node(process: Process) -> Node:
-    parameters = [process.params_file] if process.params_file else []
-    if process.parameters:
-        parameters.append(process.parameters)
-    return Node(
-        package=process.package,
-        executable=process.executable,
-        arguments=list(process.arguments),
-        namespace=process.namespace,
-        parameters=parameters,
-        remappings=list(process.remaps.items()),
-        output="screen",
-        on_exit=_on_exit(process),
-    )
+def _start(
+    context: LaunchContext, arguments: Sequence[Argument], describe: Describe
+) -> list[Action]:
+    given = context.launch_configurations
+    command_line = _own_command_line(context)
+    alone = command_line is not None
+    try:
+        if alone:
+            values = read_arguments(command_line, arguments)
+        else:
+            values = {item.name: given[item.included_name] for item in arguments}
+            _report_unused(given, arguments)
+        around = Surroundings(given.get("ros_namespace", ""), given.get("ros_remaps", ()))
+        return _Nodes(describe(values, around), alone).actions
+    except Exception as error:
+        if alone:
+            raise  # launch logs it in one line and ends with status 1
+        _LOG.error(f"nothing is started: {error}. The rest of the launch continues")
+        return []
 
 
-def _on_exit(process: Process) -> Callable[[ProcessExited, LaunchContext], Any] | None:
-    if process.finishes:
-        return _finishing_ended
-    return _essential_ended if process.essential else None
+def _own_command_line(context: LaunchContext) -> list[str] | None:
+    """What our launch file was given by `ros2 launch`; None if it is included in another."""
+    members = context.get_locals_as_dict()
+    root = getattr(members.get("event"), "launch_description", None)
+    entities = [
+        entity
+        for entity in getattr(root, "entities", ())
+        if not isinstance(entity, SetLaunchConfiguration)
+    ]
+    if len(entities) != 1 or not isinstance(entities[0], IncludeLaunchDescription):
+        return None
+    own = members.get("current_launch_file_path", "")
+    if os.path.realpath(entities[0].launch_description_source.location) != os.path.realpath(own):
+        return None
+    return [
+        ":=".join(
+            perform_substitutions(context, normalize_to_list_of_substitutions(part))
+            for part in argument
+        )
+        for argument in entities[0].launch_arguments
+    ]
 
 
-def _finishing_ended(event: ProcessExited, context: LaunchContext) -> list[Action]:
-    """End everything, and well where the process did."""
-    if event.returncode:
-        _essential_ended(event, context)
-    return [Shutdown(reason=f"{event.process_name} is done")]
+def _report_unused(given: dict[str, str], arguments: Sequence[Argument]) -> None:
+    """Log which launch arguments of the parent have names of ours and are not used."""
+    unused = [
+        item
+        for item in arguments
+        if item.prefix and item.name in given and given[item.included_name] == item.default
+    ]
+    if unused:
+        _LOG.info(
+            f"not using {', '.join(item.name for item in unused)} of the including launch file; "
+            f"ours are named {', '.join(item.included_name for item in unused)}"
+        )
 
 
-def _essential_ended(event: ProcessExited, context: LaunchContext) -> None:
-    """End everything, with a status other than 0, which launch's own `Shutdown` would leave."""
-    if not context.is_shutdown:
-        raise RuntimeError(f"{event.process_name} ended with {event.returncode}")
+class _Nodes:
+    """The nodes of one launch file as `actions`, and what follows when one of them ends.
+
+    `alone`: there is nothing else in the launch, which ends when they do. Raises NotInstalled.
+    """
+
+    def __init__(self, processes: Sequence[Process], alone: bool) -> None:
+        self._alone = alone
+        self._has_an_end = any(process.finishes for process in processes)
+        self._ending = False
+        for process in processes:
+            _check_installed(process)
+        self.actions: list[Action] = [self._node(process) for process in processes]
+
+    def _node(self, process: Process) -> Node:
+        parameters: list[object] = [process.params_file] if process.params_file else []
+        if process.parameters:
+            parameters.append(process.parameters)
+        return Node(
+            package=process.package,
+            executable=process.executable,
+            arguments=list(process.arguments),
+            namespace=process.namespace or None,
+            parameters=parameters,
+            remappings=list(process.remaps.items()),
+            output="screen",
+            respawn=process.respawn_delay is not None,
+            respawn_delay=process.respawn_delay,
+            on_exit=partial(self._ended, process),
+        )
+
+    def _ended(
+        self, process: Process, event: ProcessExited, context: LaunchContext
+    ) -> list[Action]:
+        """What follows the end of a process; RuntimeError ends the launch with status 1."""
+        if context.is_shutdown or self._ending:
+            return []
+        status = event.returncode
+        text = f"{event.process_name} ended with status {status}"
+        if process.finishes and status == 0:
+            _LOG.info(text)
+            return self._end(text)
+        if process.respawn_delay is not None and not (self._alone and status == 1):
+            _LOG.error(f"{text}; starting it again in {process.respawn_delay:g} s")
+            return []
+        if not process.essential and not (process.failure_ends_all and status):
+            return []
+        if self._alone:
+            raise RuntimeError(text)  # `Shutdown` would leave status 0
+        _LOG.error(f"{text}; the rest of the launch continues without it")
+        return self._end(text) if self._has_an_end else []
+
+    def _end(self, reason: str) -> list[Action]:
+        """End everything that is ours, and the launch if there is nothing else."""
+        self._ending = True
+        if self._alone:
+            return [Shutdown(reason=reason)]
+        return [
+            EmitEvent(event=ShutdownProcess(process_matcher=matches_action(node)))
+            for node in self.actions
+        ]
+
+
+def _check_installed(process: Process) -> None:
+    try:
+        get_package_prefix(process.package)
+    except PackageNotFoundError:
+        raise NotInstalled(f"package {process.package} is not installed") from None

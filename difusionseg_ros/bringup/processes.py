@@ -20,7 +20,7 @@ SHUTDOWN_TIMEOUT = 10.0  # seconds from the first signal until what still runs i
 
 
 class NotInstalled(RuntimeError):
-    """A program is not on this machine; the message is one line that names it."""
+    """A program is not installed; the message is one line that names it."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,13 @@ class Process:
     parameters: dict[str, str | float | bool] = field(default_factory=dict)
     params_file: str = ""
     remaps: dict[str, str] = field(default_factory=dict)
-    essential: bool = False  # all ends when this one does
-    finishes: bool = False  # so it does, and well, when this one ends with status 0
+    # Everything ends with an error when this one ends, unless it is started again.
+    essential: bool = False
+    # Seconds after which a process that was killed or crashed is started again; None: never. One
+    # that ended with status 1 has said itself that it cannot run.
+    respawn_delay: float | None = None
+    failure_ends_all: bool = False  # everything ends when this one ends with another status than 0
+    finishes: bool = False  # everything ends, without an error, when this one ends with status 0
 
 
 def command_line(process: Process) -> list[str]:
@@ -96,29 +101,49 @@ def end(children: Sequence[subprocess.Popen]) -> None:
 
 
 def run(processes: Sequence[Process]) -> int:
-    """Run the processes until an essential or failing one ends, or a signal asks to; then end all.
+    """Run the processes until one ends them all, none is left, or a signal asks to; end the rest.
 
     SIGINT, SIGTERM and SIGHUP end the processes too. Returns the exit status: 0 after a signal and
-    where one that `finishes` ended with 0, else that of the process that ended it all, 1 where that
-    one ended with 0 unasked. Raises NotInstalled, with nothing started.
+    after a process that `finishes`, else that of the process that ended them all, or of the last
+    one that failed. Raises NotInstalled, with nothing started.
     """
-    received = []
+    received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: received.append(number))
-    children = start(processes)
+    children: list[subprocess.Popen | None] = [*start(processes)]
+    due: dict[int, float] = {}  # when a process is started again, by its place
+    last_failure = 0
     try:
-        while not received:
+        while not received and (due or any(children)):
             time.sleep(0.1)
-            for process, child in zip(processes, children, strict=True):
-                status = child.poll()
-                if status == 0 and process.finishes:
-                    return 0
-                if status is not None and (status or process.essential):
+            for place, (process, child) in enumerate(zip(processes, children, strict=True)):
+                if child is None or (status := child.poll()) is None:
+                    continue
+                children[place] = None
+                if status:
                     print(f"{process.executable} ended with {status}", file=sys.stderr)
-                    return 128 - status if status < 0 else status or 1  # as a shell reports it
+                    last_failure = _as_a_shell(status)
+                if process.finishes and status == 0:
+                    return 0
+                if status != 1 and process.respawn_delay is not None:
+                    print(
+                        f"starting {process.executable} again in {process.respawn_delay:g} s",
+                        file=sys.stderr,
+                    )
+                    due[place] = time.monotonic() + process.respawn_delay
+                elif process.essential or (process.failure_ends_all and status):
+                    return last_failure or 1
+            for place in [place for place, moment in due.items() if moment <= time.monotonic()]:
+                del due[place]
+                (children[place],) = start([processes[place]])
     finally:
-        end(children)
-    return 0
+        end([child for child in children if child is not None])
+    return 0 if received else last_failure
+
+
+def _as_a_shell(status: int) -> int:
+    """The exit status of a shell for a child with that return code of Popen."""
+    return 128 - status if status < 0 else status
 
 
 def _program(process: Process) -> str:

@@ -1,4 +1,4 @@
-"""Parameters that a node reads once, at its start."""
+"""Parameters that a node reads once, at its start: declared, checked, and described for --help."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+
+from difusionseg_ros.common.parameter_checks import report_foreign_files, report_unknown
+from difusionseg_ros.common.program import TYPE_NAMES, ParameterHelp
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Parameter:
 
 
 def declare(node: Node, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Declare them, read-only, and return their values by name.
+    """Declare them, read-only, and return their values by name; report those that do not apply.
 
     Raises ValueError, in one line, for a value of the wrong type or out of range.
     """
@@ -33,10 +36,9 @@ def declare(node: Node, parameters: Sequence[Parameter]) -> dict[str, Any]:
         try:
             value = node.declare_parameter(item.name, item.default, _descriptor(item)).value
         except InvalidParameterTypeException as error:
-            kinds = {str: "string", bool: "bool", float: "double", int: "integer"}
             raise ValueError(
                 f"parameter '{item.name}' has the wrong type; it must be a "
-                f"{kinds[type(item.default)]}, such as {item.default!r}"
+                f"{TYPE_NAMES[type(item.default)]}, such as {item.default!r}"
             ) from error
         except InvalidParameterValueException as error:
             raise ValueError(
@@ -46,7 +48,22 @@ def declare(node: Node, parameters: Sequence[Parameter]) -> dict[str, Any]:
         if isinstance(value, float) and not math.isfinite(value):
             raise ValueError(f"parameter '{item.name}' is {value}, not a number")
         values[item.name] = value
+    report_unknown(node, values)
+    report_foreign_files(node)
     return values
+
+
+def described(parameters: Sequence[Parameter]) -> list[ParameterHelp]:
+    """The parameters for a program's `--help`."""
+    return [
+        ParameterHelp(
+            item.name,
+            item.default,
+            item.description,
+            f"{item.minimum:g} to {item.maximum:g}" if item.maximum > item.minimum else "",
+        )
+        for item in parameters
+    ]
 
 
 def _descriptor(item: Parameter) -> ParameterDescriptor:

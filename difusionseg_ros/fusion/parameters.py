@@ -27,8 +27,7 @@ from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.classes import PALETTES
 from difusionseg_core.imaging.alignment import IDENTITY
 from difusionseg_core.network.schedule import MAX_STEPS
-
-TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool", tuple: "double array"}
+from difusionseg_ros.common.program import TYPE_NAMES, ParameterHelp
 
 
 class BadParameter(ValueError):
@@ -235,6 +234,16 @@ class Settings:
 def limits_by_name() -> dict[str, Limits]:
     """Limits of every parameter, in the order of the documentation."""
     return {item.name: item.metadata["limits"] for item in dataclasses.fields(Settings)}
+
+
+def described() -> list[ParameterHelp]:
+    """The parameters for a program's `--help`."""
+    return [
+        ParameterHelp(item.name, item.default, limits.description, limits.text())
+        for item, limits in zip(
+            dataclasses.fields(Settings), limits_by_name().values(), strict=True
+        )
+    ]
 
 
 def declare_parameters(node: Node) -> Settings:

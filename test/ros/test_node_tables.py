@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from difusionseg_ros.common import topics
-from difusionseg_ros.fusion.parameters import TYPE_NAMES, Settings
+from difusionseg_ros.common.program import TYPE_NAMES
+from difusionseg_ros.fusion.parameters import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "node.md"
 

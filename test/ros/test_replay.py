@@ -144,7 +144,7 @@ def test_pairs_of_a_folder_one_by_one(context, spin_until, replay, folder):
 
 def test_it_plays_in_time_and_loses_nothing(context, spin_until, replay, recording):
     node, listener = replay(recording, speed=0.5), Listener(RECORDED, context=context)
-    player = threading.Thread(target=node.play)
+    player = threading.Thread(target=node.play, args=(lambda: False,))
     begin = time.monotonic()
     player.start()
     spin_until(lambda: listener.counts() == [4, 4, 4], listener)

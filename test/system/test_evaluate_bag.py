@@ -12,7 +12,7 @@ from std_msgs.msg import Float64, Header
 
 from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
 from difusionseg_core.recordings.rosbag2 import RecordingWriter
-from difusionseg_ros.bringup.description import BadArgument, read_arguments
+from difusionseg_ros.bringup.arguments import BadArgument, read_arguments
 from difusionseg_ros.bringup.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
@@ -141,7 +141,7 @@ def recording(tmp_path):
 def test_a_recording_is_replayed_and_scored(start, recording, untrained_weights, tmp_path):
     output = tmp_path / "scores.json"
     given = (f"bag:={recording}", "mask_topic:=/labels", f"model:={untrained_weights}")
-    process = start("evaluate_bag", *given, f"output:={output}", "namespace:=robot")
+    process = start("bringup.evaluate_bag", *given, f"output:={output}", "namespace:=robot")
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
     found = json.loads(output.read_text())
@@ -159,14 +159,15 @@ def test_what_is_started_and_with_what(recording):
     assert [node.executable, replay.executable] == ["fusion_node", "replay"]
     assert replay.parameters["mask_topic"] == "labels" and replay.parameters["speed"] == 0.5
     assert replay.parameters["wait_for_mask_subscriber"]
-    assert evaluation.finishes and not evaluation.essential
+    assert evaluation.finishes and evaluation.failure_ends_all
+    assert node.essential and node.respawn_delay is None
     assert evaluation.parameters["output"].endswith("/scores.json")
 
 
 @pytest.mark.parametrize(
     ("tokens", "named"),
     [
-        ((), "say what to replay, with bag:="),
+        ((), "name what to replay: bag:="),
         (("bag:=RECORDING",), "has no ground truth on ground_truth/mask; name its topic"),
         (("bag:=RECORDING", "mask_topic:=/rgb"), "has no topic /rgb of type"),
         (("bag:=RECORDING", "mask_topic:=/labels", "speed:=fast"), "speed is 'fast'"),

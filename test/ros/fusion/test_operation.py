@@ -279,7 +279,7 @@ def test_lack_of_memory_ends_the_node_where_that_is_asked_for(
         cameras.join()
         camera.destroy_node()
         context.try_shutdown()
-    assert "cannot go on: CUDA out of memory" in capfd.readouterr().err
+    assert "cannot continue: CUDA out of memory" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,85 @@
+"""Launch arguments: their names on a command line and in another launch file, and their values."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class BadArgument(ValueError):
+    """A launch argument cannot be used; the message is one line that names it."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A launch argument, given as `name:=value`. An empty default means "not given".
+
+    An included launch file shares all launch configurations with its parent, whose `model` or
+    `namespace` is somebody else's. There such an argument has the name `prefix` + `name`. On a
+    command line both names are known.
+    """
+
+    name: str
+    default: str
+    description: str
+    prefix: str = "fusion_"
+
+    @property
+    def included_name(self) -> str:
+        """The name that no other launch file uses."""
+        return self.prefix + self.name
+
+
+def read_arguments(tokens: Sequence[str], known: Sequence[Argument]) -> dict[str, str]:
+    """Values by name from `name:=value` tokens; the default of each that is not given.
+
+    Raises BadArgument for a token that is not of this form and for an unknown name.
+    """
+    names = {argument.included_name: argument.name for argument in known}
+    names |= {argument.name: argument.name for argument in known}
+    values = {argument.name: argument.default for argument in known}
+    for token in tokens:
+        name, separator, value = token.partition(":=")
+        if not separator:
+            raise BadArgument(f"'{token}' is not of the form name:=value")
+        if name not in names:
+            nearest = difflib.get_close_matches(name, names, 1)
+            hint = f"; did you mean {nearest[0]}?" if nearest else ""
+            raise BadArgument(f"unknown argument '{name}'{hint} Known: {', '.join(values)}")
+        values[names[name]] = value
+    return values
+
+
+def path(value: str) -> str:
+    """The path with a leading ~ expanded; a shell leaves that of `bag:=~/recording` alone."""
+    return os.path.expanduser(value)
+
+
+def number(values: Mapping[str, str], name: str, least: float = -math.inf) -> float:
+    """The value of the argument `name`, at least `least`. Raises BadArgument."""
+    try:
+        value = float(values[name])
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= least):
+        wanted = "a number" if least == -math.inf else f"a number from {least:g}"
+        raise BadArgument(f"{name} is '{values[name]}'; it must be {wanted}")
+    return value
+
+
+def port(values: Mapping[str, str], name: str) -> int:
+    """The TCP port that the argument `name` gives. Raises BadArgument."""
+    text = values[name]
+    if not text.isdecimal() or int(text) > 65535:
+        raise BadArgument(f"{name} is '{text}'; it must be a port, 0 to 65535")
+    return int(text)
+
+
+def is_true(values: Mapping[str, str], name: str) -> bool:
+    """Whether the argument `name` is true. Raises BadArgument for neither true nor false."""
+    if values[name].lower() not in ("true", "false"):
+        raise BadArgument(f"{name} is '{values[name]}'; it must be true or false")
+    return values[name].lower() == "true"

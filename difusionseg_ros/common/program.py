@@ -1,0 +1,131 @@
+"""How every executable node starts and ends: help, arguments, signals, ROS."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import textwrap
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from xml.etree import ElementTree
+
+import rclpy
+from ament_index_python.packages import get_package_share_directory
+from rclpy.signals import SignalHandlerOptions
+
+from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.start_arguments import own_arguments, with_doubles
+
+TYPE_NAMES = {
+    str: "string",
+    int: "integer",
+    float: "double",
+    bool: "bool",
+    tuple: "double array",
+    list: "string array",
+}
+_WIDTH = 100
+
+
+@dataclass(frozen=True)
+class ParameterHelp:
+    """A parameter for `--help`; `allowed` is in words, empty without a limit."""
+
+    name: str
+    default: Any
+    description: str
+    allowed: str = ""
+
+
+@dataclass(frozen=True)
+class Program:
+    """An executable: its name, its description (first line: a summary), and its parameters."""
+
+    name: str
+    description: str
+    parameters: Sequence[ParameterHelp]
+
+
+Work = Callable[[threading.Event, list[str]], int]
+
+
+def run(program: Program, args: list[str] | None, work: Work) -> int:
+    """Run `work(stop, arguments)` between the start and the end of ROS; returns the exit status.
+
+    `args` is the command line, the program's name first; None: that of this process. `work` gets
+    what ROS was given of it. SIGINT and SIGTERM set `stop`, and `work` then returns soon. A
+    ValueError or OSError from `work` is logged in one line, with status 1. Unknown arguments give
+    status 2.
+    """
+    args = sys.argv if args is None else args
+    unknown = own_arguments(args[1:])
+    if {"-h", "--help"} & set(unknown):
+        print(help_text(program))
+        return 0
+    if "--version" in unknown:
+        print(f"{program.name} {version()}")
+        return 0
+    if unknown:
+        print(
+            f"{program.name}: unknown argument '{unknown[0]}'; parameters follow --ros-args as "
+            "-p NAME:=VALUE (see --help)",
+            file=sys.stderr,
+        )
+        return 2
+
+    # Not rclpy's handlers: they shut ROS down while a frame is still being processed.
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    use_image_transport()
+    with TemporaryDirectory(prefix="difusionseg_parameters_") as folder:
+        given = with_doubles(
+            args, {item.name: item.default for item in program.parameters}, Path(folder)
+        )
+        try:
+            rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+        except RuntimeError as error:  # arguments or a parameter file that cannot be read
+            print(f"{program.name}: {_one_line(error)}", file=sys.stderr)
+            return 1
+        try:
+            return work(stop, given)
+        except (ValueError, OSError) as error:
+            rclpy.logging.get_logger(program.name).error(_one_line(error))
+            return 1
+        finally:
+            rclpy.try_shutdown()
+
+
+def help_text(program: Program) -> str:
+    """What `--help` prints."""
+    lines = [
+        f"usage: {program.name} [--help] [--version] [--ros-args [-p NAME:=VALUE] "
+        "[--params-file FILE] [-r FROM:=TO]]",
+        "",
+        program.description.strip(),
+        "",
+        "parameters:",
+    ]
+    for item in program.parameters:
+        kind = TYPE_NAMES[type(item.default)]
+        allowed = f"; {item.allowed}" if item.allowed else ""
+        default = list(item.default) if isinstance(item.default, tuple) else item.default
+        lines.append(f"  {item.name} ({kind}, default {default!r}{allowed})")
+        lines += textwrap.wrap(
+            item.description, _WIDTH, initial_indent=8 * " ", subsequent_indent=8 * " "
+        )
+    return "\n".join(lines)
+
+
+def version() -> str:
+    """The version in this package's package.xml."""
+    share = get_package_share_directory("difusionseg_ros")
+    return ElementTree.parse(Path(share, "package.xml")).findtext("version", "unknown")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
