@@ -96,6 +96,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the network and open the outputs."""
         try:
             self._predictor = self._make_predictor(self.settings)
             self._outputs = Outputs(self, self._predictor.label_set, self.settings.palette)
@@ -114,6 +115,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the cameras and process what they send."""
         try:
             self._pipeline = Pipeline(
                 self, self._predictor, self._outputs, lambda: self.settings, self._give_up
@@ -124,14 +126,17 @@ class FusionNode(LenientParameters, LifecycleNode):
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe; the frame being processed is finished first."""
         self._stop()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the network."""
         self._release()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe and free the network."""
         self.close()
         return super().on_shutdown(state)
 

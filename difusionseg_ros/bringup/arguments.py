@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 class BadArgument(ValueError):
@@ -55,7 +55,7 @@ def read_arguments(tokens: Sequence[str], known: Sequence[Argument]) -> dict[str
 
 def path(value: str) -> str:
     """The path with a leading ~ expanded; a shell leaves that of `bag:=~/recording` alone."""
-    return os.path.expanduser(value)
+    return str(Path(value).expanduser()) if value else value
 
 
 def number(values: Mapping[str, str], name: str, least: float = -math.inf) -> float:

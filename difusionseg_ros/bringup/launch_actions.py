@@ -7,9 +7,9 @@ nodes: only a launch file that was started by itself ends the launch.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 
 import launch.logging
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -83,8 +83,8 @@ def _own_command_line(context: LaunchContext) -> list[str] | None:
     ]
     if len(entities) != 1 or not isinstance(entities[0], IncludeLaunchDescription):
         return None
-    own = members.get("current_launch_file_path", "")
-    if os.path.realpath(entities[0].launch_description_source.location) != os.path.realpath(own):
+    asked_for = Path(entities[0].launch_description_source.location)
+    if asked_for.resolve() != Path(members.get("current_launch_file_path", "")).resolve():
         return None
     return [
         ":=".join(

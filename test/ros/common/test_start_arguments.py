@@ -1,5 +1,7 @@
 """Parameters on the command line: integers for doubles, and files for other nodes."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -69,7 +71,7 @@ def test_a_file_is_replaced_only_if_it_needs_to_be(key, tmp_path):
     (folder := tmp_path / "copies").mkdir()
     changed = with_doubles(args, DEFAULTS, folder)[-1]
     assert changed != str(file)
-    found = yaml.safe_load(open(changed))[key]["ros__parameters"]
+    found = yaml.safe_load(Path(changed).read_text())[key]["ros__parameters"]
     assert found == {**values, "slop": 1.0, "matrix": [1.0, 0.5]}
     assert repr(found["slop"]) == "1.0" and repr(found["matrix"]) == "[1.0, 0.5]"
     assert with_doubles([*args[:-1], changed], DEFAULTS, folder)[-1] == changed
@@ -81,7 +83,7 @@ def test_a_file_inside_of_namespaces(tmp_path):
     (changed,) = parameter_files(
         with_doubles(["--ros-args", "--params-file", str(file)], DEFAULTS, tmp_path)
     )
-    assert "slop: 1.0" in open(changed).read()
+    assert "slop: 1.0" in Path(changed).read_text()
 
 
 @pytest.mark.parametrize("content", ["[", "- 1", "", "a: {ros__parameters: 3}"])
