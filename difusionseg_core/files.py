@@ -1,4 +1,4 @@
-"""Results appear whole or not at all: they are made in a hidden sibling and renamed."""
+"""Write results completely or not at all: beside their place first, then renamed."""
 
 from __future__ import annotations
 
@@ -11,25 +11,50 @@ from pathlib import Path
 
 
 @contextmanager
-def staged(path: Path | str) -> Iterator[Path]:
-    """Yields where to make a file or folder; afterwards it is at `path`, unless making it failed.
+def new_output(path: Path | str) -> Iterator[Path]:
+    """Yield where to make a new file or folder; it appears at `path` unless making it failed.
 
-    What is made bears the name of `path`. Raises FileExistsError, in one line, if there is
-    something at `path`.
+    The yielded path has the name of `path`. Raises FileExistsError, in one line, if `path`
+    exists.
     """
     path = Path(path)
-    _refuse_existing(path)
+    refuse_existing(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the result, since a rename works only within one file system.
-    stage = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
-    try:
-        yield stage / path.name
-        _refuse_existing(path)
-        os.rename(stage / path.name, path)
-    finally:
-        shutil.rmtree(stage)
+    with _folder_beside(path) as folder:
+        yield folder / path.name
+        refuse_existing(path)
+        os.rename(folder / path.name, path)
 
 
-def _refuse_existing(path: Path) -> None:
-    if path.exists():
+@contextmanager
+def replaced_file(path: Path | str) -> Iterator[Path]:
+    """Yield where to write a file; it then replaces `path`, unless writing failed.
+
+    The yielded path has the name of `path`. Raises OSError if the folder does not exist.
+    """
+    path = Path(path)
+    with _folder_beside(path) as folder:
+        yield folder / path.name
+        os.replace(folder / path.name, path)
+
+
+def write_file(path: Path | str, content: str | bytes) -> None:
+    """Write text (UTF-8) or bytes, replacing what was there; readers see all of it or nothing."""
+    with replaced_file(path) as unfinished:
+        unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def refuse_existing(path: Path) -> None:
+    """Raise FileExistsError, in one line, if `path` exists."""
+    if os.path.lexists(path):
         raise FileExistsError(f"{path} exists; name another output or remove it")
+
+
+@contextmanager
+def _folder_beside(path: Path) -> Iterator[Path]:
+    # In the same folder, because a rename works only within one file system.
+    folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)

@@ -181,6 +181,25 @@ class Predictor:
         return self._noise
 
 
+@dataclass(frozen=True)
+class PredictorOptions:
+    """Arguments of `Predictor.from_pretrained`; another process can receive them."""
+
+    model: str | Path = "lite"
+    device: str = "auto"
+    backend: str = "auto"
+    precision: str = "auto"
+    compile: bool = False
+    steps: int | None = None
+    schedule: str | None = None
+    draws: int = 1
+    seed: int = 0
+
+    def open(self) -> Predictor:
+        """Make the predictor. Raises as `Predictor.from_pretrained`."""
+        return Predictor.from_pretrained(**vars(self))
+
+
 def _stacked(images: list[np.ndarray]) -> np.ndarray:
     return images[0][None] if len(images) == 1 else np.stack(images)
 

@@ -26,7 +26,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
 
-from difusionseg_core.files import staged
+from difusionseg_core.files import new_output
 from difusionseg_core.pairing import NearestStampPairer, Pair
 from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
 from difusionseg_ros.common import topics
@@ -121,7 +121,7 @@ class EvaluationNode(Node):
             return False
         self._tell()
         if self.values["output"]:
-            with staged(self.values["output"]) as path:
+            with new_output(self.values["output"]) as path:
                 path.write_text(json.dumps(self.report(), indent=2, allow_nan=False) + "\n")
         return True
 
@@ -177,7 +177,7 @@ class EvaluationNode(Node):
     def _score(self, pairs: list[Pair]) -> None:
         for pair in pairs:
             try:
-                self.scores.add_class_map(_labels(pair.thermal), _labels(pair.rgb))
+                self.scores.add_mask(_labels(pair.thermal), _labels(pair.rgb))
             except ValueError as error:
                 self._refuse(TRUTH, error)
                 continue

@@ -9,14 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from difusionseg_core.cli.options import size
 from difusionseg_ros.bringup.processes import NotInstalled
-from tools.arguments import size
 from tools.ros_graph import GraphFailed
 
 
 def run_to_end(name: str, work: Callable[[], int]) -> int:
-    """The exit status of `work`: its own, 1 after an error, told in one line, 130 if
-    interrupted.
+    """Return the exit status of `work`: its own, 1 after an error, which is printed in one line,
+    130 if interrupted.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

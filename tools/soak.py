@@ -25,10 +25,10 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
+from difusionseg_core.cli.options import count
 from difusionseg_ros.bringup import processes
 from difusionseg_ros.bringup.description import BRINGUP_ARGUMENTS, bringup_processes, read_arguments
 from difusionseg_ros.common.middleware import use_image_transport
-from tools.arguments import count
 from tools.command import measurement_parser, run_to_end, written
 from tools.ros_graph import Graph, GraphFailed, use_own_domain
 from tools.soak_driver import SoakDriver

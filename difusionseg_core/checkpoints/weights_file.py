@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from difusionseg_core.checkpoints.checkpoint_file import (
     read_safetensors,
 )
 from difusionseg_core.checkpoints.published_names import from_published, to_published
+from difusionseg_core.files import replaced_file, write_file
 from difusionseg_core.model_files import SAFETENSORS, kind_of
 from difusionseg_core.network.model import DiFusionSeg, create_model
 
@@ -51,9 +51,7 @@ def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
     check_finite(model.state_dict(), "the model")
     metadata = {"format": FORMAT, **{key: str(value) for key, value in asdict(info).items()}}
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(save(weights, metadata))
-    os.replace(unfinished, path)
+    write_file(path, save(weights, metadata))
 
 
 def load_model(path: Path | str) -> DiFusionSeg:
@@ -125,9 +123,8 @@ def export_checkpoint(source: Path, target: Path) -> ModelInfo:
         raise ValueError(
             f"{source} holds a '{info.model}' model; the authors' code knows only 'paper'"
         )
-    unfinished = target.with_name(target.name + ".part")
-    torch.save({"state_dict": to_published(model.state_dict())}, unfinished)
-    os.replace(unfinished, target)
+    with replaced_file(target) as unfinished:
+        torch.save({"state_dict": to_published(model.state_dict())}, unfinished)
     return info
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
+from difusionseg_core.cli.options import count, size
 from difusionseg_core.evaluation.benchmark import (
     Configuration,
     Measurement,
-    machine,
     measure,
     ratio,
 )
+from difusionseg_core.evaluation.machine import machine
 
 _EXAMPLE = """examples:
   difusionseg benchmark --model lite --repeats 20
@@ -33,15 +34,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", default="lite", help="paper or lite (random weights), or a file")
-    parser.add_argument(
-        "--size", type=size_argument, default=(480, 640), help="HEIGHTxWIDTH in pixels"
-    )
+    parser.add_argument("--size", type=size, default=(480, 640), help="HEIGHTxWIDTH in pixels")
     parser.add_argument("--backend", default="auto", help=", ".join(BACKENDS))
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--precision", default="auto", choices=PRECISIONS)
     parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
     parser.add_argument("--compile", action="store_true", help="use torch.compile")
-    parser.add_argument("--repeats", type=_positive, default=5, help="counted frames (default: 5)")
+    parser.add_argument("--repeats", type=count, default=5, help="counted frames (default: 5)")
     parser.add_argument("--warmup", type=int, default=2, help="frames not counted (default: 2)")
     parser.add_argument(
         "--against",
@@ -111,10 +110,10 @@ def _print(what: Configuration, result: Measurement) -> None:
 def _change(text: str) -> dict[str, object]:
     name, _, value = text.partition("=")
     if name == "size":
-        height, width = size_argument(value)
+        height, width = size(value)
         return {"height": height, "width": width}
     if name == "steps":
-        return {"steps": _positive(value)}
+        return {"steps": count(value)}
     if name in ("model", "backend", "device", "precision"):
         return {name: value}
     if text in ("compile=true", "compile=false"):
@@ -123,20 +122,3 @@ def _change(text: str) -> dict[str, object]:
         "expected model, size, backend, device, precision, steps or compile (true, false) =VALUE, "
         f"not '{text}'"
     )
-
-
-def size_argument(text: str) -> tuple[int, int]:
-    """HEIGHTxWIDTH on a command line."""
-    try:
-        height, width = (int(side) for side in text.lower().split("x"))
-    except ValueError:
-        height = width = 0
-    if height < 1 or width < 1:
-        raise argparse.ArgumentTypeError(f"a size is HEIGHTxWIDTH, as 480x640, not '{text}'")
-    return height, width
-
-
-def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, not '{text}'")
-    return int(text)

@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from difusionseg_core.files import staged
+from difusionseg_core.files import new_output
 
 _DESCRIPTION = """Print scores of several evaluations, and how far each is from the first: the
 difference with its bootstrap interval, and how many single images are better or worse. With
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     comparison = compare(results, args.seed)
     page = comparison_page(comparison)
     if args.output:
-        with staged(args.output) as output:
+        with new_output(args.output) as output:
             output.mkdir()
             text = json.dumps(asdict(comparison), indent=2)
             (output / "comparison.json").write_text(text + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from difusionseg_core.cli.benchmark import size_argument
+from difusionseg_core.cli.options import size as size_option
 
 FORMATS = ("onnx", "openvino", "torch")
 _EXAMPLE = """examples:
@@ -30,7 +30,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
     parser.add_argument("--format", default="onnx", choices=FORMATS)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--size", type=size_argument, help="HEIGHTxWIDTH, the only size it takes")
+    size.add_argument("--size", type=size_option, help="HEIGHTxWIDTH, the only size it takes")
     size.add_argument("--dynamic", action="store_true", help="any size (the default)")
     parser.add_argument("--steps", type=int, help="its default of steps (default: the model's)")
     target = parser.add_mutually_exclusive_group(required=True)

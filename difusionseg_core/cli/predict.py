@@ -5,10 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from difusionseg_core.backends import BACKENDS
-from difusionseg_core.backends.precision import PRECISIONS
+from difusionseg_core.cli.options import add_model_options, predictor_options
 from difusionseg_core.data.image_files import (
     DataError,
     images_by_name,
@@ -17,9 +15,6 @@ from difusionseg_core.data.image_files import (
     write_png,
 )
 from difusionseg_core.imaging.drawing import overlay
-
-if TYPE_CHECKING:
-    from difusionseg_core import Predictor
 
 _EXAMPLE = """example:
   difusionseg predict --rgb data/vi --thermal data/ir --model lite --output results
@@ -42,51 +37,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run)
 
 
-def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """What to run and where: the model, the device, the sampler."""
-    parser.add_argument(
-        "--model", default="lite", help="lite, a .safetensors file or an exported one"
-    )
-    parser.add_argument(
-        "--device", default="auto", help="auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
-    )
-    parser.add_argument("--backend", default="auto", choices=BACKENDS)
-    parser.add_argument(
-        "--precision",
-        default="auto",
-        choices=PRECISIONS,
-        help="number format; auto takes the fastest that the device computes natively",
-    )
-    parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
-    parser.add_argument("--schedule", help="published or chained (default: the model's)")
-    parser.add_argument("--compile", action="store_true", help="use torch.compile")
-    parser.add_argument("--draws", type=int, default=1, help="noises a frame (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, help="of the noise (default: 0)")
-
-
-def make_predictor(args: argparse.Namespace) -> Predictor:
-    """The predictor that the options of `add_model_options` ask for."""
-    from difusionseg_core import Predictor
-
-    return Predictor.from_pretrained(
-        args.model,
-        device=args.device,
-        backend=args.backend,
-        precision=args.precision,
-        compile=args.compile,
-        steps=args.steps,
-        schedule=args.schedule,
-        draws=args.draws,
-        seed=args.seed,
-    )
-
-
 def run(args: argparse.Namespace) -> int:
     """Predict every pair; a damaged image is named and skipped, and the exit status is then 1."""
     from tqdm import tqdm
 
     pairs = find_pairs(args.rgb, args.thermal)
-    predictor = make_predictor(args)
+    predictor = predictor_options(args).open()
     folders = {name: args.output / name for name in ("fused", "mask", "overlay")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)

@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     from difusionseg_core.data.folder import LABELS, THERMAL, VISIBLE, open_data_set
     from difusionseg_core.data.frames import read_frame
     from difusionseg_core.data.image_files import DataError, write_png
-    from difusionseg_core.files import staged
+    from difusionseg_core.files import new_output
     from difusionseg_core.predictor import find_weights
     from difusionseg_core.training.refined_labels import refine_labels
     from difusionseg_core.training.teacher import class_probabilities
@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             f"the model has {model.num_classes} classes, the data set "
             f"{data_set.label_set.num_classes}"
         )
-    with staged(args.output) as folder:
+    with new_output(args.output) as folder:
         for part in (VISIBLE, THERMAL, LABELS):
             (folder / part).mkdir(parents=True)
         for pair in tqdm(data_set.pairs, desc="refining", unit="pair", disable=None):

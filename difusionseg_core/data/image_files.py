@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from difusionseg_core.files import write_file
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -74,6 +75,4 @@ def _read(path: Path, flags: int) -> np.ndarray:
 def write_png(path: Path, image: np.ndarray) -> None:
     """Write (H, W) uint8 or (H, W, 3) uint8 RGB; the file appears whole or not at all."""
     _, encoded = cv2.imencode(".png", image if image.ndim == 2 else image[..., ::-1])
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(encoded.tobytes())
-    os.replace(unfinished, path)
+    write_file(path, encoded.tobytes())

@@ -6,9 +6,6 @@ them take turns, frame by frame, so that a change in the machine's speed meets b
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import platform
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +16,8 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from difusionseg_core.parallel import Context, why_died
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,7 +62,7 @@ def measure(configurations: list[Configuration], repeats: int, warmup: int) -> l
 
     Raises ValueError with the reason where a configuration cannot run.
     """
-    context = multiprocessing.get_context("spawn")
+    context = Context()
     runners = [_Runner(context, configuration) for configuration in configurations]
     try:
         for runner in runners:
@@ -92,28 +91,10 @@ def ratio(first: Measurement, second: Measurement) -> float:
     return median(a / b for a, b in zip(first.totals, second.totals, strict=True))
 
 
-def machine() -> dict[str, str | int]:
-    """What the figures were measured on."""
-    try:
-        import torch
-    except ImportError:  # other backends do without
-        torch = None
-    with open("/proc/cpuinfo") as file:
-        names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-    return {
-        "cpu": names[0] if names else platform.processor(),
-        "cores": len(os.sched_getaffinity(0)),
-        "gpu": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "none",
-        "system": platform.platform(),
-        "python": platform.python_version(),
-        "torch": torch.__version__ if torch else "none",
-    }
-
-
 class _Runner:
     """A process that runs one configuration, a frame whenever it is asked."""
 
-    def __init__(self, context: multiprocessing.context.SpawnContext, what: Configuration) -> None:
+    def __init__(self, context: Context, what: Configuration) -> None:
         self._pipe, child = context.Pipe()
         self._process = context.Process(target=_serve, args=(child, what), daemon=True)
 
@@ -139,7 +120,8 @@ class _Runner:
         try:
             answer = self._pipe.recv()
         except EOFError:
-            raise ValueError("a benchmark process died; was there enough memory?") from None
+            self._process.join()
+            raise ValueError(why_died([self._process])) from None
         if isinstance(answer, Exception):
             raise ValueError(str(answer)) from answer
         return answer

@@ -12,13 +12,15 @@ _DIFFERENT_FAULTS = 20  # kept by text; what a whole recording can have is not b
 
 
 def distribution(values: Sequence[float]) -> dict[str, float] | None:
-    """Least, 5th percentile, median, 95th percentile and largest; signed where `values` are.
+    """Minimum, 5th percentile, median, 95th percentile and maximum; signed if `values` are.
 
-    None for no values.
+    Values that are not finite are left out; None if there are no others.
     """
-    if not len(values):
+    numbers = np.asarray(values, np.float64)
+    numbers = numbers[np.isfinite(numbers)]
+    if not numbers.size:
         return None
-    found = np.percentile(np.asarray(values, np.float64), list(_PERCENTILES.values()))
+    found = np.percentile(numbers, list(_PERCENTILES.values()))
     return dict(zip(_PERCENTILES, found.tolist(), strict=True))
 
 

@@ -12,6 +12,12 @@ import numpy as np
 
 from difusionseg_core.classes import IGNORE
 
+PROTOCOL = (
+    "one confusion matrix over all images; class 0 counted, pixels labelled 255 left out; classes "
+    "in neither truth nor prediction left out of means"
+)
+"""How scores are counted, for every report that states them."""
+
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
     """Pixel counts (K, K) int64, rows by truth, columns by prediction; add them up over images.

@@ -20,7 +20,7 @@ import numpy as np
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from difusionseg_core.files import staged
+from difusionseg_core.files import new_output
 from difusionseg_core.imaging import camera_images
 from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
 
@@ -30,6 +30,11 @@ RGB_CAMERA_INFO = "rgb/camera_info"
 STORAGES = ("mcap", "sqlite3")
 # As ROS writes the hash of a type that it does not know.
 _UNSET_HASH = "RIHS00_" + 64 * "0"
+
+
+def is_recording(path: Path) -> bool:
+    """Whether `path` looks like a recording rather than a data-set folder."""
+    return path.is_file() or (path / "metadata.yaml").is_file()
 
 
 class RecordingError(ValueError):
@@ -230,7 +235,7 @@ class RecordingWriter:
 
     def __enter__(self) -> RecordingWriter:
         with ExitStack() as stack:
-            stage = stack.enter_context(staged(self._path))
+            stage = stack.enter_context(new_output(self._path))
             # Version 8 of the metadata: Humble reads it, 9 it does not.
             writer = Writer(stage, version=8, storage_plugin=self._plugin)
             self._writer = stack.enter_context(writer)

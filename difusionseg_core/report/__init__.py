@@ -1,1 +1,1 @@
-"""Reports as self-contained HTML and Markdown: the document and its charts. Imports no room."""
+"""Reports as self-contained HTML and Markdown: the document and its charts. Imports `files`."""

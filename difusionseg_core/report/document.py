@@ -7,12 +7,13 @@ two templates decide how they look.
 from __future__ import annotations
 
 import base64
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
+
+from difusionseg_core.files import write_file
 
 HTML, MARKDOWN, PICTURES = "report.html", "report.md", "pictures"
 
@@ -79,13 +80,13 @@ def write_report(report: Report, folder: Path) -> None:
     The HTML file needs nothing else and runs no script; the Markdown file shows the same pictures
     as files.
     """
-    _write(folder / HTML, to_html(report).encode())
-    _write(folder / MARKDOWN, to_markdown(report).encode())
+    write_file(folder / HTML, to_html(report))
+    write_file(folder / MARKDOWN, to_markdown(report))
     for section in report.sections:
         for part in section.parts:
             if isinstance(part, Picture):
                 (folder / PICTURES).mkdir(exist_ok=True)
-                _write(folder / PICTURES / part.name, part.data)
+                write_file(folder / PICTURES / part.name, part.data)
 
 
 def to_html(report: Report) -> str:
@@ -144,10 +145,3 @@ def _escaped(text: object) -> str:
     for character in "\\`*_<|":
         text = str(text).replace(character, f"\\{character}")
     return text.replace("\n", " ")
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file appears whole or not at all."""
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(content)
-    os.replace(unfinished, path)

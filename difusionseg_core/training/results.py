@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
 from difusionseg_core.checkpoints.weights_file import load_strictly, save_weights
+from difusionseg_core.files import write_file
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.pair_dataset import PairDataset
 
@@ -55,8 +55,8 @@ def write_results(trainer: pl.Trainer) -> None:
         "validation": {"folder": data.validation.root, "pairs": len(data.validation)},
         "protocol": _PROTOCOL,
     }
-    _write(folder / "metrics.json", json.dumps(measured, indent=2) + "\n")
-    _write(folder / "model_card.md", model_card(trainer, best))
+    write_file(folder / "metrics.json", json.dumps(measured, indent=2) + "\n")
+    write_file(folder / "model_card.md", model_card(trainer, best))
     print(f"{weights}, metrics.json and model_card.md: epoch {best.epoch}, {_listed(best.scores)}")
 
 
@@ -141,9 +141,3 @@ def _listed(scores: dict[str, float]) -> str:
 
 def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:.4f}"
-
-
-def _write(path: Path, text: str) -> None:
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)

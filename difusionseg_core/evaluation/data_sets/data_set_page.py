@@ -51,7 +51,7 @@ _HISTOGRAMS += ("Qabf", "SSIM", "MS_SSIM")
 
 
 @dataclass(frozen=True)
-class Pictures:
+class EvaluatedImages:
     """Where the pictures of an evaluation are; None for what was not scored."""
 
     data_set: DataSet
@@ -80,7 +80,7 @@ class Pictures:
 
 
 def evaluation_page(
-    metrics: Mapping, images: Sequence[ImageScores], pictures: Pictures, run: Mapping
+    metrics: Mapping, images: Sequence[ImageScores], pictures: EvaluatedImages, run: Mapping
 ) -> Report:
     """The page of `metrics` as `summarize` makes them, of `images` and of the `run`: its options,
     machine and time.
@@ -269,7 +269,7 @@ def _histograms(rows: Sequence[Mapping]) -> Section:
     )
 
 
-def _best_and_worst(rows: Sequence[Mapping], pictures: Pictures) -> list[Section]:
+def _best_and_worst(rows: Sequence[Mapping], pictures: EvaluatedImages) -> list[Section]:
     key = next((key for key in _RANKED_BY if any(key in row for row in rows)), None)
     if key is None:
         return []
@@ -286,7 +286,7 @@ def _best_and_worst(rows: Sequence[Mapping], pictures: Pictures) -> list[Section
     ]
 
 
-def _strip(place: str, row: Mapping, key: str, pictures: Pictures) -> Picture:
+def _strip(place: str, row: Mapping, key: str, pictures: EvaluatedImages) -> Picture:
     _, jpeg = cv2.imencode(
         ".jpg", pictures.strip(row["name"])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]
     )

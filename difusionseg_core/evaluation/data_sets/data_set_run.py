@@ -1,29 +1,16 @@
-"""A data set through a model, or past somebody's pictures, image by image.
+"""Run a model on a data set, or read finished images, and score image by image.
 
-Threads read ahead, the model runs here, and processes score: each does what the others wait for.
+Threads read ahead, the model runs in the main thread, and processes score, all at the same time.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import (
-    BrokenExecutor,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    ThreadPoolExecutor,
-)
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import cv2
 
 from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.classes import LabelSet
@@ -33,22 +20,23 @@ from difusionseg_core.data.image_files import read_labels, read_rgb, write_png
 from difusionseg_core.evaluation.data_sets.image_scores import (
     MODEL,
     ImageScores,
-    Output,
+    ScoredImages,
     score_image,
 )
 from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.parallel import available_cores, in_order, process_pool
 
 if TYPE_CHECKING:
     from difusionseg_core.predictor import Prediction, Predictor
 
 MASK, FUSED = "mask", "fused"
-"""Folders of what a model made, as `predict` names them."""
+"""Folders of a model's outputs, named as `predict` names them."""
 
 _BATCH = 8
-"""Images that a graphics card gets at once."""
+"""Images per batch on a GPU."""
 _FEW = 5
-"""Images that are scored sooner than a process has started."""
-_MOST_WORKERS = 16  # each holds some images; more could not be fed by one model
+"""Fewer images than this are scored before a process has started."""
+_MOST_WORKERS = 16  # each holds some images; one model cannot feed more
 
 
 @dataclass(frozen=True)
@@ -67,12 +55,12 @@ def run_model(
     without: str | None = None,
     baselines: bool = False,
 ) -> Iterator[ImageScores | Failure]:
-    """Run and score every frame, in order; masks and fused images go to `output`.
+    """Run the model on every frame and score it, in order; masks and fused images go to `output`.
 
-    `without` "rgb" or "thermal" takes that camera away from the model. `baselines` adds the model
-    with each camera alone ("visible", "thermal"), and those of `score_image`.
+    `without` is "rgb" or "thermal": a camera that the model does not get. `baselines` adds the
+    model with each camera alone ("visible", "thermal"), and those of `score_image`.
     """
-    # A graphics card has more to do at once than one image; a processor has not.
+    # One image keeps a CPU busy, but not a GPU.
     size = 1 if predictor.device == "cpu" else _BATCH
     for folder in (MASK, FUSED):
         (output / folder).mkdir(parents=True, exist_ok=True)
@@ -95,23 +83,25 @@ def run_model(
         return _or_failure(pair.name, read_frame, pair, label_set)
 
     with ThreadPoolExecutor(2) as readers, _scorers(len(pairs)) as scorers:
-        frames = (future.result() for future in _ahead(readers, read, pairs, 2 + size))
+        frames = in_order(readers, read, pairs, ahead=2 + size)
         yield from _results(tasks(frames), scorers)
 
 
-def score_pictures(
+def score_images(
     pairs: Sequence[Pair],
     label_set: LabelSet,
     masks: dict[str, Path] | None,
     fused: dict[str, Path] | None,
     baselines: bool = False,
 ) -> Iterator[ImageScores | Failure]:
-    """Score somebody's masks and fused images, files by name of image; in the order of `pairs`."""
+    """Score finished masks and fused images, given as files by image name; in the order of
+    `pairs`.
+    """
 
     def read(pair: Pair) -> _Task | Failure:
         def read_all() -> _Task:
             frame = read_frame(pair, label_set)
-            output = Output(
+            output = ScoredImages(
                 fused=read_rgb(fused[pair.name]) if fused else None,
                 labels=read_labels(masks[pair.name]) if masks else None,
             )
@@ -120,16 +110,15 @@ def score_pictures(
         return _or_failure(pair.name, read_all)
 
     with ThreadPoolExecutor(2) as readers, _scorers(len(pairs)) as scorers:
-        tasks = (future.result() for future in _ahead(readers, read, pairs, 4))
-        yield from _results(tasks, scorers)
+        yield from _results(in_order(readers, read, pairs, ahead=4), scorers)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """Runs in a process: score, and write what a model made, if there is a folder for it."""
+    """Work for another process: score, and write a model's outputs if there is a `folder`."""
 
     frame: Frame
-    outputs: dict[str, Output]
+    outputs: dict[str, ScoredImages]
     num_classes: int
     fusion_baselines: bool
     seconds: float | None = None
@@ -151,14 +140,15 @@ class _Task:
 
 def _predict(
     predictor: Predictor, frames: Sequence[Frame], cameras: dict[str, str | None]
-) -> list[tuple[dict[str, Output], float]]:
-    """For each frame, outputs by source and the seconds of the first; `cameras` says for each
-    source which one is missing.
+) -> list[tuple[dict[str, ScoredImages], float]]:
+    """Return for each frame its outputs by source, and the seconds that the first source took.
+
+    `cameras` says for each source which camera it lacks.
     """
     if not frames:
         return []
     pairs = [(frame.rgb, to_uint8(frame.thermal)) for frame in frames]
-    outputs: list[dict[str, Output]] = [{} for _ in frames]
+    outputs: list[dict[str, ScoredImages]] = [{} for _ in frames]
     seconds = []
     for source, missing in cameras.items():
         made = _run_batch(
@@ -170,14 +160,14 @@ def _predict(
         )
         seconds.append(sum(made[0].timings.values()) / len(made))  # the batch has one time
         for of_frame, one in zip(outputs, made, strict=True):
-            # A baseline's fused image is the camera's own picture, which needs no model.
+            # A baseline's fused image is the camera's own image, which needs no model.
             fused = one.fused if source == MODEL else None
-            of_frame[source] = Output(fused, one.labels, one.confidence)
+            of_frame[source] = ScoredImages(fused, one.labels, one.confidence)
     return [(of_frame, seconds[0]) for of_frame in outputs]
 
 
 def _run_batch(predictor: Predictor, pairs: Sequence[tuple]) -> list[Prediction]:
-    """At once, or one by one where memory is not enough for that."""
+    """Run all at once, or one by one if memory is short."""
     try:
         return predictor.batch(pairs)
     except OutOfMemory as error:
@@ -187,7 +177,7 @@ def _run_batch(predictor: Predictor, pairs: Sequence[tuple]) -> list[Prediction]
 
 
 def _batches(frames: Iterable[Frame | Failure], size: int) -> Iterator[list[Frame | Failure]]:
-    """Runs of at most `size`, the frames in each of one size of image."""
+    """Split into batches of at most `size`; frames of a batch have images of one size."""
     batch: list[Frame | Failure] = []
     shapes: set[tuple[int, ...]] = set()
     for one in frames:
@@ -212,57 +202,19 @@ def _results(
     tasks: Iterable[_Task | Failure], scorers: Executor
 ) -> Iterator[ImageScores | Failure]:
     """Run the tasks, and pass failures on, in order."""
-    under_way = 2 * _workers()
-    try:
-        for future in _ahead(scorers, _run, tasks, under_way):
-            yield future.result()
-    except BrokenExecutor:
-        raise ValueError("a scoring process died; was there enough memory?") from None
+    return in_order(scorers, _run, tasks, ahead=2 * _workers())
 
 
 def _run(task: _Task | Failure) -> ImageScores | Failure:
     return task if isinstance(task, Failure) else task()
 
 
-def _ahead(pool: Executor, function: Callable, items: Iterable, under_way: int) -> Iterator[Future]:
-    """Futures of function(item), in order, with at most so many started and not yet taken."""
-    waiting: deque[Future] = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) >= under_way:
-            yield waiting.popleft()
-    yield from waiting
-
-
 def _workers() -> int:
-    return min(len(os.sched_getaffinity(0)), _MOST_WORKERS)
-
-
-def _start_scorer() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends them through the main process
-    cv2.setNumThreads(1)
-    # A pool's processes outlive a killed parent, waiting for work for good.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    return min(available_cores(), _MOST_WORKERS)
 
 
 @contextmanager
 def _scorers(images: int) -> Iterator[Executor]:
-    """Processes that score, one thread each; a thread where processes take longer to start."""
-    if images < _FEW:
-        pool = ThreadPoolExecutor(1)
-    else:
-        pool = ProcessPoolExecutor(
-            _workers(),
-            # The model's threads and locks are no good in a forked process.
-            multiprocessing.get_context("spawn"),
-            _start_scorer,
-        )
-    try:
+    """Processes that score, one thread each; for a few images a thread, which starts sooner."""
+    with ThreadPoolExecutor(1) if images < _FEW else process_pool(_workers()) as pool:
         yield pool
-    finally:
-        pool.shutdown(cancel_futures=True)

@@ -20,7 +20,7 @@ MODEL = "model"
 
 
 @dataclass(frozen=True)
-class Output:
+class ScoredImages:
     """What is scored of one image, None for what there is not: `fused` (H, W, 3) uint8 RGB or
     (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1.
     """
@@ -102,7 +102,7 @@ class ImageScores:
 
 def score_image(
     frame: Frame,
-    outputs: Mapping[str, Output],
+    outputs: Mapping[str, ScoredImages],
     num_classes: int,
     fusion_baselines: bool = False,
     seconds: float | None = None,
@@ -130,7 +130,7 @@ def score_image(
 
 
 def _score_labels(
-    frame: Frame, output: Output, source: str, num_classes: int, scores: ImageScores
+    frame: Frame, output: ScoredImages, source: str, num_classes: int, scores: ImageScores
 ) -> None:
     labels = output.labels
     if labels.shape != frame.rgb.shape[:2]:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from difusionseg_core.evaluation.data_sets.image_scores import ImageScores
+from difusionseg_core.files import refuse_existing, write_file
 
 PER_IMAGE, RUN = "per_image.jsonl", "run.json"
 
@@ -28,8 +29,7 @@ class Store:
     def __init__(self, output: Path, options: Mapping[str, object]) -> None:
         self.output, self.options = output, dict(options)
         self.folder = output.with_name(f"{output.name}.unfinished")
-        if output.exists():
-            raise FileExistsError(f"{output} exists; name another output or remove it")
+        refuse_existing(output)
         resumes = (self.folder / RUN).is_file()
         if resumes:
             self._refuse_other_options()
@@ -43,7 +43,7 @@ class Store:
         except OSError:
             raise ValueError(f"another run is at work in {self.folder}") from None
         if not resumes:
-            _replace(self.folder / RUN, _text({"options": self.options}))
+            write_file(self.folder / RUN, _text({"options": self.options}))
         self.done = self._read()
 
     def add(self, scores: ImageScores) -> None:
@@ -57,8 +57,8 @@ class Store:
         options.
         """
         lines = [json.dumps(self.done[name].to_json()) + "\n" for name in order]
-        _replace(self.folder / PER_IMAGE, "".join(lines))
-        _replace(self.folder / RUN, _text({"options": self.options, **about}))
+        write_file(self.folder / PER_IMAGE, "".join(lines))
+        write_file(self.folder / RUN, _text({"options": self.options, **about}))
         self._file.close()
         if self.output.exists():
             raise FileExistsError(f"{self.output} exists; the results are in {self.folder}")
@@ -97,13 +97,6 @@ class Store:
 
 def _text(values: Mapping[str, object]) -> str:
     return json.dumps(values, indent=2) + "\n"
-
-
-def _replace(path: Path, text: str) -> None:
-    """The file appears whole or not at all."""
-    unfinished = path.with_name(f"{path.name}.part")
-    unfinished.write_text(text)
-    os.replace(unfinished, path)
 
 
 def read_results(folder: Path) -> list[ImageScores]:

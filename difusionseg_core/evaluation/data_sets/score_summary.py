@@ -15,12 +15,10 @@ from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.calibration import BINS, expected_calibration_error
 
 PROTOCOLS = {
-    "segmentation": "against the class maps of the data set, from one confusion matrix over all "
-    "images; class 0 counted but in without_class_0; pixels of 255 left out; classes that do not "
-    "occur left out of means; boundary F1 within 0.75 % of the diagonal, its pixels counted over "
-    "all images",
-    "boxes": "harmonic mean of boxes found (30 % of their pixels carry the class; sides of 12 px "
-    "or more) and pixels inside boxes (grown by 4 px)",
+    "segmentation": f"{segmentation.PROTOCOL}; without_class_0 leaves class 0 out of means; "
+    "boundary F1 within 0.75 % of the diagonal, its pixels counted over all images",
+    "boxes": "harmonic mean of the share of boxes found (30 % of their pixels have the class; "
+    "sides of 12 px or more) and the share of pixels inside boxes (grown by 4 px)",
     "fusion": "means over images; definitions in difusionseg_core/metrics/fusion.py",
     "calibration": f"expected calibration error over pixels, {BINS} equal bins of confidence",
 }

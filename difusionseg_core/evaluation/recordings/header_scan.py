@@ -59,7 +59,7 @@ class PlacedPair(NamedTuple):
 
 
 @dataclass
-class Survey:
+class HeaderScan:
     """What the first pass found. `seconds` counts messages and "pairs" by second of recording."""
 
     cameras: dict[str, CameraTiming]
@@ -81,7 +81,7 @@ class Survey:
             yield PlacedPair(rgb, thermal, None if truth == _NONE else truth, offset_ns)
 
 
-def survey(recording: Recording, topics: Topics, pairing: Pairing) -> Survey:
+def scan_headers(recording: Recording, topics: Topics, pairing: Pairing) -> HeaderScan:
     """Read the whole recording once. A class map belongs to the RGB image of the nearest stamp.
 
     A message that the node would refuse is counted, named and left out. Raises RecordingError
@@ -136,7 +136,7 @@ def survey(recording: Recording, topics: Topics, pairing: Pairing) -> Survey:
         second["pairs"] += 1
         pairs.extend((pair.rgb, pair.thermal, pair.offset_ns))
     keep_truths(truths.flush())
-    return Survey(cameras, pairer.counts, faults, apart_ns, seconds, pairs, truth_of_rgb)
+    return HeaderScan(cameras, pairer.counts, faults, apart_ns, seconds, pairs, truth_of_rgb)
 
 
 def _checked_stamp(message: RecordedMessage, encodings: frozenset[str] | None) -> int:

@@ -1,10 +1,10 @@
-"""One recording: survey it, run the model over its pairs, and leave the figures in a folder."""
+"""One recording: scan its headers, run the model on its pairs, and write figures to a folder."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,31 +12,26 @@ from time import perf_counter
 
 from tqdm import tqdm
 
-from difusionseg_core.evaluation.benchmark import machine
-from difusionseg_core.evaluation.recordings.header_scan import Pairing, Survey, survey
+from difusionseg_core.evaluation.machine import machine
+from difusionseg_core.evaluation.recordings.header_scan import HeaderScan, Pairing, scan_headers
 from difusionseg_core.evaluation.recordings.highlights import Highlights
 from difusionseg_core.evaluation.recordings.recorded_frames import FrameReader
 from difusionseg_core.evaluation.recordings.recording_page import recording_page
 from difusionseg_core.evaluation.recordings.recording_scores import Latencies, Scores
 from difusionseg_core.evaluation.recordings.result_recording import ResultRecording
 from difusionseg_core.imaging.alignment import IDENTITY, Alignment
-from difusionseg_core.predictor import Predictor
+from difusionseg_core.predictor import PredictorOptions
 from difusionseg_core.recordings.rosbag2 import Recording, RecordingError
 from difusionseg_core.report.document import write_report
 
 
 @dataclass(frozen=True)
-class Job:
-    """A recording to evaluate, in terms that can be sent to another process.
-
-    `output` is the folder to make; `record` where to write the recording with the results, None
-    for nowhere. Topics are None for those of convention, see `Recording.choose_topics`.
+class RecordingOptions:
+    """How to evaluate recordings. Topics are None for automatic choice, see
+    `Recording.choose_topics`; `fusion_every` N scores every Nth fused image.
     """
 
-    recording: Path
-    output: Path
-    make_predictor: Callable[[], Predictor]
-    record: Path | None = None
+    predictor: PredictorOptions = PredictorOptions()
     rgb_topic: str | None = None
     thermal_topic: str | None = None
     mask_topic: str | None = None
@@ -45,7 +40,20 @@ class Job:
     fusion_every: int = 1
 
 
-def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
+@dataclass(frozen=True)
+class RecordingJob:
+    """A recording to evaluate into the new folder `output`; another process can receive it.
+
+    `record` is where to write the recording with the results added; None: nowhere.
+    """
+
+    recording: Path
+    output: Path
+    options: RecordingOptions
+    record: Path | None = None
+
+
+def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, object]:
     """Write metrics.json, timeline.csv, rates.csv, latency.csv and the page about them; returns
     what metrics.json holds.
 
@@ -54,15 +62,18 @@ def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
     """
     if not job.output.parent.is_dir():
         raise OSError(f"{job.output.parent} is not there; output must be on a shared file system")
+    options = job.options
     began = perf_counter()
     with ExitStack() as stack:
         recording = stack.enter_context(Recording(job.recording))
-        topics = recording.choose_topics(job.rgb_topic, job.thermal_topic, job.mask_topic)
-        found = survey(recording, topics, job.pairing)
+        topics = recording.choose_topics(
+            options.rgb_topic, options.thermal_topic, options.mask_topic
+        )
+        found = scan_headers(recording, topics, options.pairing)
         if not len(found):
-            raise RecordingError(f"{job.recording} {_why_no_pairs(found, job.pairing)}")
-        predictor = job.make_predictor()
-        scores, latencies = Scores(predictor.label_set, job.fusion_every), Latencies()
+            raise RecordingError(f"{job.recording} {_why_no_pairs(found, options.pairing)}")
+        predictor = options.predictor.open()
+        scores, latencies = Scores(predictor.label_set, options.fusion_every), Latencies()
         highlights = Highlights(predictor.label_set, topics.mask is not None)
         results = None
         if job.record is not None:
@@ -70,7 +81,7 @@ def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
         job.output.mkdir()
         timeline = stack.enter_context(_Table(job.output / "timeline.csv", scores.columns))
         latency = stack.enter_context(_Table(job.output / "latency.csv", latencies.columns))
-        alignment = Alignment(job.thermal_to_rgb)
+        alignment = Alignment(options.thermal_to_rgb)
         num_classes = predictor.label_set.num_classes
         reader = stack.enter_context(
             FrameReader(recording, topics, alignment, num_classes, found.faults)
@@ -99,7 +110,7 @@ def evaluate_recording(job: Job, progress: bool = False) -> dict[str, object]:
         report = {
             "recording": str(job.recording),
             "topics": asdict(topics),
-            "pairing": {**asdict(job.pairing), "thermal_to_rgb": list(job.thermal_to_rgb)},
+            "pairing": {**asdict(options.pairing), "thermal_to_rgb": list(options.thermal_to_rgb)},
             "steps": predictor.steps,
             **_timing(found, len(scores)),
             **scores.report(),
@@ -143,7 +154,7 @@ class _Table:
         self._writer.writerow(row)
 
 
-def _timing(found: Survey, evaluated: int) -> dict[str, object]:
+def _timing(found: HeaderScan, evaluated: int) -> dict[str, object]:
     """The cameras, and what became of their images."""
     counts = found.counts
     return {
@@ -161,7 +172,7 @@ def _timing(found: Survey, evaluated: int) -> dict[str, object]:
     }
 
 
-def _write_rates(path: Path, found: Survey) -> None:
+def _write_rates(path: Path, found: HeaderScan) -> None:
     """Messages of each camera, and pairs, by second since the beginning of the recording.
 
     Seconds without any are left out: a clock may jump by years.
@@ -172,7 +183,7 @@ def _write_rates(path: Path, found: Survey) -> None:
             table.write({"second": second, **{name: counts[name] for name in columns}})
 
 
-def _why_no_pairs(found: Survey, pairing: Pairing) -> str:
+def _why_no_pairs(found: HeaderScan, pairing: Pairing) -> str:
     """The end of a line about a recording without pairs."""
     if found.apart_ns is None:
         reasons = "; ".join(found.faults.lines())

@@ -8,9 +8,9 @@ import numpy as np
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
-from difusionseg_core.evaluation.statistics import distribution, milliseconds
+from difusionseg_core.evaluation.running_scores import MaskScores, StageLatencies
+from difusionseg_core.evaluation.statistics import milliseconds
 from difusionseg_core.metrics.fusion import SMALLEST_SIDE, fusion_metrics
-from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
 from difusionseg_core.predictor import Prediction
 
 FUSION_METRICS = (
@@ -19,10 +19,10 @@ FUSION_METRICS = (
 
 
 class Scores:
-    """Takes frames and predictions one by one; keeps some 200 bytes of each.
+    """Takes frames and predictions one by one; keeps about 200 bytes of each.
 
-    `fusion_every` N scores every Nth fused image only, beginning with the first: that can take
-    longer than the network.
+    `fusion_every` N scores only every Nth fused image, starting with the first: scoring one can
+    take longer than the network.
     """
 
     def __init__(self, label_set: LabelSet, fusion_every: int = 1) -> None:
@@ -32,24 +32,23 @@ class Scores:
         self._offsets = array("q")
         self._shares = {name: array("d") for name in label_set.class_names}
         self._fusion = {name: array("d") for name in FUSION_METRICS}
-        self._labelled = 0
-        self._confusion = np.zeros((label_set.num_classes,) * 2, np.int64)
+        self._masks = MaskScores(label_set.num_classes)
 
     def __len__(self) -> int:
         return len(self._offsets)
 
     @property
     def columns(self) -> list[str]:
-        """Of the rows that `add` makes."""
+        """Columns of the rows that `add` returns."""
         shares = [f"share_{name}" for name in self._shares]
         return ["pair", "stamp", "seconds", "offset_ms", *shares, "confidence", "mIoU"] + [
             *FUSION_METRICS
         ]
 
     def add(self, frame: RecordedFrame, prediction: Prediction) -> dict[str, object]:
-        """Score a frame; its row of the time line. What was not scored is not in the row.
+        """Score a frame; return its row of the time line, without what was not scored.
 
-        "seconds" are those since the first pair, by the recorder's clock, which does not jump.
+        "seconds" counts from the first pair, by the time of recording.
         """
         if self._first_ns is None:
             self._first_ns = frame.recorded_ns
@@ -65,10 +64,7 @@ class Scores:
             shares.append(count / prediction.labels.size)
             row[f"share_{name}"] = shares[-1]
         if frame.labels is not None:
-            confusion = confusion_matrix(frame.labels, prediction.labels, len(self._shares))
-            self._labelled += 1
-            self._confusion += confusion
-            row["mIoU"] = mean_iou(confusion)
+            row["mIoU"] = self._masks.add(frame.labels, prediction.labels)
         if len(self) % self._fusion_every == 0 and min(frame.thermal.shape) >= SMALLEST_SIDE:
             metrics = fusion_metrics(frame.rgb, frame.thermal, prediction.fused)
             for name, values in self._fusion.items():
@@ -78,7 +74,7 @@ class Scores:
         return row
 
     def report(self) -> dict[str, object]:
-        """For a JSON file; only what could be measured is in it."""
+        """Plain values for a JSON file, only of what could be measured."""
         report: dict[str, object] = {
             "offset_ms": milliseconds(self._offsets),
             "class_shares": {
@@ -86,15 +82,11 @@ class Scores:
                 for name, values in self._shares.items()
             },
         }
-        if self._labelled:
-            iou = zip(self._shares, class_iou(self._confusion).tolist(), strict=True)
+        if self._masks.frames:
+            names = self._label_set.class_names
             report["segmentation"] = {
-                "protocol": "one confusion matrix over all frames; class 0 counted, 255 left out; "
-                "classes in neither truth nor prediction left out of the mean",
-                "frames": self._labelled,
-                "mIoU": _finite(mean_iou(self._confusion)),
-                "IoU": {name: value for name, value in iou if np.isfinite(value)},
-                "confusion": self._confusion.tolist(),
+                **self._masks.report(names.__getitem__),
+                "confusion": self._masks.confusion.tolist(),
             }
         frames = len(self._fusion["EN"])
         if frames:
@@ -104,30 +96,25 @@ class Scores:
 
 
 class Latencies:
-    """Seconds by stage; what differs from run to run."""
+    """Seconds by stage of every pair; these differ from run to run."""
 
     columns = ("pair", "conversion", "preprocess", "inference", "postprocess", "total")
 
     def __init__(self) -> None:
-        self._seconds: dict[str, array] = {stage: array("d") for stage in self.columns[1:]}
+        self._stages = StageLatencies(self.columns[1:-1])
 
     def add(self, frame: RecordedFrame, prediction: Prediction) -> dict[str, float]:
-        """Take a frame's; returns its row."""
-        seconds = {"conversion": frame.seconds, **prediction.timings}
-        seconds["total"] = sum(seconds.values())
-        row: dict[str, float] = {"pair": len(self._seconds["total"])}
-        for stage, values in self._seconds.items():
-            values.append(seconds[stage])
-            row[stage] = seconds[stage]
-        return row
+        """Take those of a frame; return its row."""
+        pair = len(self._stages)
+        return {"pair": pair} | self._stages.add(
+            {"conversion": frame.seconds, **prediction.timings}
+        )
 
-    def report(self) -> dict[str, object]:
-        """Milliseconds by stage."""
-        return {
-            stage: distribution(np.multiply(values, 1e3)) for stage, values in self._seconds.items()
-        }
+    def report(self) -> dict[str, dict[str, float] | None]:
+        """Distributions by stage in milliseconds."""
+        return self._stages.report()
 
 
 def _finite(value: float) -> float | None:
-    """None for what JSON cannot say: PSNR is infinite where a picture equals both its sources."""
+    """None for what JSON has no number for: PSNR is infinite if an image equals both sources."""
     return float(value) if np.isfinite(value) else None

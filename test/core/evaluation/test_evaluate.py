@@ -305,7 +305,7 @@ def test_refusals_leave_nothing(copy, tmp_path, untrained_weights, results, caps
     assert evaluate(tmp_path / "nowhere", output, untrained_weights) == 1
     assert evaluate(copy, output, "none.safetensors") == 1
     assert evaluate(copy, output, untrained_weights, "--mask", str(results / "mask")) == 1
-    assert "leave out --model" in last_line(capsys)
+    assert "omit --model" in last_line(capsys)
     assert score(copy, output, "--fused", tmp_path / "nothing") == 1
     (tmp_path / "few").mkdir()
     write_png(tmp_path / "few" / f"{NAMES[0]}.png", np.zeros((96, 128), np.uint8))

@@ -11,7 +11,7 @@ from difusionseg_core.data.boxes import read_boxes
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_labels, read_rgb, read_thermal
 from difusionseg_core.recordings.rosbag2 import Recording
-from difusionseg_core.scenes import draw, sequence
+from difusionseg_core.scenes import draw, output, sequence
 
 
 def run(*arguments):
@@ -94,15 +94,17 @@ def test_a_folder_holds_the_same_bytes_whoever_drew_them(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--scenes", 0], "--scenes must be 1 or more"),
-        (["--rate", 0], "--rate must be above 0"),
+        (["--scenes", 0], "--scenes: expected a whole number of 1 or more, not '0'"),
+        (["--rate", 0], "--rate: expected a number above 0, not '0'"),
+        (["--size", "64"], "--size: expected HEIGHTxWIDTH, such as 480x640, not '64'"),
         (["--seed", -4], "seed must be 0 or more"),
         (["--quality", 101], "--quality must be 1 to 100"),
     ],
 )
-def test_bad_arguments_leave_nothing_behind(tmp_path, arguments, words):
-    with pytest.raises(ValueError, match=words):
+def test_bad_arguments_leave_nothing_behind(tmp_path, capsys, arguments, words):
+    with pytest.raises((ValueError, SystemExit)) as caught:
         run("--output", tmp_path / "drawn", *arguments)
+    assert words in f"{caught.value} {capsys.readouterr().err}"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,18 +116,18 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
         if len(written) > 4:
             raise OSError("no space left")
 
-    monkeypatch.setattr(synthesize, "write_png", full_disk)
+    monkeypatch.setattr(output, "write_png", full_disk)
     with pytest.raises(OSError, match="no space"):
         run("--output", tmp_path / "drawn", "--scenes", 3, "--workers", 1)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_killed_worker_is_told_in_a_line():
+def test_a_worker_that_dies_is_reported_in_one_line():
     with (
-        pytest.raises(OSError, match="was killed.*fewer --workers"),
-        synthesize._workers(2) as run_jobs,
+        pytest.raises(OSError, match="ended with status 9.*fewer --workers"),
+        output._pool(2) as pool,
     ):
-        list(run_jobs(os._exit, [9, 9]))
+        pool.submit(os._exit, 9).result()
 
 
 def test_an_existing_output_is_kept(tmp_path):

@@ -1,0 +1,89 @@
+"""Option types for argparse, and the options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from difusionseg_core.backends import BACKENDS
+from difusionseg_core.backends.precision import PRECISIONS
+from difusionseg_core.predictor import PredictorOptions
+
+
+def count(text: str) -> int:
+    """A whole number of 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, not '{text}'")
+    return int(text)
+
+
+def positive(text: str) -> float:
+    """A number above 0."""
+    value = _number(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, not '{text}'")
+    return value
+
+
+def not_negative(text: str) -> float:
+    """A number of 0 or more."""
+    value = _number(text)
+    if not value >= 0:
+        raise argparse.ArgumentTypeError(f"expected a number of 0 or more, not '{text}'")
+    return value
+
+
+def size(text: str) -> tuple[int, int]:
+    """Height and width in pixels, written HEIGHTxWIDTH."""
+    height, _, width = text.lower().partition("x")
+    if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x640, not '{text}'")
+    return int(height), int(width)
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Declare what to run and where: the model, the device, the sampler."""
+    parser.add_argument(
+        "--model", default="lite", help="lite, a .safetensors file or an exported model"
+    )
+    parser.add_argument(
+        "--device", default="auto", help="auto, cpu, cuda, cuda:N, gpu (Intel's) or tensorrt"
+    )
+    parser.add_argument("--backend", default="auto", choices=BACKENDS)
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        choices=PRECISIONS,
+        help="number format; auto takes the fastest that the device computes natively",
+    )
+    parser.add_argument("--steps", type=int, help="diffusion steps, 1 to 20 (default: the model's)")
+    parser.add_argument("--schedule", help="published or chained (default: the model's)")
+    parser.add_argument("--compile", action="store_true", help="use torch.compile")
+    parser.add_argument(
+        "--draws", type=count, default=1, help="noise samples per frame (default: 1)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
+
+
+def predictor_options(args: argparse.Namespace) -> PredictorOptions:
+    """Return the values of the options that `add_model_options` declares."""
+    return PredictorOptions(
+        model=args.model,
+        device=args.device,
+        backend=args.backend,
+        precision=args.precision,
+        compile=args.compile,
+        steps=args.steps,
+        schedule=args.schedule,
+        draws=args.draws,
+        seed=args.seed,
+    )
+
+
+def _number(text: str) -> float:
+    """A finite number, or not-a-number."""
+    try:
+        value = float(text)
+    except ValueError:
+        return math.nan
+    return value if math.isfinite(value) else math.nan

@@ -1,0 +1,210 @@
+"""One evaluation of a data set from start to end: score every image, then summarise and report."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import median
+
+from tqdm import tqdm
+
+from difusionseg_core.classes import MSRS
+from difusionseg_core.data.folder import DataSet, Pair, open_data_set
+from difusionseg_core.data.groups import find_groups
+from difusionseg_core.data.image_files import DataError, images_by_name
+from difusionseg_core.evaluation.data_sets.data_set_page import EvaluatedImages, evaluation_page
+from difusionseg_core.evaluation.data_sets.data_set_run import (
+    FUSED,
+    MASK,
+    Failure,
+    run_model,
+    score_images,
+)
+from difusionseg_core.evaluation.data_sets.image_scores import ImageScores
+from difusionseg_core.evaluation.data_sets.result_store import Store
+from difusionseg_core.evaluation.data_sets.score_summary import summarize, table_row
+from difusionseg_core.evaluation.machine import machine
+from difusionseg_core.predictor import Predictor, PredictorOptions, find_weights
+from difusionseg_core.report.document import write_report
+
+
+@dataclass(frozen=True)
+class DataSetJob:
+    """What to evaluate.
+
+    Either `model` is given, or at least one of the folders `mask` and `fused`, whose images
+    (NAME.png) are scored instead. `boxes` is a folder of box files that replaces those of the data
+    set. `groups` are text files of names or folders of images that are also scored separately.
+    `without` is "rgb" or "thermal": a camera that the model does not get. `baselines` also scores
+    simple fusions, and the model with each camera alone.
+    """
+
+    data: Path
+    output: Path
+    split: str | None = None
+    model: PredictorOptions | None = None
+    mask: Path | None = None
+    fused: Path | None = None
+    boxes: Path | None = None
+    groups: tuple[Path, ...] = ()
+    without: str | None = None
+    baselines: bool = False
+
+
+def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
+    """Write metrics.json, per_image.csv, the report, and a model's masks and fused images.
+
+    A stopped run continues where it was. Returns what metrics.json holds; "problems" lists the
+    images that were skipped, one line each. Raises ValueError (DataError among them), OSError or
+    ImportError, in one line.
+    """
+    data_set = _with_boxes(open_data_set(job.data, job.split), job.boxes)
+    groups = find_groups(data_set, job.groups)
+    masks, fused = (_files_in(folder, data_set.pairs) for folder in (job.mask, job.fused))
+    if not any(pair.labels or pair.boxes for pair in data_set.pairs):
+        found = f"{data_set.folder} has no ground truth: neither masks nor boxes"
+        if masks:
+            raise DataError(f"{found}, so masks cannot be scored")
+        if job.model:
+            print(f"{found}; only fused images are scored")
+    predictor = None if job.model is None else _predictor(job.model, data_set)
+
+    store = Store(job.output, _options(job, data_set, predictor))
+    remaining = [pair for pair in data_set.pairs if pair.name not in store.done]
+    if store.done:
+        print(f"continuing after {len(store.done)} of {len(data_set.pairs)} images")
+    if predictor is None:
+        results = score_images(remaining, data_set.label_set, masks, fused, job.baselines)
+    else:
+        results = run_model(
+            remaining, data_set.label_set, predictor, store.folder, job.without, job.baselines
+        )
+    problems = []
+    with tqdm(
+        total=len(data_set.pairs), initial=len(store.done), unit="image", disable=None
+    ) as progress:
+        for result in results:
+            if isinstance(result, Failure):
+                problems.append(result.message)
+                progress.write(f"difusionseg: skipped: {result.message}", file=sys.stderr)
+            else:
+                store.add(result)
+            progress.update()
+    if not store.done:
+        store.discard()
+        raise ValueError(f"no image of {job.data} could be evaluated")
+    return _finish(job, data_set, groups, store, problems)
+
+
+def _with_boxes(data_set: DataSet, folder: Path | None) -> DataSet:
+    """The data set with the box files of another folder; images without a file have no boxes."""
+    if folder is None:
+        return data_set
+    if data_set.label_set is not MSRS:
+        raise DataError(f"box files name classes of MSRS, but {data_set.folder} has others")
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}")
+    files = {path.stem: path for path in folder.glob("*.txt")}
+    pairs = [replace(pair, boxes=files.get(pair.name)) for pair in data_set.pairs]
+    if not any(pair.boxes for pair in pairs):
+        raise DataError(f"{folder} has no box file (NAME.txt) of an image of {data_set.folder}")
+    return replace(data_set, pairs=pairs)
+
+
+def _files_in(folder: Path | None, pairs: Sequence[Pair]) -> dict[str, Path] | None:
+    """The image file of every pair, by name."""
+    if folder is None:
+        return None
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}")
+    files = images_by_name(folder)
+    missing = [pair.name for pair in pairs if pair.name not in files]
+    if missing:
+        more = f", and {len(missing) - 3} more" if len(missing) > 3 else ""
+        raise DataError(f"{folder} lacks {', '.join(missing[:3])}{more}")
+    return files
+
+
+def _predictor(options: PredictorOptions, data_set: DataSet) -> Predictor:
+    predictor = options.open()
+    if predictor.label_set.num_classes != data_set.label_set.num_classes:
+        raise ValueError(
+            f"the model has {predictor.label_set.num_classes} classes, "
+            f"the data set {data_set.label_set.num_classes}"
+        )
+    return predictor
+
+
+def _options(job: DataSetJob, data_set: DataSet, predictor: Predictor | None) -> dict[str, object]:
+    """What determines the results; a stopped run continues only with the same."""
+    options: dict[str, object] = {
+        "data": str(job.data),
+        "split": job.split,
+        "names": _digest("\n".join(pair.name for pair in data_set.pairs).encode()),
+        "boxes": _text(job.boxes),
+        "baselines": job.baselines,
+    }
+    if predictor is None or job.model is None:
+        return options | {"mask": _text(job.mask), "fused": _text(job.fused)}
+    return options | {
+        "model": str(job.model.model),
+        "weights": _digest(find_weights(job.model.model).read_bytes()),
+        "backend": predictor.backend,
+        "device": predictor.device,
+        "precision": predictor.precision,
+        "steps": predictor.steps,
+        "schedule": job.model.schedule,
+        "draws": job.model.draws,
+        "seed": job.model.seed,
+        "without": job.without,
+    }
+
+
+def _finish(
+    job: DataSetJob,
+    data_set: DataSet,
+    groups: Mapping[str, set[str]],
+    store: Store,
+    problems: list[str],
+) -> dict[str, object]:
+    """Write what is made of all images, and move the folder to its final name."""
+    scores = [store.done[pair.name] for pair in data_set.pairs if pair.name in store.done]
+    shown = ("data", "split", "model", "steps", "without", "mask", "fused", "boxes")
+    metrics = {key: store.options[key] for key in shown if store.options.get(key) is not None}
+    metrics |= summarize(scores, data_set.label_set, groups) | {"problems": problems}
+    (store.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
+    _write_table(store.folder / "per_image.csv", scores)
+    about: dict[str, object] = {"machine": machine()}
+    seconds = [one.seconds for one in scores if one.seconds is not None]
+    if seconds:
+        about["seconds_per_image"] = median(seconds)
+    images = EvaluatedImages(
+        data_set,
+        fused=store.folder / FUSED if job.model else job.fused,
+        mask=store.folder / MASK if job.model else job.mask,
+    )
+    page = evaluation_page(metrics, scores, images, {"options": store.options, **about})
+    write_report(page, store.folder)
+    store.finish([one.name for one in scores], about)
+    return metrics
+
+
+def _write_table(path: Path, scores: Sequence[ImageScores]) -> None:
+    rows = [table_row(one) for one in scores]
+    with open(path, "w", newline="") as file:
+        table = csv.DictWriter(file, dict.fromkeys(column for row in rows for column in row))
+        table.writeheader()
+        table.writerows(rows)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]

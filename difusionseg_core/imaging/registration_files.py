@@ -1,0 +1,52 @@
+"""What `difusionseg register` writes: the node's parameters, and an image to judge them by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from difusionseg_core.imaging.alignment import Alignment
+from difusionseg_core.imaging.drawing import contact_sheet
+from difusionseg_core.imaging.registration import Registration, checkerboard
+
+_SHOWN = 3  # frames on the image
+_TILE = 640  # width of a board on the image, pixels
+
+
+def node_parameters(found: Registration, source: str, frames: int) -> str:
+    """A parameter file for the node (YAML); `frames` pairs of `source` were used."""
+    numbers = ", ".join(_as_double(f"{value:.9g}") for value in found.matrix.ravel())
+    return (
+        f"# Found by `difusionseg register` from {frames} pairs of {source}: "
+        f"{found.agreeing} of {found.patches} patches agree,\n"
+        f"# {found.residual:.2f} px off (root mean square), {found.before:.2f} px before.\n"
+        "/**/fusion_node:\n"
+        "  ros__parameters:\n"
+        f"    thermal_to_rgb: [{numbers}]\n"
+    )
+
+
+def checkerboard_sheet(
+    pairs: Sequence[tuple[np.ndarray, np.ndarray]], found: Registration
+) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: cells of both cameras in turn, before and after, of the first pairs."""
+    align = Alignment(tuple(found.matrix.ravel().tolist()))
+    rows = []
+    for rgb, thermal in pairs[:_SHOWN]:
+        before = cv2.resize(thermal, rgb.shape[1::-1])
+        boards = [checkerboard(rgb, _grey(image)) for image in (before, align(rgb, thermal)[1])]
+        rows.append(boards)
+    titles = (f"before: {found.before:.2f} px off", f"after: {found.residual:.2f} px off")
+    return contact_sheet(rows, titles, _TILE)
+
+
+def _as_double(number: str) -> str:
+    # ROS takes an array of doubles only if each of them is written as one.
+    return number if any(sign in number for sign in ".e") else f"{number}.0"
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    # Equalised, so that edges are visible in the dark parts of a thermal image, too.
+    return cv2.cvtColor(cv2.equalizeHist(image), cv2.COLOR_GRAY2RGB)

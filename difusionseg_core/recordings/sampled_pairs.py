@@ -1,0 +1,70 @@
+"""A few pairs of images spread over a recording or a data set, for what needs no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from difusionseg_core.data.folder import open_data_set
+from difusionseg_core.data.image_files import read_rgb, read_rgb_thermal, read_thermal
+from difusionseg_core.imaging.camera_images import rgb_array, thermal_array
+from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.pairing import NearestStampPairer, Pair
+from difusionseg_core.recordings.rosbag2 import Recording, is_recording
+
+ImagePair = tuple[np.ndarray, np.ndarray]
+"""(H, W, 3) uint8 RGB and (h, w) uint8 thermal, not registered."""
+
+
+def sample_pairs(
+    source: Path,
+    count: int,
+    rgb_topic: str | None = None,
+    thermal_topic: str | None = None,
+    slop: float = 0.05,
+) -> list[ImagePair]:
+    """Read up to `count` pairs, evenly spread, from a recording or a data-set folder.
+
+    The topics of a recording are those of `Recording.choose_topics`; `slop` is the largest time
+    difference within a pair [s]. Raises ValueError, in one line, if there is no pair.
+    """
+    if is_recording(source):
+        return list(_from_recording(source, count, rgb_topic, thermal_topic, slop))
+    return list(_from_data_set(source, count))
+
+
+def _from_data_set(folder: Path, count: int) -> Iterator[ImagePair]:
+    pairs = open_data_set(folder).pairs
+    for pair in pairs[:: -(-len(pairs) // count)]:
+        # Not `read_frame`: before registration the two cameras may have different sizes.
+        if pair.visible == pair.thermal:
+            yield read_rgb_thermal(pair.visible)
+        else:
+            yield read_rgb(pair.visible), to_uint8(read_thermal(pair.thermal))
+
+
+def _from_recording(
+    path: Path, count: int, rgb_topic: str | None, thermal_topic: str | None, slop: float
+) -> Iterator[ImagePair]:
+    with Recording(path) as recording:
+        topics = recording.choose_topics(rgb_topic, thermal_topic)
+        pairer = NearestStampPairer(round(slop * 1e9), queue_size=10)
+
+        def matched() -> Iterator[Pair]:
+            for message in recording.messages([topics.rgb, topics.thermal]):
+                add = pairer.add_rgb if message.topic == topics.rgb else pairer.add_thermal
+                yield from add(message.stamp_ns, message)
+            yield from pairer.flush()
+
+        every = max(1, recording.count(topics.rgb) // count)
+        chosen = list(islice(matched(), 0, None, every))[:count]
+    if not chosen:
+        raise ValueError(f"{path} has no pair of images within {slop:g} s; set --slop")
+    for pair in chosen:
+        yield (
+            rgb_array(pair.rgb.deserialize()),
+            to_uint8(thermal_array(pair.thermal.deserialize())),
+        )

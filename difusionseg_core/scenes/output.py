@@ -1,0 +1,140 @@
+"""Write synthetic scenes: a data-set folder, or a recording. Frames are drawn in processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from difusionseg_core.data.boxes import write_boxes
+from difusionseg_core.data.folder import BOXES, LABELS, VISIBLE
+from difusionseg_core.data.folder import THERMAL as THERMAL_FOLDER
+from difusionseg_core.data.image_files import write_png
+from difusionseg_core.files import new_output
+from difusionseg_core.imaging.camera_images import compress
+from difusionseg_core.parallel import WorkerDied, in_order, process_pool
+from difusionseg_core.recordings.rosbag2 import MASK, RGB, THERMAL, RecordingWriter
+from difusionseg_core.scenes import Scene
+
+_FRAME_ID = "camera"
+
+
+@dataclass(frozen=True)
+class SceneSeries:
+    """Which frames to draw: `frames` of each of `scenes` scenes, at `rate` frames per second.
+
+    Scene number n has seed `seed` + n and the n-th of `conditions` in turn; without conditions
+    they are mixed. `size` is (height, width) in pixels. Raises ValueError, in one line, for values
+    that cannot be drawn.
+    """
+
+    scenes: int = 100
+    frames: int = 1
+    rate: float = 10.0
+    seed: int = 0
+    conditions: tuple[str, ...] = ()
+    size: tuple[int, int] = (480, 640)
+
+    def __post_init__(self) -> None:
+        Scene(self.seed, self.size)  # refuses bad values before anything is started
+
+    def __len__(self) -> int:
+        return self.scenes * self.frames
+
+    def __iter__(self) -> Iterator[FrameJob]:
+        for scene in range(self.scenes):
+            condition = self.conditions[scene % len(self.conditions)] if self.conditions else None
+            for number in range(self.frames):
+                yield FrameJob(self.seed + scene, number, number / self.rate, self.size, condition)
+
+
+@dataclass(frozen=True)
+class FrameJob:
+    """One frame to draw: number `number` of its scene, `time` seconds after the scene began."""
+
+    seed: int
+    number: int
+    time: float
+    size: tuple[int, int]
+    condition: str | None
+
+
+def write_folder(series: SceneSeries, output: Path, workers: int) -> None:
+    """Write a data-set folder with `vi`, `ir`, `Segmentation_labels` and `boxes`.
+
+    Raises FileExistsError if `output` exists, and OSError if a worker process dies.
+    """
+    with new_output(output) as folder, _pool(workers) as pool:
+        for part in (VISIBLE, THERMAL_FOLDER, LABELS, BOXES):
+            (folder / part).mkdir(parents=True)
+        draw = partial(_draw_to_folder, folder=folder, numbered=series.frames > 1)
+        for _ in _drawn(pool, draw, series, workers):
+            pass
+
+
+def write_recording(
+    series: SceneSeries, output: Path, storage: str, quality: int, workers: int
+) -> None:
+    """Write a recording with RGB images (JPEG of `quality`), thermal images and masks.
+
+    Raises as `write_folder`.
+    """
+    topics = [f"/{base}/compressed" for base in (RGB, THERMAL, MASK)]
+    with RecordingWriter(output, storage) as writer, _pool(workers) as pool:
+        draw = partial(_draw_compressed, quality=quality)
+        for number, images in enumerate(_drawn(pool, draw, series, workers)):
+            # Stamps begin at 1 s: 0 means "not stamped" in ROS.
+            stamp_ns = 1_000_000_000 + round(number * 1e9 / series.rate)
+            for topic, (data, format) in zip(topics, images, strict=True):
+                writer.write_compressed(topic, stamp_ns, _FRAME_ID, data, format)
+
+
+def _draw_to_folder(job: FrameJob, folder: Path, numbered: bool) -> None:
+    """Write a frame with a name as in MSRS: it ends in D by day, in N at night and at dusk."""
+    scene = _scene(job.seed, job.size, job.condition)
+    frame = scene.frame(job.time)
+    letter = "D" if scene.condition == "day" else "N"
+    name = f"{job.seed:06d}_{job.number:04d}{letter}" if numbered else f"{job.seed:06d}{letter}"
+    for part, image in (
+        (VISIBLE, frame.rgb),
+        (THERMAL_FOLDER, frame.thermal),
+        (LABELS, frame.labels),
+    ):
+        write_png(folder / part / f"{name}.png", image)
+    height, width = job.size
+    write_boxes(folder / BOXES / f"{name}.txt", frame.boxes, width, height)
+
+
+def _draw_compressed(job: FrameJob, quality: int) -> list[tuple[bytes, str]]:
+    frame = _scene(job.seed, job.size, job.condition).frame(job.time)
+    return [
+        compress(frame.rgb, "jpeg", quality),
+        compress(frame.thermal, "png"),
+        compress(frame.labels, "png"),
+    ]
+
+
+@lru_cache(maxsize=1)
+def _scene(seed: int, size: tuple[int, int], condition: str | None) -> Scene:
+    return Scene(seed, size, condition)
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[Executor | None]:
+    """Processes that draw; None for one, which is this process."""
+    try:
+        with nullcontext() if workers == 1 else process_pool(workers) as pool:
+            yield pool
+    except WorkerDied as error:
+        raise OSError(f"{error}; try fewer --workers") from None
+
+
+def _drawn(pool: Executor | None, draw: partial, series: SceneSeries, workers: int) -> Iterable:
+    """Results of drawing each frame, in order, with a progress bar."""
+    drawn = map(draw, series) if pool is None else in_order(pool, draw, series, 4 * workers)
+    return tqdm(drawn, total=len(series), desc="drawing", unit="frame")
