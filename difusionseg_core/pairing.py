@@ -152,9 +152,9 @@ class NearestStampPairer:
 
     def flush(self) -> list[Pair]:
         """The pairs among the messages that wait, when no more will come; drops the others."""
-        pairs = []
+        pairs: list[Pair] = []
         while self._rgb.waiting and self._thermal.waiting:
-            pairs += self._step(certain=True)
+            pairs += self._step(certain=True) or []
         self._rgb.drop_all()
         self._thermal.drop_all()
         return pairs
@@ -173,7 +173,7 @@ class NearestStampPairer:
             self._thermal.start_anew()
         stream.append(stamp, message)
 
-        pairs = []
+        pairs: list[Pair] = []
         while self._rgb.waiting and self._thermal.waiting:
             full = len(stream.waiting) > self._queue_size
             settled = self._step(certain=full)

@@ -130,4 +130,5 @@ def _thermal_table(
 
 def _table(sources: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # Fixed point: twice as fast to read as float32.
-    return cv2.convertMaps(sources, None, cv2.CV_16SC2)
+    columns, rows = cv2.split(sources)
+    return cv2.convertMaps(columns, rows, cv2.CV_16SC2)

@@ -146,13 +146,13 @@ def _coarse(
         )
         matrix = turned @ shrink @ resized
         inside = cv2.warpPerspective(np.ones_like(thermal[0], np.float32), matrix, size)
-        inside = cv2.erode(inside, np.ones((5, 5))) > 0.99  # no edge where the picture ends
-        common, own = 0.0, 0.0
+        within = cv2.erode(inside, np.ones((5, 5))) > 0.99  # no edge where the image ends
+        common, own = np.zeros(canvas, spectra[0].dtype), 0.0
         for image, spectrum in zip(thermal, spectra, strict=True):
-            structure = _complex(edge_directions(_warped(image, matrix, size))) * inside
+            structure = _complex(edge_directions(_warped(image, matrix, size))) * within
             own += float((abs(structure) ** 2).sum())
             common = common + spectrum * np.fft.fft2(structure, canvas).conj()
-        mask = np.fft.rfft2(inside.astype(np.float64), canvas).conj()
+        mask = np.fft.rfft2(within.astype(np.float64), canvas).conj()
         score = np.fft.ifft2(common).real
         under = np.fft.irfft2(energy * mask, canvas).clip(1e-6)
         overlap = np.fft.irfft2(area * mask, canvas) / (size[0] * size[1])
@@ -180,15 +180,15 @@ def _match_patches(
     """Centres (N, 2) of patches, where `matrix` puts them, and how far off they are (N, 2)."""
     height, width = structures[0].shape[:2]
     inside = cv2.warpPerspective(np.ones_like(thermal[0], np.float32), matrix, (width, height))
-    inside = cv2.erode(inside, np.ones((9, 9))) > 0.99
+    within = cv2.erode(inside, np.ones((9, 9))) > 0.99
     warped = [
-        edge_directions(_warped(image, matrix, (width, height))) * inside[..., None]
+        edge_directions(_warped(image, matrix, (width, height))) * within[..., None]
         for image in thermal
     ]
     places, shifts = [], []
     for top in range(radius, height - _PATCH - radius + 1, _STRIDE):
         for left in range(radius, width - _PATCH - radius + 1, _STRIDE):
-            if inside[top : top + _PATCH, left : left + _PATCH].mean() < 0.8:
+            if within[top : top + _PATCH, left : left + _PATCH].mean() < 0.8:
                 continue
             shift = _best_shift(structures, warped, top, left, radius)
             if shift is not None:
@@ -205,7 +205,8 @@ def _best_shift(
     radius: int,
 ) -> tuple[float, float] | None:
     """(x, y) by which a thermal patch fits best over all frames; None where nothing stands out."""
-    score, energy = 0.0, [0.0, 0.0]
+    score = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
+    energy = [0.0, 0.0]
     for visible, thermal in zip(structures, warped, strict=True):
         patch = thermal[top : top + _PATCH, left : left + _PATCH]
         around = visible[

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 UP = np.array([0.0, 1.0, 0.0])
 Colour = tuple[float, float, float]  # linear RGB, 0..1 for a reflectance
@@ -130,12 +131,18 @@ def heading_axes(heading: float) -> tuple[np.ndarray, np.ndarray]:
     return np.array([sin, 0.0, cos]), np.array([cos, 0.0, -sin])
 
 
-def box(centre, size, heading: float, material: Material, label: int = 0) -> Group:
+def box(
+    centre: ArrayLike,
+    size: tuple[float, float, float],
+    heading: float,
+    material: Material,
+    label: int = 0,
+) -> Group:
     """Five faces (no bottom) of a box: centre of its base (3,), size (length, height, width)."""
     forward, right = heading_axes(heading)
     length, height, width = size
     base = np.asarray(centre, float)
-    faces = []
+    faces: Group = []
     for normal, along, reach, span in (
         (forward, right, length, width),
         (-forward, right, length, width),
@@ -154,14 +161,18 @@ def box(centre, size, heading: float, material: Material, label: int = 0) -> Gro
     return faces
 
 
-def plank(a, b, height: float, width: float, material: Material, label: int = 0) -> Group:
+def plank(
+    a: np.ndarray, b: np.ndarray, height: float, width: float, material: Material, label: int = 0
+) -> Group:
     """A box that stands upright on the line from a to b (3,)."""
     run = b - a
     heading, length = float(np.arctan2(run[0], run[2])), float(np.hypot(run[0], run[2]))
     return box((a + b) / 2, (length, height, width), heading, material, label)
 
 
-def disc(centre, radius: float, axis_a: np.ndarray, axis_b: np.ndarray, corners: int = 16):
+def disc(
+    centre: ArrayLike, radius: float, axis_a: np.ndarray, axis_b: np.ndarray, corners: int = 16
+) -> np.ndarray:
     """Points (corners, 3) of a circle in the plane of two unit vectors."""
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     return (

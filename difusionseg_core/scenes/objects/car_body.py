@@ -1,5 +1,6 @@
 """The parts of a car: a side profile pulled out to the width of the car, and what is on it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +61,7 @@ class Car:
 def car_parts(car: Car, place: np.ndarray, heading: float) -> list[Group]:
     """The groups of a car whose middle is above `place` (3,) and that faces `heading` (radians)."""
     build = _Builder(car, place, heading)
-    return [build.body()] if car.cargo is None else [build.body(), build.cargo()]
+    return [build.body()] if car.cargo is None else [build.body(), build.cargo(car.cargo)]
 
 
 class _Builder:
@@ -83,10 +84,10 @@ class _Builder:
         self.half[first + 1 : last] *= 0.9 if car.height < 1.7 else 0.95
         self.half[[0, -1]] *= 0.96
 
-    def at(self, along, up, across) -> np.ndarray:
+    def at(self, along: float, up: float, across: float) -> np.ndarray:
         return self.place + self.forward * along + UP * up + self.right * across
 
-    def _side(self, side: int, indices) -> np.ndarray:
+    def _side(self, side: int, indices: Iterable[int]) -> np.ndarray:
         return np.array([self.at(self.along[i], self.up[i], side * self.half[i]) for i in indices])
 
     def _panel(self, i: int) -> tuple[np.ndarray, np.ndarray]:
@@ -147,7 +148,7 @@ class _Builder:
         count = len(self.along)
         hot = 16 * car.warmth
 
-        def face(u0, u1, v0, v1, material) -> Face:
+        def face(u0: float, u1: float, v0: float, v1: float, material: Material) -> Face:
             return Face(on_quad(quad, u0, u1, v0, v1), material, CAR, outward)
 
         glass = _GLASS.warmed(2 * car.warmth)
@@ -280,7 +281,7 @@ class _Builder:
             parts.append(Face(hub, _RIM.shaded(0.4).warmed(10 * car.warmth), CAR, normal))
         return parts
 
-    def cargo(self) -> Group:
+    def cargo(self, paint: Material) -> Group:
         car = self.car
         length = car.length * (1 - self.cab_share) - 0.15
         middle = self.at(-car.length / 2 + length / 2, 0.85, 0)
@@ -295,7 +296,7 @@ class _Builder:
         for side in (-1, 1):
             parts += self._wheels(side, inner=False)
         height = car.height * 1.25 - 0.85
-        parts += box(middle, (length, height, car.shape.width * 1.04), self.heading, car.cargo, CAR)
+        parts += box(middle, (length, height, car.shape.width * 1.04), self.heading, paint, CAR)
         tail = self.at(-car.length / 2 - 0.01, 0.6, 0)
         for side in (-1, 1):
             corner = tail + self.right * side * car.shape.width * 0.4

@@ -53,7 +53,9 @@ def ground(rng: np.random.Generator, street: Street, climate: Climate, rain: boo
     return parts
 
 
-def _pavement(rng, street: Street, sign: int, asphalt: Material, warm: float) -> Group:
+def _pavement(
+    rng: np.random.Generator, street: Street, sign: int, asphalt: Material, warm: float
+) -> Group:
     side = street.side(sign)
     edge = sign * street.half_width
     grey = rng.uniform(0.15, 0.4) * np.array([1, rng.uniform(0.9, 1), rng.uniform(0.8, 1)])
@@ -96,7 +98,7 @@ def _pavement(rng, street: Street, sign: int, asphalt: Material, warm: float) ->
     return parts
 
 
-def _stains(rng, street: Street, asphalt: Material) -> Group:
+def _stains(rng: np.random.Generator, street: Street, asphalt: Material) -> Group:
     """Mended patches, manholes and seams."""
     parts: Group = []
     for _ in range(rng.integers(0, 4)):
@@ -129,7 +131,7 @@ def _stains(rng, street: Street, asphalt: Material) -> Group:
     return parts
 
 
-def _puddles(rng, street: Street, asphalt: Material) -> Group:
+def _puddles(rng: np.random.Generator, street: Street, asphalt: Material) -> Group:
     water = Material((0.02, 0.02, 0.02), grain=0.02, gloss=0.25, heat=asphalt.heat - 1)
     parts: Group = []
     for _ in range(rng.integers(1, 7)):
@@ -142,7 +144,7 @@ def _puddles(rng, street: Street, asphalt: Material) -> Group:
     return parts
 
 
-def _fallen_leaves(rng, street: Street, warm: float) -> Group:
+def _fallen_leaves(rng: np.random.Generator, street: Street, warm: float) -> Group:
     """Leaves strewn over road and pavement: colour without any warmth of its own."""
     count = int(rng.integers(80, 500))
     along = rng.uniform(2.5, 5, count) * np.exp(rng.uniform(0, 1.6, count))
@@ -161,7 +163,7 @@ def _fallen_leaves(rng, street: Street, warm: float) -> Group:
     ]
 
 
-def _markings(rng, street: Street, warm: float) -> Group:
+def _markings(rng: np.random.Generator, street: Street, warm: float) -> Group:
     worn = rng.uniform(0.25, 0.7)
     paint = Material(
         (worn, worn, worn * 0.97), grain=0.25, grain_size=2.0, heat=warm - 0.4, emissivity=0.93

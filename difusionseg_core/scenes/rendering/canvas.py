@@ -5,6 +5,7 @@ properties of parts, so the RGB image, the thermal image and the mask agree to t
 """
 
 from collections.abc import Collection
+from typing import Any
 
 import cv2
 import numpy as np
@@ -206,7 +207,7 @@ class Canvas:
             cv2.fillPoly(self.shadow, [fixed], int(255 * share), shift=_SUBPIXEL)
 
     def _add_row(
-        self, material: Material, normal: np.ndarray, point: np.ndarray, label: int, **more
+        self, material: Material, normal: np.ndarray, point: np.ndarray, label: int, **more: Any
     ) -> int:
         return self.table.add(material, normal, point, label, self._thing, self._anchor, **more)
 

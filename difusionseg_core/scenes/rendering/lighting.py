@@ -109,7 +109,7 @@ def shade(surface: Surface, light: Light, streaks: np.ndarray | None) -> np.ndar
         lit *= surface.albedo[channel]
         lit += mirror * float(light.zenith[channel] + light.horizon[channel])
         lit += surface.emission[channel]
-        if light.rain:
+        if light.rain and streaks is not None:
             lit += streaks[..., channel] * puddles
         haze = float(light.horizon[channel])
         lit -= haze

@@ -88,8 +88,7 @@ def _grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     coarse = noise.normal(rng, (height // 2 + 1, width // 2 + 1, 3))
     grain = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     fine = 0.6 * noise.normal(rng, (height, width))
-    grain += cv2.merge([fine, fine, fine])
-    return grain
+    return grain + cv2.merge([fine, fine, fine])
 
 
 @lru_cache(maxsize=2)

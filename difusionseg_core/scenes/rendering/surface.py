@@ -120,7 +120,9 @@ def _round_off(surface: Surface, table: np.ndarray, index: np.ndarray, sun: np.n
     surface.heat.ravel()[spots] *= 0.6 + 0.4 * ahead
 
 
-def _texture_axes(normal: np.ndarray, position: np.ndarray, level: np.ndarray):
+def _texture_axes(
+    normal: np.ndarray, position: np.ndarray, level: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Coordinates in metres in which a surface's texture is laid: ground plan, or along and up."""
     along = normal[2] * position[0]
     along -= normal[0] * position[2]

@@ -3,6 +3,7 @@
 import csv
 import math
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -42,19 +43,40 @@ def test_keys_and_types():
     assert all(type(value) is float and math.isfinite(value) for value in scores.values())
 
 
+def read_table(path):
+    """Rows of a table of scores: (name, {metric: value})."""
+    with path.open() as file:
+        for row in csv.DictReader(file):
+            yield row.pop("name"), {key: float(value) for key, value in row.items()}
+
+
+def test_independent_values_of_synthetic_scenes():
+    """`oracle/make_oracle.py` computed them by the papers' formulas, without this package."""
+    folder = Path(__file__).parent / "oracle"
+    table = list(read_table(folder / "expected.csv"))
+    assert len(table) == 3
+    for name, expected in table:
+        visible, fused = (
+            cv2.cvtColor(cv2.imread(str(folder / f"{name}_{part}.png")), cv2.COLOR_BGR2RGB)
+            for part in ("vi", "fused")
+        )
+        thermal = cv2.imread(str(folder / f"{name}_ir.png"), cv2.IMREAD_GRAYSCALE)
+        scores = fusion_metrics(visible, thermal, fused)
+        assert list(expected) == KEYS
+        assert scores == pytest.approx(expected, rel=1e-6), name
+
+
 def test_a_published_tools_figures(shared):
     folder = shared / "data" / "fusion_oracle"
-    with (folder / "expected.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    assert rows
-    for row in rows:
-        scores = fusion_metrics(*from_oracle(folder, row["name"]))
+    table = list(read_table(folder / "expected.csv"))
+    assert table
+    for name, expected in table:
+        scores = fusion_metrics(*from_oracle(folder, name))
         scores["SF"] /= 255  # the tool scales images to 0..1 for it
         scores["PSNR"] += 20 * math.log10(255)  # and puts a peak of 255 over their MSE
-        expected = {key: float(row[key]) for key in row if key != "name"}
         tolerance = dict.fromkeys(expected, 1e-4) | {"Qabf": 2e-3, "MI": 0.05}
         for key, value in expected.items():
-            assert scores[key] == pytest.approx(value, abs=tolerance[key]), (row["name"], key)
+            assert scores[key] == pytest.approx(value, abs=tolerance[key]), (name, key)
 
 
 def test_maximum_and_average_of_real_pairs(shared):
@@ -267,9 +289,10 @@ def test_inputs_are_left_alone():
     assert all((image == copy).all() for image, copy in zip(images, before, strict=True))
 
 
-def test_a_vga_triple_takes_less_than_a_second_of_one_core():
+def test_a_vga_triple_takes_seconds_at_most():
+    """About 0.5 s of a core of 2021; the bound leaves room for slow processors."""
     images = triple(480, 640)
     fusion_metrics(*images)
     start = time.process_time()  # of all threads, so a busy machine does not matter
     fusion_metrics(*images)
-    assert time.process_time() - start < 1.0
+    assert time.process_time() - start < 5.0
