@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -27,19 +26,14 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Float64
 
 from difusionseg_core.files import new_output
+from difusionseg_core.imaging.camera_images import BadImage, check, mask_array
+from difusionseg_core.imaging.encodings import MASK_ENCODINGS
 from difusionseg_core.pairing import NearestStampPairer, Pair
 from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.clock_watch import ClockWatch
 from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
-from difusionseg_ros.common.image_messages import (
-    THERMAL_ENCODINGS,
-    BadImage,
-    check_compressed,
-    check_image,
-    check_stamp,
-    thermal_array,
-)
+from difusionseg_ros.common.image_messages import check_stamp
 from difusionseg_ros.common.live_scores import LiveScores
 from difusionseg_ros.common.program import Program, run
 
@@ -57,7 +51,6 @@ PARAMETERS = (
 )
 PROGRAM = Program("evaluation_node", __doc__, described(PARAMETERS))
 MEAN_IOU = "evaluation/mean_iou"
-_MASK_ENCODINGS = {name: THERMAL_ENCODINGS[name] for name in ("mono8", "8UC1")}
 _WAITING = 300  # truths that wait for their class map: ten seconds of a fast camera
 _DEPTH = 50
 _MAX_BYTES = 1_000_000_000
@@ -165,10 +158,7 @@ class EvaluationNode(Node):
     def _is_sound(self, message: Image | CompressedImage) -> bool:
         try:
             check_stamp(message.header)
-            if isinstance(message, CompressedImage):
-                check_compressed(message, _MAX_BYTES)
-            else:
-                check_image(message, _MASK_ENCODINGS, _MAX_BYTES)
+            check(message, MASK_ENCODINGS, _MAX_BYTES)
         except BadImage as error:
             self._refuse("an image", error)
             return False
@@ -177,7 +167,8 @@ class EvaluationNode(Node):
     def _score(self, pairs: list[Pair]) -> None:
         for pair in pairs:
             try:
-                self.scores.add_mask(_labels(pair.thermal), _labels(pair.rgb))
+                truth, labels = (mask_array(m, _MAX_BYTES) for m in (pair.thermal, pair.rgb))
+                self.scores.add_mask(truth, labels)
             except ValueError as error:
                 self._refuse(TRUTH, error)
                 continue
@@ -244,14 +235,6 @@ def _score_until(stop: threading.Event, _: list[str]) -> int:
         return 0 if node.finish() else 1
     finally:
         node.destroy_node()
-
-
-def _labels(message: Image | CompressedImage) -> np.ndarray:
-    """(H, W) uint8 class ids. Raises BadImage."""
-    labels = thermal_array(message, _MAX_BYTES)
-    if labels.dtype != np.uint8:
-        raise BadImage(f"a class map has 8 bits, this one is {labels.dtype}")
-    return labels
 
 
 def _stamp_ns(message: Image | CompressedImage) -> int:

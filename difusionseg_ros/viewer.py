@@ -25,17 +25,12 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
+from difusionseg_core.imaging.camera_images import RGB_ENCODINGS, BadImage
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.clock_watch import ClockWatch
 from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
-from difusionseg_ros.common.image_messages import (
-    RGB_ENCODINGS,
-    BadImage,
-    check_compressed,
-    check_image,
-    rgb_array,
-)
+from difusionseg_ros.common.image_messages import rgb_array
 from difusionseg_ros.common.program import Program, run
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.fusion.camera_input import RGB, THERMAL, Camera
@@ -119,10 +114,6 @@ class Picture:
         kind, data = received
         message = deserialize_message(data, kind)
         try:
-            if kind is CompressedImage:
-                check_compressed(message, _MAX_BYTES)
-            else:
-                check_image(message, self._camera.encodings, _MAX_BYTES)
             image = self._camera.to_array(message, _MAX_BYTES)
             image = to_uint8(image) if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
             done, jpeg = cv2.imencode(".jpg", image, (cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY))

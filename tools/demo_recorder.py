@@ -13,9 +13,9 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.classes import LabelSet
+from difusionseg_core.imaging.camera_images import mask_array, rgb_array, thermal_array
 from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
 from difusionseg_core.recordings.rosbag2 import RGB, THERMAL
-from difusionseg_ros.common.image_messages import rgb_array, thermal_array
 from difusionseg_ros.common.topics import FRAME_STATUS, FUSED, LABEL_INFO, MASK, OVERLAY, Topic
 from difusionseg_ros.msg import FrameStatus, LabelInfo
 
@@ -43,13 +43,13 @@ class Frame:
 
     def true_labels(self) -> np.ndarray | None:
         """(H, W) uint8 class ids, 255 where unlabelled; None where the source has no truth."""
-        return None if self.truth is None else thermal_array(self.truth, MAX_BYTES)
+        return None if self.truth is None else mask_array(self.truth, MAX_BYTES)
 
     def picture(self, topic: Topic) -> np.ndarray:
         """The output on a topic: (H, W, 3) uint8 RGB, or (H, W) uint8 for the mask."""
         message = self.pictures[topic.name]
         if topic is MASK:
-            return thermal_array(message, MAX_BYTES)
+            return mask_array(message, MAX_BYTES)
         return rgb_array(message, MAX_BYTES)
 
 

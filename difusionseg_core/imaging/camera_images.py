@@ -1,165 +1,132 @@
-"""Arrays from sensor_msgs/Image and CompressedImage, as rosbags deserialises them, and back.
+"""The codec: arrays from sensor_msgs/Image and CompressedImage messages, and back.
 
-For recordings, without ROS; the node converts with cv_bridge (difusionseg_ros/images.py).
+Works on the messages of rclpy and on those of rosbags alike: only their fields are read. Each
+message is checked before anything is computed from it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Any
 
 import cv2
 import numpy as np
 
+from difusionseg_core.imaging import compressed_images, raw_images
+from difusionseg_core.imaging.bad_image import BadImage
+from difusionseg_core.imaging.encodings import ENCODINGS, RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_core.imaging.raw_images import eight_bits
+from difusionseg_core.imaging.thermal_palettes import thermal_grey
+
+__all__ = [
+    "COMPRESSED_IMAGE",
+    "IMAGE",
+    "RGB_ENCODINGS",
+    "THERMAL_ENCODINGS",
+    "BadImage",
+    "check",
+    "check_stamp",
+    "compress",
+    "decode",
+    "mask_array",
+    "raw_fields",
+    "rgb_array",
+    "thermal_array",
+    "thermal_pixels",
+]
+
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 
-# Encodings of sensor_msgs/image_encodings.hpp: type of a channel, number of channels.
-_ENCODINGS = {
-    "mono8": ("u1", 1),
-    "8UC1": ("u1", 1),
-    "mono16": ("u2", 1),
-    "16UC1": ("u2", 1),
-    "32FC1": ("f4", 1),
-    "rgb8": ("u1", 3),
-    "bgr8": ("u1", 3),
-    "8UC3": ("u1", 3),
-    "rgba8": ("u1", 4),
-    "bgra8": ("u1", 4),
-    "bayer_rggb8": ("u1", 1),
-    "bayer_bggr8": ("u1", 1),
-    "bayer_gbrg8": ("u1", 1),
-    "bayer_grbg8": ("u1", 1),
-    "yuv422": ("u1", 2),
-    "yuv422_yuy2": ("u1", 2),
-}
-# OpenCV names a Bayer pattern by its second row, ROS by its first.
-_TO_RGB = {
-    "bgr8": cv2.COLOR_BGR2RGB,
-    "8UC3": cv2.COLOR_BGR2RGB,  # OpenCV's order, as cv_bridge takes it
-    "rgba8": cv2.COLOR_RGBA2RGB,
-    "bgra8": cv2.COLOR_BGRA2RGB,
-    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
-    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
-    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
-    "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
-    "yuv422": cv2.COLOR_YUV2RGB_UYVY,
-    "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2,
-}
-# What the node takes from either camera.
-RGB_ENCODINGS = frozenset(_TO_RGB) - {"8UC3"} | {"rgb8", "mono8"}
-THERMAL_ENCODINGS = frozenset({"mono8", "8UC1", "mono16", "16UC1", "32FC1", "bgr8", "rgb8"})
-# First and last bytes by which a cut-off file is told; decoders fill up with grey.
-_FILE_ENDS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))
+
+def check_stamp(stamp_ns: int) -> None:
+    """Raise BadImage for an image without a usable time stamp [ns]."""
+    if stamp_ns < 0:
+        raise BadImage(f"negative time stamp ({stamp_ns // 10**9} s)")
+    if stamp_ns == 0:
+        raise BadImage("it has no stamp; the camera's driver must set one")
 
 
-class BadImage(ValueError):
-    """An image message that cannot be used; the message is one line that says why."""
+def check(
+    message: Any, encodings: Collection[str] | None = None, max_bytes: int | None = None
+) -> None:
+    """Raise BadImage if the fields of a message show that it cannot be used.
 
-
-def check(message: Any, encodings: frozenset[str] | None = None) -> None:
-    """Raise BadImage where the message tells, without being decoded, that it cannot be used.
-
-    `encodings` are those that a raw image may have; None for all that are known.
+    Does not decode. `encodings` are those that a raw image may have, None for all that are known;
+    `max_bytes` limits the data.
     """
-    if hasattr(message, "format"):
-        _check_compressed(message)
+    if is_compressed(message):
+        compressed_images.check_compressed(message, max_bytes)
     else:
-        _check_raw(message, _ENCODINGS if encodings is None else encodings)
+        raw_images.check_raw(message, ENCODINGS if encodings is None else encodings, max_bytes)
 
 
-def decode(message: Any) -> np.ndarray:
-    """The picture of an image message: (H, W) as recorded, or (H, W, 3) uint8 RGB.
+def is_compressed(message: Any) -> bool:
+    """Whether it is a CompressedImage."""
+    return hasattr(message, "format")
 
-    Grey pictures keep their depth (uint8, uint16 or float32). Raises BadImage.
+
+def decode(message: Any, max_bytes: int | None = None, bits: int = 16) -> np.ndarray:
+    """The image of a message: (H, W) as recorded, or (H, W, 3) uint8 RGB. Raises BadImage.
+
+    Grey images keep their depth (8 or 16 bits, signed or not, 32-bit integers, floats). Colours
+    of more than 8 bits a channel are scaled to 8 from the range of `bits` bits. An image without
+    padding, in this machine's byte order, that is grey or rgb8 shares the message's memory.
     """
-    if hasattr(message, "format"):
-        return _decode_compressed(message)
-    return _decode_raw(message)
+    check(message, max_bytes=max_bytes)
+    if is_compressed(message):
+        return compressed_images.decode_compressed(message, max_bytes, bits)
+    return raw_images.decode_raw(message, bits)
 
 
-def rgb_array(message: Any) -> np.ndarray:
-    """(H, W, 3) uint8 RGB. Raises BadImage."""
-    image = decode(message)
-    if image.dtype != np.uint8:
-        raise BadImage(f"a colour image has 8 bits a channel, this one is {image.dtype}")
-    return cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image
+def rgb_array(message: Any, max_bytes: int | None = None, bits: int = 16) -> np.ndarray:
+    """(H, W, 3) uint8 RGB; grey images become grey colours. Raises BadImage.
+
+    Of images of more than 8 bits a channel, `bits` are significant: a 12-bit camera fills 12.
+    """
+    image = decode(message, max_bytes, bits)
+    if image.ndim == 3:
+        return image
+    if image.dtype not in (np.uint8, np.uint16):
+        raise BadImage(
+            f"a colour image needs channels of 8 or 16 bits without sign, found {image.dtype}"
+        )
+    return cv2.cvtColor(eight_bits(image, bits), cv2.COLOR_GRAY2RGB)
 
 
-def thermal_array(message: Any) -> np.ndarray:
-    """(H, W) uint8, uint16 or float32; pictures in colour become grey. Raises BadImage."""
-    image = decode(message)
-    return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+def thermal_pixels(message: Any, max_bytes: int | None = None) -> np.ndarray:
+    """(H, W) counts, or (H, W, 3) uint8 RGB of an image in pseudo-colours. Raises BadImage.
+
+    Counts are uint8, uint16, int16, int32, float32 or float64. 16-bit counts that were sent as 8
+    bits come back as multiples of 256; `compressed_images.lost_depth` tells. Of YUV images without
+    colour, the Y channel.
+    """
+    if is_compressed(message):
+        image = decode(message, max_bytes)
+        if compressed_images.lost_depth(message.format) and image.dtype == np.uint8:
+            grey = image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+            return grey.astype(np.uint16) << 8
+        return image
+    raw_images.check_raw(message, THERMAL_ENCODINGS, max_bytes)
+    return raw_images.decode_thermal(message)
 
 
-def mask_array(message: Any) -> np.ndarray:
+def thermal_array(message: Any, max_bytes: int | None = None, palette: str = "auto") -> np.ndarray:
+    """(H, W) counts; pseudo-colours become 8-bit grey, see `thermal_palettes.thermal_grey`.
+
+    Raises BadImage.
+    """
+    pixels = thermal_pixels(message, max_bytes)
+    return pixels if pixels.ndim == 2 else thermal_grey(pixels, palette)
+
+
+def mask_array(message: Any, max_bytes: int | None = None) -> np.ndarray:
     """(H, W) uint8 class ids. Raises BadImage."""
-    image = decode(message)
+    image = decode(message, max_bytes)
     if image.ndim != 2 or image.dtype != np.uint8:
         raise BadImage(f"a mask has one 8-bit channel, this one is {image.shape} {image.dtype}")
     return image
-
-
-def _check_raw(message: Any, encodings: Iterable[str]) -> None:
-    if message.encoding not in encodings:
-        known = ", ".join(sorted(encodings))
-        raise BadImage(f"encoding '{message.encoding[:40]}' is not one of {known}")
-    width, height, step = message.width, message.height, message.step
-    if width == 0 or height == 0:
-        raise BadImage(f"the image is empty, {width}x{height} pixels")
-    row_bytes = width * _pixel_bytes(message.encoding)
-    if step < row_bytes or len(message.data) != step * height:
-        raise BadImage(
-            f"{width}x{height} {message.encoding} needs a step of {row_bytes} bytes or more and "
-            f"step x height bytes; the step is {step}, the data has {len(message.data)} bytes"
-        )
-
-
-def _pixel_bytes(encoding: str) -> int:
-    kind, channels = _ENCODINGS[encoding]
-    return channels * np.dtype(kind).itemsize
-
-
-def _decode_raw(message: Any) -> np.ndarray:
-    _check_raw(message, _ENCODINGS)
-    width, height, step = message.width, message.height, message.step
-    kind, channels = _ENCODINGS[message.encoding]
-    pixel = np.dtype(kind).newbyteorder(">" if message.is_bigendian else "<")
-    data = np.asarray(message.data, np.uint8)
-    rows = data.reshape(height, step)[:, : width * _pixel_bytes(message.encoding)]
-    image = np.ascontiguousarray(rows).view(pixel).astype(pixel.newbyteorder("="))
-    if channels > 1:
-        image = image.reshape(height, width, channels)
-    conversion = _TO_RGB.get(message.encoding)
-    if conversion is None:
-        return image
-    try:
-        return cv2.cvtColor(image, conversion)
-    except cv2.error as error:  # such as an odd width in YUV 4:2:2
-        reason = f"{width}x{height} {message.encoding} does not convert: {error}"
-        raise BadImage(" ".join(reason.split())) from error
-
-
-def _check_compressed(message: Any) -> None:
-    encoded = bytes(message.data)
-    if not encoded:
-        raise BadImage("the compressed image is empty")
-    for start, end in _FILE_ENDS:
-        if encoded.startswith(start) and encoded.rfind(end) < 0:
-            raise BadImage(f"the compressed image is cut off after {len(encoded)} bytes")
-
-
-def _decode_compressed(message: Any) -> np.ndarray:
-    _check_compressed(message)
-    image = cv2.imdecode(np.asarray(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise BadImage(f"the compressed image (format '{message.format[:40]}') does not decode")
-    if image.ndim == 2:
-        return image
-    if image.dtype != np.uint8:
-        raise BadImage(f"a colour image has 8 bits a channel, this one is {image.dtype}")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB if image.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
 
 
 def compress(image: np.ndarray, encoding: str, quality: int = 90) -> tuple[bytes, str]:

@@ -1,4 +1,4 @@
-"""From what a thermal camera sends to the 8-bit grey picture that the network was trained on."""
+"""From what a thermal camera sends to the 8-bit grey image that the network was trained on."""
 
 from __future__ import annotations
 
@@ -7,27 +7,33 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from difusionseg_core.imaging.thermal_palettes import thermal_grey
+
 MODES = ("fixed", "percentile", "minmax")
+DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
 
 _PERCENTILES = (1.0, 99.5)
 _SAMPLES = 10_000  # pixels that are enough for a percentile, at a tenth of the time of all
-_FLATTEST_RANGE = {"u": 16.0, "f": 1e-3}  # counts; below it a frame is taken for flat
-_LEAST_OVERLAP = 1 / 16  # of a frame's range with those before it; the gain was changed below it
+# Counts; a frame of less range counts as flat.
+_FLATTEST_RANGE = {"u": 16.0, "i": 16.0, "f": 1e-3}
+_LEAST_OVERLAP = 1 / 16  # of a frame's range with those before it; below it the gain was changed
 
 
 @dataclass
 class ThermalNormalizer:
-    """Maps (H, W) uint8, uint16 or float32 thermal images to (H, W) uint8.
+    """Maps (H, W) thermal images of one of DTYPES to (H, W) uint8.
 
-    `mode` says where black and white lie:
+    `mode` decides which counts become black and white:
 
-    - `fixed`: at `low` and `high`, in the camera's own counts. With 0 and 255, 8-bit images pass
-      untouched.
-    - `percentile`: at the 1st and 99.5th percentile of the frame, smoothed over time so that one
-      hot object entering the picture does not make it flicker. `smoothing` is the weight of the
+    - `fixed`: `low` and `high`, in the camera's own counts. With 0 and 255, 8-bit images stay
+      as they are.
+    - `percentile`: the 1st and 99.5th percentile of the frame, smoothed over time so that one
+      hot object entering the image does not make it flicker. `smoothing` is the weight of the
       past, 0 (none) to below 1. A frame of another type, or of quite another range because the
-      camera changed its gain, begins anew.
-    - `minmax`: at the frame's own minimum and maximum.
+      camera changed its gain, starts from scratch.
+    - `minmax`: the frame's own minimum and maximum.
+
+    `invert` exchanges black and white afterwards, for cameras that show hot as black.
 
     Not-a-number and infinite pixels of float images become black and do not move the range. A flat
     frame, such as a closed shutter gives, is mapped without amplifying its noise and does not move
@@ -41,6 +47,7 @@ class ThermalNormalizer:
     low: float = 0.0
     high: float = 255.0
     smoothing: float = 0.9
+    invert: bool = False
     _range: tuple[float, float] | None = field(default=None, init=False, repr=False)
     _dtype: np.dtype | None = field(default=None, init=False, repr=False)
 
@@ -57,17 +64,22 @@ class ThermalNormalizer:
             raise ValueError(f"thermal smoothing must be in [0, 1), not {self.smoothing}")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        if image.ndim != 2 or image.dtype not in (np.uint8, np.uint16, np.float32):
+        """(H, W) uint8; the frame takes part in the range of later ones."""
+        if image.ndim != 2 or image.dtype.name not in DTYPES:
             raise ValueError(
-                "a thermal image must be (H, W) uint8, uint16 or float32, "
+                f"a thermal image must be (H, W) and one of {', '.join(DTYPES)}, "
                 f"not {image.shape} {image.dtype}"
             )
         low, high = self._black_and_white(image)
         if image.dtype == np.uint8 and (low, high) == (0.0, 255.0):
-            return image
-        scaled = (image.astype(np.float32) - low) * (255.0 / (high - low))
-        if image.dtype == np.float32:
-            scaled = np.nan_to_num(scaled, nan=0.0, posinf=0.0, neginf=0.0)
+            return 255 - image if self.invert else image
+        # float32 holds 24 bits.
+        precision = np.float64 if image.dtype in (np.int32, np.float64) else np.float32
+        scaled = (image.astype(precision) - low) * (255.0 / (high - low))
+        if self.invert:
+            scaled = 255.0 - scaled
+        if image.dtype.kind == "f":
+            scaled[~np.isfinite(image)] = 0.0
         return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
 
     def _black_and_white(self, image: np.ndarray) -> tuple[float, float]:
@@ -78,7 +90,7 @@ class ThermalNormalizer:
                 self._dtype, self._range = image.dtype, None
             step = max(1, math.isqrt(image.size // _SAMPLES))
             image = image[::step, ::step]
-        values = image[np.isfinite(image)] if image.dtype == np.float32 else image
+        values = image[np.isfinite(image)] if image.dtype.kind == "f" else image
         if values.size == 0:
             return self._range or (self.low, self.high)
         if self.mode == "minmax":
@@ -117,6 +129,11 @@ def _widened(low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
     return middle - flattest / 2, middle + flattest / 2
 
 
-def to_uint8(image: np.ndarray) -> np.ndarray:
-    """One picture for itself: 8-bit images as they are, deeper ones by their percentiles."""
-    return ThermalNormalizer("fixed" if image.dtype == np.uint8 else "percentile")(image)
+def to_uint8(image: np.ndarray, palette: str = "auto") -> np.ndarray:
+    """(H, W) uint8 of one thermal image by itself: (H, W) of one of DTYPES, or (H, W, 3) RGB.
+
+    8-bit images stay as they are, deeper ones are scaled by their percentiles, pseudo-colours
+    become the ramp of their palette (see `thermal_palettes.thermal_grey`).
+    """
+    grey = image if image.ndim == 2 else thermal_grey(image, palette)
+    return ThermalNormalizer("fixed" if grey.dtype == np.uint8 else "percentile")(grey)

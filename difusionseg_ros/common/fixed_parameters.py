@@ -12,7 +12,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 
 from difusionseg_ros.common.parameter_checks import report_foreign_files, report_unknown
-from difusionseg_ros.common.program import TYPE_NAMES, ParameterHelp
+from difusionseg_ros.common.program import ParameterHelp, type_name
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def declare(node: Node, parameters: Sequence[Parameter]) -> dict[str, Any]:
         except InvalidParameterTypeException as error:
             raise ValueError(
                 f"parameter '{item.name}' has the wrong type; it must be a "
-                f"{TYPE_NAMES[type(item.default)]}, such as {item.default!r}"
+                f"{type_name(item.default)}, such as {item.default!r}"
             ) from error
         except InvalidParameterValueException as error:
             raise ValueError(

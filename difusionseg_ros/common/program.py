@@ -20,14 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from difusionseg_ros.common.middleware import use_image_transport
 from difusionseg_ros.common.start_arguments import own_arguments, with_doubles
 
-TYPE_NAMES = {
-    str: "string",
-    int: "integer",
-    float: "double",
-    bool: "bool",
-    tuple: "double array",
-    list: "string array",
-}
+_TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool"}
 _WIDTH = 100
 
 
@@ -111,7 +104,7 @@ def help_text(program: Program) -> str:
         "parameters:",
     ]
     for item in program.parameters:
-        kind = TYPE_NAMES[type(item.default)]
+        kind = type_name(item.default)
         allowed = f"; {item.allowed}" if item.allowed else ""
         default = list(item.default) if isinstance(item.default, tuple) else item.default
         lines.append(f"  {item.name} ({kind}, default {default!r}{allowed})")
@@ -119,6 +112,13 @@ def help_text(program: Program) -> str:
             item.description, _WIDTH, initial_indent=8 * " ", subsequent_indent=8 * " "
         )
     return "\n".join(lines)
+
+
+def type_name(default: Any) -> str:
+    """ROS's name for the type of a parameter with this default; of arrays by their first item."""
+    if isinstance(default, list | tuple):
+        return f"{_TYPE_NAMES[type(default[0])] if default else 'string'} array"
+    return _TYPE_NAMES[type(default)]
 
 
 def version() -> str:

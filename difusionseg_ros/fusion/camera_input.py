@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +12,9 @@ from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
-from difusionseg_ros.common import image_messages
-from difusionseg_ros.common.image_messages import BadImage, PixelLayout
+from difusionseg_core.imaging.camera_images import BadImage, check, thermal_pixels
+from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_ros.common.image_messages import check_stamp, rgb_array
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.common.topics import RGB_IMAGE, THERMAL_IMAGE, Topic
 from difusionseg_ros.fusion.diagnostics import CameraReport
@@ -25,12 +26,12 @@ class Camera:
     """What differs between the two cameras."""
 
     topic: Topic
-    encodings: dict[str, PixelLayout]
+    encodings: Sequence[str]
     to_array: Callable[[Image | CompressedImage, int], np.ndarray]
 
 
-RGB = Camera(RGB_IMAGE, image_messages.RGB_ENCODINGS, image_messages.rgb_array)
-THERMAL = Camera(THERMAL_IMAGE, image_messages.THERMAL_ENCODINGS, image_messages.thermal_array)
+RGB = Camera(RGB_IMAGE, RGB_ENCODINGS, rgb_array)
+THERMAL = Camera(THERMAL_IMAGE, THERMAL_ENCODINGS, thermal_pixels)
 
 
 class CameraInput(SimpleFilter):
@@ -74,10 +75,6 @@ class CameraInput(SimpleFilter):
         """Whether the camera has sent no sound message for `camera_timeout`."""
         return self._silence() > self._settings().camera_timeout
 
-    def to_array(self, message: Image | CompressedImage) -> np.ndarray:
-        """The pixels of an emitted message, see image_messages.py. Raises BadImage."""
-        return self._camera.to_array(message, self._settings().max_image_bytes)
-
     def refuse(self, error: BadImage) -> None:
         """Count a message as bad, and say so in the log."""
         self.bad += 1
@@ -105,11 +102,8 @@ class CameraInput(SimpleFilter):
         self._received += 1
         limit = self._settings().max_image_bytes
         try:
-            image_messages.check_stamp(message.header)
-            if isinstance(message, CompressedImage):
-                image_messages.check_compressed(message, limit)
-            else:
-                image_messages.check_image(message, self._camera.encodings, limit)
+            check_stamp(message.header)
+            check(message, self._camera.encodings, limit)
         except BadImage as error:
             self.refuse(error)
             return

@@ -13,9 +13,10 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difusionseg_core.imaging.alignment import Alignment
-from difusionseg_core.imaging.thermal import ThermalNormalizer
+from difusionseg_core.imaging.camera_images import BadImage, thermal_pixels
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion
 from difusionseg_core.predictor import Predictor
-from difusionseg_ros.common.image_messages import BadImage
+from difusionseg_ros.common.image_messages import rgb_array
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.fusion.calibration import make_alignment, rectified_info
 from difusionseg_ros.fusion.camera_input import CameraInput
@@ -63,8 +64,7 @@ class FrameProcessor:
         self._settings = settings
         self._clock = clock
         self._log = log
-        self._normalizer: ThermalNormalizer | None = None
-        self._normalization: tuple[str, float, float] | None = None
+        self._conversion = ThermalConversion(settings().thermal_options)
 
     def process(self, frame: Frame) -> FrameStatus | None:
         """Publish the pictures of a frame; return its status, the totals not yet filled in.
@@ -75,10 +75,7 @@ class FrameProcessor:
         """
         began = time.monotonic()
         settings = self._settings()
-        rgb, thermal = self._arrays(frame)
-        if thermal is not None:
-            # Before it is aligned: the black around it is not to move the thermal range.
-            thermal = self._grey(thermal, settings)
+        rgb, thermal = self._arrays(frame, settings)
         rgb, thermal, camera_info = self._aligned(rgb, thermal, frame, settings)
         missing = (rgb is None) + (thermal is None)
         allowed = 1 if settings.on_missing_camera == "degrade" else 0
@@ -108,16 +105,26 @@ class FrameProcessor:
             class_shares=self._outputs.class_shares(result.labels),
         )
 
-    def _arrays(self, frame: Frame) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """RGB (H, W, 3) uint8 and thermal counts (H, W), None for those missing or bad."""
-        arrays = []
-        for camera, message in ((self._rgb, frame.rgb), (self._thermal, frame.thermal)):
-            try:
-                arrays.append(None if message is None else camera.to_array(message))
-            except BadImage as error:
-                camera.refuse(error)
-                arrays.append(None)
-        return arrays[0], arrays[1]
+    def _arrays(
+        self, frame: Frame, settings: Settings
+    ) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """RGB (H, W, 3) and thermal grey (h, w) uint8, None for those missing or bad."""
+        if settings.thermal_options != self._conversion.options:
+            self._conversion = ThermalConversion(settings.thermal_options)
+        rgb = thermal = None
+        try:
+            if frame.rgb is not None:
+                rgb = rgb_array(frame.rgb, settings.max_image_bytes, settings.rgb_bits)
+        except BadImage as error:
+            self._rgb.refuse(error)
+        try:
+            if frame.thermal is not None:
+                # Grey before it is aligned: the black around it must not move the thermal range.
+                counts = thermal_pixels(frame.thermal, settings.max_image_bytes)
+                thermal = self._conversion(counts)
+        except BadImage as error:
+            self._thermal.refuse(error)
+        return rgb, thermal
 
     def _aligned(
         self,
@@ -150,17 +157,6 @@ class FrameProcessor:
             )
             return rgb, None, camera_info
         return rgb, thermal, camera_info
-
-    def _grey(self, thermal: np.ndarray, settings: Settings) -> np.ndarray:
-        """(H, W) uint8 from counts, as the thermal parameters say."""
-        if settings.thermal_mode == "auto" and thermal.dtype == np.uint8:
-            return thermal
-        mode = "percentile" if settings.thermal_mode == "auto" else settings.thermal_mode
-        normalization = mode, settings.thermal_low, settings.thermal_high
-        if normalization != self._normalization:
-            self._normalizer = ThermalNormalizer(*normalization)
-            self._normalization = normalization
-        return self._normalizer(thermal)
 
 
 def _mode(rgb: np.ndarray | None, thermal: np.ndarray | None) -> int:

@@ -26,8 +26,9 @@ from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.classes import PALETTES
 from difusionseg_core.imaging.alignment import IDENTITY
+from difusionseg_core.imaging.thermal_conversion import PALETTE_CHOICES, ThermalOptions
 from difusionseg_core.network.schedule import MAX_STEPS
-from difusionseg_ros.common.program import TYPE_NAMES, ParameterHelp
+from difusionseg_ros.common.program import ParameterHelp, type_name
 
 
 class BadParameter(ValueError):
@@ -36,12 +37,12 @@ class BadParameter(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a value may be: within `minimum` to `maximum`, `length` numbers, or one of `choices`."""
+    """What a value may be: `length` numbers within `minimum` to `maximum`, or one of `choices`."""
 
     description: str
     minimum: float | None = None
     maximum: float | None = None
-    length: int | None = None
+    length: int = 1
     choices: tuple[str, ...] = ()
     run_time: bool = False
 
@@ -49,17 +50,20 @@ class Limits:
         """The allowed values in words, such as "1 to 20"; empty where there is no limit."""
         if self.choices:
             return ", ".join(self.choices)
-        if self.length:
-            return f"{self.length} numbers"
-        return "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
+        numbers = f"{self.length} numbers" if self.length > 1 else ""
+        span = "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
+        return ", ".join(filter(None, (numbers, span)))
 
     def allows(self, value: Any) -> bool:
         if self.choices:
             return value in self.choices
-        if self.length:
-            return len(value) == self.length and all(map(math.isfinite, value))
+        if self.length > 1:
+            return len(value) == self.length and all(map(self._is_within, value))
+        return isinstance(value, str) or self._is_within(value)
+
+    def _is_within(self, value: float) -> bool:
         if self.minimum is None:
-            return True
+            return math.isfinite(value)
         return math.isfinite(value) and self.minimum <= value <= self.maximum
 
 
@@ -139,7 +143,17 @@ class Settings:
 
     rgb_transport: str = _parameter("raw", "transport of RGB images", choices=("raw", "compressed"))
     thermal_transport: str = _parameter(
-        "raw", "transport of thermal images", choices=("raw", "compressed")
+        "raw",
+        "transport of thermal images",
+        choices=("raw", "compressed", "compressedDepth"),
+    )
+    rgb_bits: int = _parameter(
+        16,
+        "significant bits of RGB images with 16 bits a channel: 12 for a camera whose white is "
+        "4095",
+        minimum=8,
+        maximum=16,
+        run_time=True,
     )
     max_image_bytes: int = _parameter(
         25_000_000,
@@ -181,6 +195,27 @@ class Settings:
         "counts shown as white in thermal_mode fixed; must be above thermal_low",
         minimum=-1e6,
         maximum=1e6,
+        run_time=True,
+    )
+    thermal_palette: str = _parameter(
+        "auto",
+        "palette of thermal images in pseudo-colours: auto (found from the colours), grey (luma), "
+        "or a name",
+        choices=PALETTE_CHOICES,
+        run_time=True,
+    )
+    thermal_invert: bool = _parameter(
+        False,
+        "exchange black and white, for a thermal camera that shows hot as black",
+        run_time=True,
+    )
+    thermal_crop: tuple[int, ...] = _parameter(
+        (0, 0, 0, 0),
+        "rows and columns cut off thermal images, such as telemetry rows: top, bottom, left, right "
+        "[pixels]; thermal_to_rgb and camera_info then refer to the cropped image",
+        minimum=0,
+        maximum=10000,
+        length=4,
         run_time=True,
     )
     overlay_opacity: float = _parameter(
@@ -226,6 +261,18 @@ class Settings:
         if abs(np.linalg.det(np.reshape(self.thermal_to_rgb, (3, 3)))) < 1e-12:
             raise BadParameter("parameter 'thermal_to_rgb' cannot be inverted; it is no homography")
 
+    @property
+    def thermal_options(self) -> ThermalOptions:
+        """How thermal images become grey."""
+        return ThermalOptions(
+            self.thermal_mode,
+            self.thermal_low,
+            self.thermal_high,
+            self.thermal_palette,
+            self.thermal_invert,
+            self.thermal_crop,
+        )
+
     def changed(self, values: Mapping[str, Any]) -> Settings:
         """These settings with other values for some. Raises BadParameter."""
         return dataclasses.replace(self, **{name: _plain(value) for name, value in values.items()})
@@ -258,7 +305,7 @@ def declare_parameters(node: Node) -> Settings:
         except InvalidParameterTypeException as error:
             raise BadParameter(
                 f"parameter '{item.name}' has the wrong type; it must be of type "
-                f"{TYPE_NAMES[type(item.default)]}, such as {item.default!r}"
+                f"{type_name(item.default)}, such as {item.default!r}"
             ) from error
     settings = Settings(**values)
     # Only now the ranges: rclpy's own refusal of a first value does not say what is allowed.
@@ -289,11 +336,13 @@ def _descriptor(default: Any, limits: Limits) -> ParameterDescriptor:
         read_only=not limits.run_time,
         additional_constraints=f"one of: {limits.text()}" if limits.choices else "",
     )
-    if limits.minimum is not None and isinstance(default, int):
+    if limits.minimum is None or isinstance(default, tuple):
+        return descriptor
+    if isinstance(default, int):
         descriptor.integer_range = [
             IntegerRange(from_value=limits.minimum, to_value=limits.maximum, step=1)
         ]
-    elif limits.minimum is not None:
+    else:
         descriptor.floating_point_range = [
             FloatingPointRange(from_value=limits.minimum, to_value=limits.maximum, step=0.0)
         ]

@@ -6,14 +6,12 @@ import dataclasses
 import numpy as np
 import pytest
 from rclpy.parameter import Parameter
-from std_msgs.msg import Header
 
 from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.recordings.header_scan import Pairing
-from difusionseg_core.imaging import camera_images
 from difusionseg_core.recordings.playback import instants, open_source
 from difusionseg_core.recordings.rosbag2 import RGB, RecordingWriter
-from difusionseg_ros.common import image_messages, topics
+from difusionseg_ros.common import topics
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.replay import ReplayNode
 
@@ -25,20 +23,6 @@ def test_its_defaults_are_the_nodes():
     settings = dataclasses.asdict(Settings())
     for name, value in dataclasses.asdict(Pairing()).items():
         assert settings[name] == value
-
-
-def test_it_takes_the_encodings_that_the_node_takes():
-    assert image_messages.RGB_ENCODINGS.keys() == camera_images.RGB_ENCODINGS
-    assert image_messages.THERMAL_ENCODINGS.keys() == camera_images.THERMAL_ENCODINGS
-
-
-@pytest.mark.parametrize("encoding", sorted(camera_images.RGB_ENCODINGS))
-def test_it_decodes_colours_as_the_node_does(encoding):
-    layout = image_messages.RGB_ENCODINGS[encoding]
-    shape = (*SIZE, layout.channels)[: 2 if layout.channels == 1 else 3]
-    pixels = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
-    message = image_messages.image_message(pixels, encoding, Header())
-    assert (camera_images.rgb_array(message) == image_messages.rgb_array(message, 10**9)).all()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from difusionseg_ros.common import topics
-from difusionseg_ros.common.program import TYPE_NAMES
+from difusionseg_ros.common.program import type_name
 from difusionseg_ros.fusion.parameters import Settings
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "node.md"
@@ -26,7 +26,7 @@ def parameters_table():
     rows = [("parameter", "type", "default", "range", "at run time", "meaning")]
     for item in dataclasses.fields(Settings):
         limits = item.metadata["limits"]
-        kind = TYPE_NAMES[type(item.default)]
+        kind = type_name(item.default)
         default = str(item.default).lower() if kind == "bool" else str(item.default)
         allowed = ", ".join(f"`{choice}`" for choice in limits.choices) or limits.text()
         run_time = "yes" if limits.run_time else "no"

@@ -18,6 +18,7 @@ from difusionseg_core.imaging.camera_images import (
     THERMAL_ENCODINGS,
     BadImage,
     check,
+    check_stamp,
 )
 from difusionseg_core.pairing import NearestStampPairer, Pair, PairingCounts
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError, Topics
@@ -139,14 +140,11 @@ def scan_headers(recording: Recording, topics: Topics, pairing: Pairing) -> Head
     return HeaderScan(cameras, pairer.counts, faults, apart_ns, seconds, pairs, truth_of_rgb)
 
 
-def _checked_stamp(message: RecordedMessage, encodings: frozenset[str] | None) -> int:
+def _checked_stamp(message: RecordedMessage, encodings: tuple[str, ...] | None) -> int:
     """The stamp in nanoseconds of a message that the node would take. Raises BadImage or
     RecordingError.
     """
     stamp_ns = message.stamp_ns
-    if stamp_ns < 0:
-        raise BadImage(f"its stamp is {stamp_ns // 10**9} s, before all time")
-    if stamp_ns == 0:
-        raise BadImage("it has no stamp; the camera's driver must set one")
+    check_stamp(stamp_ns)
     check(message.deserialize(), encodings)
     return stamp_ns

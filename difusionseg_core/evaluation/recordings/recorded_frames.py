@@ -12,8 +12,13 @@ from difusionseg_core.classes import IGNORE
 from difusionseg_core.evaluation.recordings.header_scan import PlacedPair
 from difusionseg_core.evaluation.statistics import Faults
 from difusionseg_core.imaging.alignment import Alignment
-from difusionseg_core.imaging.camera_images import BadImage, mask_array, rgb_array, thermal_array
-from difusionseg_core.imaging.thermal import ThermalNormalizer
+from difusionseg_core.imaging.camera_images import (
+    BadImage,
+    mask_array,
+    rgb_array,
+    thermal_pixels,
+)
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError, Topics
 
 
@@ -57,7 +62,7 @@ class FrameReader:
         self._align = alignment
         self._num_classes = num_classes
         self._faults = faults
-        self._normalize = ThermalNormalizer()
+        self._thermal_grey = ThermalConversion(ThermalOptions())
 
     def __enter__(self) -> FrameReader:
         with ExitStack() as stack:
@@ -85,9 +90,7 @@ class FrameReader:
         try:
             rgb = rgb_array(rgb_message.deserialize())
             topic = self._topics.thermal
-            thermal = thermal_array(thermal_message.deserialize())
-            if thermal.dtype != np.uint8:
-                thermal = self._normalize(thermal)
+            thermal = self._thermal_grey(thermal_pixels(thermal_message.deserialize()))
             rgb, thermal = self._align(rgb, thermal)
             if thermal.shape != rgb.shape[:2]:
                 raise BadImage(

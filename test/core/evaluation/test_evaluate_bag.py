@@ -241,7 +241,7 @@ def test_what_the_node_would_refuse_is_named_and_left_out(tmp_path, evaluate, ca
         if index == 2:
             drive.images[index] = topic, 0, image, encoding
         if index == 4:
-            drive.images[index] = topic, stamp, thermal_picture(0, np.uint16), "mono16"
+            drive.images[index] = topic, stamp, thermal_picture(0, np.float32), "32FC1"
     drive.add("/ground_truth/mask", times(6)[3], np.full(SIZE, 77, np.uint8), "mono8")
     drive.add("/ground_truth/mask", times(6)[4], small, "mono8")
     status, output = evaluate(drive.write())
@@ -255,7 +255,7 @@ def test_what_the_node_would_refuse_is_named_and_left_out(tmp_path, evaluate, ca
     errors = capsys.readouterr().err
     for named in (
         "/rgb/image: it has no stamp",
-        "/rgb/image: encoding 'mono16' is not one of",
+        "/rgb/image: encoding '32FC1' is not one of",
         "/thermal/image: it has 10x10 pixels, the RGB image 64x48",
         "/ground_truth/mask: it holds class id 77; the model's are 0 to 8",
         "/ground_truth/mask: it has 10x10 pixels",

@@ -8,16 +8,10 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from difusionseg_ros.common.image_messages import (
-    RGB_ENCODINGS,
-    THERMAL_ENCODINGS,
-    BadImage,
-    check_compressed,
-    check_image,
-    image_message,
-    rgb_array,
-    thermal_array,
-)
+from difusionseg_core.imaging import camera_images
+from difusionseg_core.imaging.camera_images import BadImage, check, thermal_array
+from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_ros.common.image_messages import image_message, rgb_array
 
 LIMIT = 1_000_000
 HEIGHT, WIDTH = 12, 17  # a row of an odd number of pixels
@@ -67,7 +61,7 @@ RGB_FORMS = {
 @pytest.mark.parametrize("encoding", RGB_FORMS)
 def test_rgb_encodings(rgb, encoding, pad):
     message = padded(message_of(RGB_FORMS[encoding](rgb), encoding), pad)
-    check_image(message, RGB_ENCODINGS, LIMIT)
+    check(message, RGB_ENCODINGS, LIMIT)
     assert np.array_equal(rgb_array(message, LIMIT), rgb)
 
 
@@ -116,7 +110,7 @@ def test_thermal_encodings(thermal, encoding, dtype, swap, pad):
     if swap:
         message = big_endian(message, pixels.itemsize)
     message = padded(message, pad)
-    check_image(message, THERMAL_ENCODINGS, LIMIT)
+    check(message, THERMAL_ENCODINGS, LIMIT)
     image = thermal_array(message, LIMIT)
     assert image.dtype == pixels.dtype
     assert image.dtype.isnative
@@ -127,7 +121,7 @@ def test_thermal_encodings(thermal, encoding, dtype, swap, pad):
 def test_pseudo_grey_thermal(thermal, encoding):
     grey = (thermal % 256).astype(np.uint8)
     message = message_of(np.repeat(grey[..., None], 3, axis=-1), encoding)
-    check_image(message, THERMAL_ENCODINGS, LIMIT)
+    check(message, THERMAL_ENCODINGS, LIMIT)
     assert np.array_equal(thermal_array(message, LIMIT), grey)
 
 
@@ -155,9 +149,19 @@ def test_compressed_thermal_keeps_its_depth(thermal):
     assert np.array_equal(thermal_array(pseudo, LIMIT), grey)
 
 
-def test_deep_rgb_is_refused(thermal):
-    with pytest.raises(BadImage, match="uint16"):
-        rgb_array(compressed(thermal, "png"), LIMIT)
+def test_sixteen_bits_are_scaled_by_their_range(rgb):
+    deep = compressed(rgb[..., ::-1].astype(np.uint16) * 257, "png")
+    assert np.array_equal(rgb_array(deep, LIMIT), rgb)
+    twelve = compressed(rgb[..., 1].astype(np.uint16) << 4, "png")
+    image = rgb_array(twelve, LIMIT, bits=12)
+    assert np.abs(image[..., 0].astype(int) - rgb[..., 1]).max() <= 1
+
+
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "rgba8", "bgra8", "mono8"])
+def test_cv_bridge_and_the_codec_agree(rgb, encoding):
+    pixels = rgb[..., 0] if encoding == "mono8" else RGB_FORMS[encoding](rgb)
+    message = message_of(pixels, encoding)
+    assert np.array_equal(rgb_array(message, LIMIT), camera_images.rgb_array(message))
 
 
 @pytest.mark.parametrize(
@@ -182,37 +186,37 @@ def test_bad_messages_are_named(rgb, change, named):
     for field, value in change.items():
         setattr(message, field, value)
     with pytest.raises(BadImage, match=named) as caught:
-        check_image(message, RGB_ENCODINGS, LIMIT)
+        check(message, RGB_ENCODINGS, LIMIT)
     assert "\n" not in str(caught.value)
 
 
 def test_bad_compressed_messages_are_named(rgb):
     with pytest.raises(BadImage, match="empty"):
-        check_compressed(CompressedImage(format="jpeg"), LIMIT)
+        check(CompressedImage(format="jpeg"), max_bytes=LIMIT)
     with pytest.raises(BadImage, match="more than max_image_bytes"):
-        check_compressed(compressed(rgb, "png"), max_bytes=100)
+        check(compressed(rgb, "png"), max_bytes=100)
     for extension in ("png", "jpg"):
         message = compressed(rgb, extension)
-        check_compressed(message, LIMIT)
+        check(message, max_bytes=LIMIT)
         message.data = message.data[: len(message.data) // 2]
         with pytest.raises(BadImage, match="cut off"):
-            check_compressed(message, LIMIT)
+            check(message, max_bytes=LIMIT)
     noise = CompressedImage(format="jpeg", data=b"no picture")
-    check_compressed(noise, LIMIT)
+    check(noise, max_bytes=LIMIT)
     with pytest.raises(BadImage, match="does not decode"):
         rgb_array(noise, LIMIT)
 
 
 def test_small_file_that_unpacks_to_a_huge_image_is_refused():
     message = compressed(np.zeros((600, 600), np.uint8), "png")
-    check_compressed(message, LIMIT // 10)
+    check(message, max_bytes=LIMIT // 10)
     with pytest.raises(BadImage, match="360000 bytes, more than"):
         thermal_array(message, LIMIT // 10)
 
 
 def test_odd_sizes_that_an_encoding_cannot_have_are_refused():
     message = message_of(np.zeros((4, 5, 2), np.uint8), "yuv422")
-    check_image(message, RGB_ENCODINGS, LIMIT)
+    check(message, RGB_ENCODINGS, LIMIT)
     with pytest.raises(BadImage, match="yuv422 does not convert") as caught:
         rgb_array(message, LIMIT)
     assert "\n" not in str(caught.value)
