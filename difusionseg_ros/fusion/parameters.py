@@ -37,7 +37,7 @@ class BadParameter(ValueError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What a value may be: `length` numbers within `minimum` to `maximum`, or one of `choices`."""
+    """What a value may be: within `minimum` to `maximum`, `length` numbers, or one of `choices`."""
 
     description: str
     minimum: float | None = None
@@ -50,20 +50,17 @@ class Limits:
         """The allowed values in words, such as "1 to 20"; empty where there is no limit."""
         if self.choices:
             return ", ".join(self.choices)
-        numbers = f"{self.length} numbers" if self.length > 1 else ""
-        span = "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
-        return ", ".join(filter(None, (numbers, span)))
+        if self.length > 1:
+            return f"{self.length} numbers"
+        return "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
 
     def allows(self, value: Any) -> bool:
         if self.choices:
             return value in self.choices
         if self.length > 1:
-            return len(value) == self.length and all(map(self._is_within, value))
-        return isinstance(value, str) or self._is_within(value)
-
-    def _is_within(self, value: float) -> bool:
+            return len(value) == self.length and all(map(math.isfinite, value))
         if self.minimum is None:
-            return math.isfinite(value)
+            return True
         return math.isfinite(value) and self.minimum <= value <= self.maximum
 
 
@@ -213,8 +210,6 @@ class Settings:
         (0, 0, 0, 0),
         "rows and columns cut off thermal images, such as telemetry rows: top, bottom, left, right "
         "[pixels]; thermal_to_rgb and camera_info then refer to the cropped image",
-        minimum=0,
-        maximum=10000,
         length=4,
         run_time=True,
     )
@@ -257,6 +252,11 @@ class Settings:
             raise BadParameter(
                 f"parameter 'thermal_high' is {self.thermal_high:g}; it must be above "
                 f"thermal_low, which is {self.thermal_low:g}"
+            )
+        if min(self.thermal_crop) < 0:
+            raise BadParameter(
+                f"parameter 'thermal_crop' is {list(self.thermal_crop)}; the numbers of rows and "
+                "columns must not be negative"
             )
         if abs(np.linalg.det(np.reshape(self.thermal_to_rgb, (3, 3)))) < 1e-12:
             raise BadParameter("parameter 'thermal_to_rgb' cannot be inverted; it is no homography")

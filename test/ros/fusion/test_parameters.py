@@ -100,5 +100,6 @@ def test_changes_are_taken_together_or_not_at_all():
 
 def test_the_configuration_file_lists_every_parameter_with_its_default():
     (node_parameters,) = yaml.safe_load(CONFIG.read_text()).values()
-    listed = {**DEFAULTS, "thermal_to_rgb": list(DEFAULTS["thermal_to_rgb"])}  # YAML has no tuples
+    # YAML has no tuples.
+    listed = {k: list(v) if isinstance(v, tuple) else v for k, v in DEFAULTS.items()}
     assert node_parameters["ros__parameters"] == listed
