@@ -53,7 +53,8 @@ def with_doubles(args: Sequence[str], defaults: Mapping[str, Any], folder: Path)
 def as_declared(value: Any, default: Any) -> Any:
     """The value as the type of the default asks: doubles for integers; others as they are.
 
-    A list of doubles may come as text, which is how `ros2 param` sends a mixed list.
+    A list of numbers becomes one of the default's type; it may come as text, which is how
+    `ros2 param` sends a mixed list.
     """
     if isinstance(default, float) and type(value) is int:
         return float(value)
@@ -65,9 +66,12 @@ def as_declared(value: Any, default: Any) -> Any:
     if isinstance(value, str) or not hasattr(value, "__iter__"):
         return value
     numbers = list(value)
-    if all(type(number) in (int, float) for number in numbers):
+    if not all(type(number) in (int, float) for number in numbers):
+        return value
+    if type(default[0]) is float:
         return [float(number) for number in numbers]
-    return value
+    whole = all(float(number).is_integer() for number in numbers)
+    return [int(number) for number in numbers] if whole else value
 
 
 def foreign_files(args: Sequence[str], node: str) -> Iterator[tuple[str, list[str]]]:
