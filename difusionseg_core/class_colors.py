@@ -17,7 +17,7 @@ Color = tuple[int, int, int]
 """(red, green, blue), each 0..255."""
 
 BACKGROUND: Color = (0, 0, 0)
-"""Colour of class 0."""
+"""Colour of the background class."""
 
 # Found by a search for eight colours whose smallest difference (CIEDE2000, for normal vision,
 # protanopia and deuteranopia) is large.
@@ -77,14 +77,14 @@ _TO_OKLAB = np.array(
 )
 
 
-def display_palette(class_names: Sequence[str]) -> tuple[Color, ...]:
-    """One colour a class, all different; class 0 is black.
+def display_palette(class_names: Sequence[str], background: int | None = 0) -> tuple[Color, ...]:
+    """One colour a class, all different; the class `background`, if any, is black.
 
     Cars, persons and bicycles have the same colour in every label set. The other classes take the
     remaining colours in the order of their ids, so that the first ones differ most.
     """
-    colors = _distinct_colors(max(len(class_names) - 1, len(_FIRST)))
-    wanted = {i: _PREFERRED.get(name) for i, name in enumerate(class_names) if i > 0}
+    colors = _distinct_colors(max(len(class_names), len(_FIRST)))
+    wanted = {i: _PREFERRED.get(name) for i, name in enumerate(class_names) if i != background}
     chosen: dict[int, int] = {}
     for label, index in wanted.items():
         if index is not None and index not in chosen.values():
@@ -92,7 +92,10 @@ def display_palette(class_names: Sequence[str]) -> tuple[Color, ...]:
     free = iter([index for index in range(len(colors)) if index not in chosen.values()])
     others = {label: next(free) for label in wanted if label not in chosen}
     chosen.update(others)
-    return (BACKGROUND, *(colors[chosen[label]] for label in wanted))[: len(class_names)]
+    return tuple(
+        BACKGROUND if label == background else colors[chosen[label]]
+        for label in range(len(class_names))
+    )
 
 
 @cache

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 
 from difusionseg_core.backends.selection import EXPORTED, WEIGHTS, open_backend
-from difusionseg_core.classes import label_set_of
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.network.preprocessing import pad
 from difusionseg_core.network.schedule import check_schedule, check_steps
@@ -72,7 +71,7 @@ class Predictor:
             check_schedule(schedule)
         self._runner = open_backend(model, backend, device, precision, compile)
         info = self._runner.info
-        self.label_set = label_set_of(info.num_classes)
+        self.label_set = info.label_set
         self.steps = info.steps if steps is None else steps
         self.draws = draws
         self.seed = seed

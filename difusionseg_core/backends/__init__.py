@@ -21,7 +21,8 @@ class Backend(Protocol):
     """What runs the network.
 
     `device` is the device in use and `precision` the number format: "float32", "bf16" or "float16".
-    `info` has `num_classes`, `dim`, `stride`, and the model's own `steps` and `schedule`.
+    `info` has `num_classes`, `label_set`, `dim`, `stride`, and the model's own `steps` and
+    `schedule`.
     """
 
     name: str

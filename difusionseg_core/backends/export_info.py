@@ -1,11 +1,13 @@
-"""What an exported file tells about itself, so that it runs without PyTorch."""
+"""What an exported file says about itself, so that it runs without PyTorch."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+
+from difusionseg_core.classes import LabelSet, read_classes
 
 FORMAT = "difusionseg graph 1"
 """Changes with the inputs and outputs of an exported graph."""
@@ -19,7 +21,7 @@ class ExportInfo:
     """`model` is "paper" or "lite", and `weights` the digest of its weights file, where they came
     from one; `steps` and `schedule` are the model's own.
 
-    `dim` and `stride` tell the size of the noise, (dim, ceil(H / stride), ceil(W / stride)).
+    `dim` and `stride` give the size of the noise, (dim, ceil(H / stride), ceil(W / stride)).
     """
 
     model: str
@@ -29,21 +31,24 @@ class ExportInfo:
     steps: int
     schedule: str
     weights: str
+    label_set: LabelSet
 
     def metadata(self) -> dict[str, str]:
-        """As a file keeps it."""
-        return {"format": FORMAT, **{key: str(value) for key, value in asdict(self).items()}}
+        """As a file stores it."""
+        values = {key: str(value) for key, value in vars(self).items() if key != "label_set"}
+        return {"format": FORMAT, **values, "classes": self.label_set.to_json()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> ExportInfo:
-        """The inverse of `metadata`; ValueError where `path` was not written by this version."""
+        """The inverse of `metadata`; ValueError if `path` was not written by this version."""
         if metadata.get("format") != FORMAT:
             raise ValueError(
                 f"{path} was not exported by this version: make it with 'difusionseg export'"
             )
         kinds = {"num_classes": int, "dim": int, "stride": int, "steps": int}
-        values = {name: metadata[name] for name in cls.__dataclass_fields__}
-        return cls(**{name: kinds.get(name, str)(value) for name, value in values.items()})
+        names = [name for name in cls.__dataclass_fields__ if name != "label_set"]
+        values = {name: kinds.get(name, str)(metadata[name]) for name in names}
+        return cls(**values, label_set=read_classes(metadata, values["num_classes"], path))
 
 
 def weights_digest(path: Path) -> str:

@@ -18,7 +18,7 @@ from difusionseg_core.network.schedule import noise_levels
 _MOST_COMPILED = 4  # sizes and numbers of steps that stay ready
 _MOST_UNROLLED = 5  # steps; more of them run as a loop, whose own cost is then small
 _HINTS = {"float32": "f32", "bf16": "bf16", "float16": "f16"}
-_FIELDS = ("format", *ExportInfo.__dataclass_fields__)
+_FIELDS = ("format", "classes", *ExportInfo.__dataclass_fields__)
 
 
 class OpenVINOBackend:

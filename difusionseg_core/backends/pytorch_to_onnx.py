@@ -75,6 +75,7 @@ def _info(model: DiFusionSeg, name: str, weights: str) -> ExportInfo:
         steps=model.steps,
         schedule=model.schedule,
         weights=weights,
+        label_set=model.label_set,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from difusionseg_core.checkpoints.checkpoint_file import (
     read_safetensors,
 )
 from difusionseg_core.checkpoints.published_names import from_published, to_published
+from difusionseg_core.classes import LabelSet, label_set_of, read_classes
 from difusionseg_core.files import replaced_file, write_file
 from difusionseg_core.model_files import SAFETENSORS, kind_of
 from difusionseg_core.network.model import DiFusionSeg, create_model
@@ -35,11 +37,30 @@ _HEADS = {
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The model that a weights file is for: `model` "paper" or "lite", and its head."""
+    """The model that a weights file is for: `model` "paper" or "lite", its head and its classes.
+
+    Without `label_set` the classes are those of `label_set_of`.
+    """
 
     model: str
     num_classes: int
     scaled_head: bool = False
+    label_set: LabelSet | None = None
+
+    @property
+    def classes(self) -> LabelSet:
+        """`label_set`, or what stands for it."""
+        return self.label_set or label_set_of(self.num_classes)
+
+    def metadata(self) -> dict[str, str]:
+        """As a weights file stores it."""
+        return {
+            "format": FORMAT,
+            "model": self.model,
+            "num_classes": str(self.num_classes),
+            "scaled_head": str(self.scaled_head),
+            "classes": self.classes.to_json(),
+        }
 
 
 def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
@@ -49,9 +70,8 @@ def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
     """
     path = Path(path)
     check_finite(model.state_dict(), "the model")
-    metadata = {"format": FORMAT, **{key: str(value) for key, value in asdict(info).items()}}
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    write_file(path, save(weights, metadata))
+    write_file(path, save(weights, info.metadata()))
 
 
 def load_model(path: Path | str) -> DiFusionSeg:
@@ -73,11 +93,12 @@ def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
     weights, metadata = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by this package; {_CONVERT}")
-    info = ModelInfo(
-        metadata["model"], int(metadata["num_classes"]), metadata["scaled_head"] == "True"
-    )
+    num_classes = int(metadata["num_classes"])
+    label_set = read_classes(metadata, num_classes, path)
+    info = ModelInfo(metadata["model"], num_classes, metadata["scaled_head"] == "True", label_set)
     check_finite(weights, path)
     model = create_model(info.model, info.num_classes, info.scaled_head)
+    model.label_set = label_set
     load_strictly(model, weights, path)
     return model, info
 
@@ -155,17 +176,34 @@ def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) ->
     load_strictly(model, from_published(state_dict, list(model.state_dict())))
 
 
-def start_from(model: DiFusionSeg, path: Path | str) -> None:
+def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet | None:
     """Fill a model from a weights file of this package, or from a checkpoint.
 
-    Raises as `load_model` and `load_checkpoint` do.
+    From weights for another number of classes everything else is taken; what depends on that number
+    (classifiers, class embedding) stays as it is, and a log line names it. Returns the classes of
+    the weights, None if the file does not name them. Raises as `load_model` and `load_checkpoint`
+    do.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no weights file {path}")
     ours = kind_of(path) == SAFETENSORS
-    loaded = load_model(path) if ours else load_checkpoint(path)[0]
-    load_strictly(model, loaded.state_dict(), path)
+    source, info = load_model_and_info(path) if ours else load_checkpoint(path)
+    weights = source.state_dict()
+    if info.num_classes != model.num_classes:
+        own = model.state_dict()
+        new = [name for name in own if name in weights and own[name].shape != weights[name].shape]
+        weights |= {name: own[name] for name in new}
+        logging.getLogger(__name__).warning(
+            "%s has %d classes, this model %d: everything is taken from it but %s, which start "
+            "from scratch",
+            path,
+            info.num_classes,
+            model.num_classes,
+            ", ".join(new),
+        )
+    load_strictly(model, weights, path)
+    return info.label_set
 
 
 def load_strictly(

@@ -33,24 +33,29 @@ def overlay(
     opacity: float = 0.5,
     palette: str = "display",
 ) -> np.ndarray:
-    """Blend the class colours over an image; class 0 and ignored pixels stay as they are.
+    """Blend the class colours over an image; background and ignored pixels stay as they are.
 
     `rgb` is (H, W, 3) uint8, `labels` (H, W) uint8; `opacity` 0 (image only) to 1 (colour only).
     """
     colors = colorize(labels, label_set, palette)
     blended = cv2.addWeighted(rgb, 1.0 - opacity, colors, opacity, 0.0)
-    marked = (labels != 0) & (labels != IGNORE)
+    marked = labels != IGNORE
+    if label_set.background is not None:
+        marked &= labels != label_set.background
     return np.where(marked[..., None], blended, rgb)
 
 
 def legend(label_set: LabelSet, width: int, palette: str = "display") -> np.ndarray:
-    """Colour and name of each class but the unlabelled one: (H, `width`, 3) uint8, white.
+    """Colour and name of each class but the background: (H, `width`, 3) uint8, white.
 
     As many lines as the names need; a name that is wider than the legend is cut off.
     """
     lines: list[list[tuple[int, Color, str]]] = [[]]
     left = _GAP
-    for color, name in zip(label_set.colors(palette)[1:], label_set.class_names[1:], strict=True):
+    colors = label_set.colors(palette)
+    for label, (color, name) in enumerate(zip(colors, label_set.class_names, strict=True)):
+        if label == label_set.background:
+            continue
         name = name.replace("_", " ")
         entry_width = _SWATCH + 6 + _text_width(name) + 18
         if lines[-1] and left + entry_width > width:

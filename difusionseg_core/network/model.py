@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from difusionseg_core.classes import IGNORE
+from difusionseg_core.classes import IGNORE, label_set_of
 from difusionseg_core.network import diffusion
 from difusionseg_core.network.classifier import pointwise_classifier, scaled_classifier
 from difusionseg_core.network.convnext import ConvNeXt
@@ -91,6 +91,7 @@ class DiFusionSeg(nn.Module):
         self.label_stride = label_stride
         self.dim = dim
         self.num_classes = num_classes
+        self.label_set = label_set_of(num_classes)  # a caller who knows the names replaces it
         self.steps = steps
         self.schedule = schedule
         self.stride = neck.stride

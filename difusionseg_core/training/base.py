@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from abc import abstractmethod
+from dataclasses import replace
 
 import lightning.pytorch as pl
 import numpy as np
@@ -10,7 +12,6 @@ import torch
 from torch import Tensor
 
 from difusionseg_core.checkpoints.weights_file import ModelInfo, start_from
-from difusionseg_core.classes import label_set_of
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
@@ -31,9 +32,9 @@ class Training(pl.LightningModule):
         self.info = info
         self.model = create_model(info.model, info.num_classes, info.scaled_head)
         self.model = self.model.to(memory_format=torch.channels_last)
-        if start:
-            start_from(self.model, start)
-        self.label_set = label_set_of(info.num_classes)
+        started = start_from(self.model, start) if start else None
+        self._start = (start, started)  # where the weights came from, and their classes
+        self.label_set = info.classes
         self.scores: dict[str, float] = {}  # of the last validation, and how many images it had
 
     @abstractmethod
@@ -41,11 +42,23 @@ class Training(pl.LightningModule):
         """The losses of a batch by name, with their weights already in."""
 
     def setup(self, stage: str) -> None:
-        for name, label_set in self.trainer.datamodule.label_sets().items():
-            if label_set.num_classes != self.info.num_classes:
-                raise ValueError(
-                    f"{name} has the {label_set.num_classes} classes of {label_set.name}, "
-                    f"but the model is made for {self.info.num_classes}"
+        """Take the data set's classes. Raises ValueError if they do not fit the model."""
+        label_set = self.trainer.datamodule.label_set
+        if label_set.num_classes != self.info.num_classes:
+            raise ValueError(
+                f"the data set has the {label_set.num_classes} classes of {label_set.name}, "
+                f"but the model is made for {self.info.num_classes}; leave out "
+                "--model.num_classes to take the data set's"
+            )
+        self.label_set = self.model.label_set = label_set
+        self.info = replace(self.info, label_set=label_set)
+        path, started = self._start
+        if started and label_set.num_classes == started.num_classes:
+            if not label_set.has_same_classes(started):
+                logging.getLogger(__name__).warning(
+                    "the classes of %s have other names (%s); its heads are the first values",
+                    path,
+                    ", ".join(started.class_names),
                 )
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:

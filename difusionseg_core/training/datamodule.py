@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import cv2
@@ -49,9 +49,10 @@ class PairData(pl.LightningDataModule):
         self.train_size = sum(map(len, self.parts))
         self._progress = {"epoch": 0, "batches": 0}  # batches of that epoch that were given out
 
-    def label_sets(self) -> dict[str, LabelSet]:
-        """The classes of each folder of pairs."""
-        return {part.root: part.label_set for part in (*self.parts, self.validation)}
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes of all folders with labels. ValueError if two have different ones."""
+        return _common_label_set([*self.parts, self.validation])
 
     def class_counts(self, num_classes: int) -> np.ndarray:
         """(num_classes,) pixels of each class in all training pairs. Decodes them all."""
@@ -88,6 +89,20 @@ class PairData(pl.LightningDataModule):
         sampler = DistributedSampler(self.validation, shuffle=False, **ranks)
         _make_fork_safe()
         return DataLoader(self.validation, sampler=sampler, num_workers=self.workers)
+
+
+def _common_label_set(parts: Sequence[PairDataset]) -> LabelSet:
+    labelled = [part for part in parts if any(pair.labels for pair in part.pairs)]
+    if not labelled:
+        raise ValueError("no training pair has labels")
+    first, *others = labelled
+    for other in others:
+        if not other.label_set.has_same_classes(first.label_set):
+            raise ValueError(
+                f"{other.root} has the classes {', '.join(other.label_set.class_names)}, but "
+                f"{first.root} has {', '.join(first.label_set.class_names)}"
+            )
+    return first.label_set
 
 
 class EpochSampler(Sampler[int]):

@@ -50,7 +50,12 @@ def write_results(trainer: pl.Trainer) -> None:
     save_weights(module.model, weights, module.info)
     measured = {
         **asdict(best),
-        "model": asdict(module.info),
+        "model": {
+            "model": module.info.model,
+            "num_classes": module.info.num_classes,
+            "scaled_head": module.info.scaled_head,
+            "classes": module.label_set.class_names,
+        },
         "diffusion_steps": module.model.steps,
         "validation": {"folder": data.validation.root, "pairs": len(data.validation)},
         "protocol": _PROTOCOL,
@@ -103,6 +108,7 @@ def model_card(trainer: pl.Trainer, best: Best) -> str:
             "",
             f"Network: `{info.model}`, {info.num_classes} classes, {parameters / 1e6:.1f} million "
             "parameters.",
+            f"Classes ({module.label_set.name}): {', '.join(module.label_set.class_names)}.",
             f"Training: `{type(module).__name__}` with "
             + ", ".join(f"{name} {value}" for name, value in options.items())
             + f"; {data.train_size} pairs, batches of {batch}, precision {trainer.precision}, "

@@ -101,7 +101,11 @@ def _time_line(metrics: Mapping, folder: Path, label_set: LabelSet) -> list[Pict
     cameras = {name: (seconds, values) for name, values in rates.items()}
     line, latency = (_averaged(folder / f"{name}.csv", count) for name in ("timeline", "latency"))
     times = line["seconds"]
-    shares = {name: line[f"share_{name}"] for name in label_set.class_names[1:]}
+    shares = {
+        name: line[f"share_{name}"]
+        for label, name in enumerate(label_set.class_names)
+        if label != label_set.background
+    }
     largest = sorted(shares, key=lambda name: -np.nanmax(shares[name]))[:_SHARES_SHOWN]
     lines = {
         "time offset [ms]": {"offset": (times, line["offset_ms"])},
