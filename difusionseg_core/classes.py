@@ -172,9 +172,7 @@ def _names(value: object) -> tuple[str, ...]:
         raise ValueError("names: expected a list of class names, or a map of id to name")
     for one in value:
         if not isinstance(one, str) or not one.strip() or not one.isprintable():
-            raise ValueError(
-                f"names: {one!r} is not a name; put it in quotes if it is meant as one"
-            )
+            raise ValueError(f"names: {one!r} is not a name; if it is meant as one, quote it")
     return tuple(one.strip() for one in value)
 
 

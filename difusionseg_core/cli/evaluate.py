@@ -6,7 +6,12 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from difusionseg_core.cli.options import add_model_options, predictor_options
+from difusionseg_core.cli.options import (
+    add_data_options,
+    add_model_options,
+    folders_from,
+    predictor_options,
+)
 
 _DESCRIPTION = """Run a model on a data set, or take finished images (--mask, --fused), and write
 metrics.json, per_image.csv, report.html, report.md, and a model's mask/ and fused/. If a run was
@@ -32,6 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
     parser.add_argument("--split", help="train, val, test, ... if the folder has splits")
+    add_data_options(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder to create")
     parser.add_argument(
         "--mask", type=Path, help="score the masks (NAME.png) of this folder; no model is run"
@@ -87,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
             groups=tuple(args.groups),
             without=args.without,
             baselines=args.baselines,
+            classes=args.classes,
+            folders=folders_from(args),
         )
     )
     _print(metrics)

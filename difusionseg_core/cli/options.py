@@ -7,6 +7,7 @@ import math
 
 from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
+from difusionseg_core.data.data_yaml import Layout
 from difusionseg_core.predictor import PredictorOptions
 
 
@@ -87,3 +88,25 @@ def _number(text: str) -> float:
     except ValueError:
         return math.nan
     return value if math.isfinite(value) else math.nan
+
+
+def add_data_options(parser: argparse.ArgumentParser) -> None:
+    """Declare `--classes`, `--rgb-dir`, `--thermal-dir`, `--label-dir`."""
+    parser.add_argument(
+        "--classes",
+        metavar="FILE",
+        help="data.yaml with the classes, or a known data set such as pst900 (default: the "
+        "data.yaml of the data set, or recognized by its folders)",
+    )
+    for side, what in (("rgb", "RGB"), ("thermal", "thermal"), ("label", "label")):
+        parser.add_argument(
+            f"--{side}-dir",
+            metavar="NAME",
+            help=f"folder of the {what} images in the data set, if not found by its name",
+        )
+
+
+def folders_from(args: argparse.Namespace) -> Layout | None:
+    """The folders that the options name; None if they name none."""
+    named = {"visible": args.rgb_dir, "thermal": args.thermal_dir, "labels": args.label_dir}
+    return Layout("named folders", **named) if any(named.values()) else None

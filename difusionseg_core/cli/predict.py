@@ -7,13 +7,8 @@ import sys
 from pathlib import Path
 
 from difusionseg_core.cli.options import add_model_options, predictor_options
-from difusionseg_core.data.image_files import (
-    DataError,
-    images_by_name,
-    read_rgb,
-    read_thermal,
-    write_png,
-)
+from difusionseg_core.data.file_names import images_by_name
+from difusionseg_core.data.image_files import DataError, read_rgb, read_thermal, write_png
 from difusionseg_core.imaging.drawing import overlay
 
 _EXAMPLE = """example:

@@ -14,7 +14,7 @@ _EXAMPLE = """examples:
   difusionseg train --config config/train/lite_msrs.yaml --data.train '[MSRS/train]' \\
       --data.drawn '[drawn]' --data.validation MSRS/test
   difusionseg train --config config/train/lite_msrs.yaml --data.train '[FMB/train]' \\
-      --data.validation FMB/test --model.num_classes 15
+      --data.validation FMB/test
   difusionseg train --config config/train/paper_fmb.yaml --data.train '[FMB/train]' \\
       --data.validation FMB/test --model.backbone convnext_tiny.pth --trainer.devices 4
   ... --ckpt_path last
@@ -38,10 +38,15 @@ def run(args: argparse.Namespace) -> int:
 
     from difusionseg_core.training import lite, paper  # noqa: F401  (whose classes can be named)
     from difusionseg_core.training.base import Training
-    from difusionseg_core.training.datamodule import PairData
+    from difusionseg_core.training.datamodule import PairData, count_classes
     from difusionseg_core.training.results import write_results
 
     class CommandLine(LightningCLI):
+        def before_instantiate_classes(self) -> None:
+            model, data = self.config.model, self.config.data
+            if model.init_args.num_classes is None:
+                model.init_args.num_classes = count_classes(data.train, data.classes)
+
         def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
             parser.set_defaults({"model": {"class_path": "LiteTraining"}})
             parser.link_arguments("seed_everything", "data.seed", compute_fn=int)

@@ -14,24 +14,25 @@ import numpy as np
 from difusionseg_core.classes import IGNORE, LabelSet
 from difusionseg_core.data.folder import DataSet, Pair
 from difusionseg_core.data.frames import read_frame
-from difusionseg_core.data.image_files import DataError
+from difusionseg_core.data.image_files import DataError, exif_orientation
 
 DARKEST_DAY = 62.0
-"""Mean of an RGB image, 0 to 255, below which it is taken for a night picture.
+"""Mean of an RGB image, 0 to 255, below which it is taken for a night image.
 
-Of MSRS's day and night pictures about two in a hundred are on the wrong side.
+About two in a hundred of MSRS's day and night images are on the wrong side.
 """
 
 
 @dataclass(frozen=True)
 class FrameSummary:
-    """What is counted of a frame; of one that cannot be used, only `problem`."""
+    """What is counted in a frame; of one that cannot be used, only `problem`."""
 
     problem: str | None = None
     size: tuple[int, int] = (0, 0)  # height, width
     brightness: float = 0.0  # mean of the RGB image, 0 to 255
     pixels: np.ndarray | None = None  # (256,) pixels by label; None without a class map
     boxes: Counter[int] | None = None  # boxes by class; None without a box file
+    rotated: str | None = None  # an image with an EXIF orientation, which is not applied
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,13 @@ class ClassCount:
 class Report:
     """`sizes` counts images by "HEIGHTxWIDTH"; `ignored` is the share of pixels with label 255.
 
-    `classes` is empty and `ignored` None without class maps.
+    `classes` is empty and `ignored` None without labels.
     """
 
     folder: str
     split: str | None
     layout: str
-    label_set: str
+    label_set: str | None
     pairs: int
     sizes: dict[str, int]
     day: int
@@ -65,6 +66,7 @@ class Report:
     classes: list[ClassCount]
     ignored: float | None
     problems: list[str]
+    notes: list[str]  # what is no fault, but may not be meant
 
 
 def summarize_frames(data_set: DataSet) -> Iterator[FrameSummary]:
@@ -86,7 +88,7 @@ def make_report(data_set: DataSet, summaries: Iterable[FrameSummary]) -> Report:
         folder=str(data_set.folder),
         split=data_set.split,
         layout=data_set.layout.name,
-        label_set=data_set.label_set.name,
+        label_set=data_set.label_set.name if data_set.label_set else None,
         pairs=len(data_set.pairs),
         sizes=dict(Counter(f"{one.size[0]}x{one.size[1]}" for one in usable)),
         day=day,
@@ -95,10 +97,31 @@ def make_report(data_set: DataSet, summaries: Iterable[FrameSummary]) -> Report:
         classes=_count_classes(data_set.label_set, by_label, usable) if by_label else [],
         ignored=float(np.sum(by_label, axis=0)[IGNORE] / np.sum(by_label)) if by_label else None,
         problems=data_set.missing + [one.problem for one in summaries if one.problem],
+        notes=_notes(data_set, usable, by_label),
     )
 
 
-def _summarize(pair: Pair, label_set: LabelSet) -> FrameSummary:
+def _notes(
+    data_set: DataSet, usable: list[FrameSummary], by_label: list[np.ndarray]
+) -> list[str]:
+    notes = []
+    rotated = [one.rotated for one in usable if one.rotated]
+    if rotated:
+        notes.append(
+            f"{len(rotated)} of {len(usable)} pairs have an EXIF orientation, which is not applied "
+            f"(images are used as stored): {rotated[0]}"
+        )
+    if by_label and data_set.label_set:
+        pixels = np.sum(by_label, axis=0)
+        if pixels[1 : data_set.label_set.num_classes].sum() == 0 and pixels[IGNORE]:
+            notes.append(
+                f"the masks hold only ids 0 and {IGNORE}: if {IGNORE} is meant as a class, add "
+                "'map: {255: 1}' to data.yaml"
+            )
+    return notes
+
+
+def _summarize(pair: Pair, label_set: LabelSet | None) -> FrameSummary:
     try:
         frame = read_frame(pair, label_set)
     except DataError as error:
@@ -108,7 +131,13 @@ def _summarize(pair: Pair, label_set: LabelSet) -> FrameSummary:
         brightness=float(frame.rgb.mean()),
         pixels=None if frame.labels is None else np.bincount(frame.labels.ravel(), minlength=256),
         boxes=None if frame.boxes is None else Counter(box.label for box in frame.boxes),
+        rotated=_rotated(pair),
     )
+
+
+def _rotated(pair: Pair) -> str | None:
+    files = (path for path in (pair.visible, pair.thermal, pair.labels) if path)
+    return next((str(path) for path in files if exif_orientation(path) != 1), None)
 
 
 def _count_classes(

@@ -1,65 +1,66 @@
-"""Data sets on the disk: which files make a frame. Files belong together by name.
+"""Data sets on disk: which files make a frame.
 
-=========  =========================================================================
-MSRS, MFD  `vi`, `ir`, `Segmentation_labels`, and `boxes` where there are any
-FMB        `Visible`, `Infrared`, `Label`
-MFNet      `images` (PNG of four channels, the fourth thermal), `labels`
-=========  =========================================================================
+A data set is a folder with one folder for each camera, and one for labels where there are any.
+Files belong together by name (`file_names`). What the folders are called is found out
+(`file_names.WORDS`), or said by a `data.yaml` (`data_yaml`). The data sets of `sets/` are
+recognized by their folders.
 
-A data set may be in splits: a folder of that layout each (`train`, `test`, ...), or one such
-folder with lists of names beside it (`train.txt`, `test.txt`, ...). Class maps may be absent.
+A data set may be in splits: a folder of that layout each (`train`, `test`, ...), lists of names
+beside the folders (`train.txt`, ...), or a folder per split in each camera's folder
+(`visible/train`, ...).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from difusionseg_core.classes import FMB, MSRS, LabelSet
-from difusionseg_core.data.image_files import (
-    IMAGE_ENDINGS,
-    DataError,
-    images_by_name,
-    read_rgb_thermal,
+from difusionseg_core.classes import MSRS, LabelSet
+from difusionseg_core.data.data_yaml import (
+    DATA_YAML,
+    Layout,
+    find_layout,
+    read_data_yaml,
+    shipped_layouts,
 )
+from difusionseg_core.data.file_names import (
+    WORDS,
+    Files,
+    folder_of_side,
+    folders_of,
+    images_of,
+    read_names,
+    with_common_names,
+)
+from difusionseg_core.data.image_files import IMAGE_ENDINGS, DataError, read_rgb_thermal
+from difusionseg_core.data.label_files import LabelCoding
 
 VISIBLE, THERMAL, LABELS, BOXES = "vi", "ir", "Segmentation_labels", "boxes"
+"""The folders of a data set that this package writes, those of MSRS."""
 
-SPLITS = ("train", "val", "test", "test_day", "test_night")
+SPLITS = ("train", "val", "valid", "validation", "test", "test_day", "test_night")
 
-
-@dataclass(frozen=True)
-class Layout:
-    """The folders of a data set; one folder for both cameras where they share their files."""
-
-    name: str
-    visible: str
-    thermal: str
-    labels: str
-    label_set: LabelSet
-
-
-LAYOUTS = (
-    Layout("MSRS", VISIBLE, THERMAL, LABELS, MSRS),
-    Layout("FMB", "Visible", "Infrared", "Label", FMB),
-    Layout("MFNet", "images", "images", "labels", MSRS),
-)
+_SIDES = ("visible", "thermal", "labels")
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The files of one frame; `name` is their common name without ending."""
+    """The files of one frame; `name` is their common name without ending.
+
+    `coding` says what the ids in `labels` mean.
+    """
 
     name: str
     visible: Path
-    thermal: Path  # the same as `visible` where one file holds both
+    thermal: Path  # the same as `visible` if one file holds both
     labels: Path | None
     boxes: Path | None = None
+    coding: LabelCoding = LabelCoding()
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set, or one split of it. `missing` says, one line each, which files are not there."""
+    """A data set, or one split of it. `missing` says, one line each, which files are missing."""
 
     folder: Path
     split: str | None
@@ -68,16 +69,34 @@ class DataSet:
     missing: list[str]
 
     @property
-    def label_set(self) -> LabelSet:
+    def label_set(self) -> LabelSet | None:
+        """The classes of the labels; None if they are not known."""
         return self.layout.label_set
 
+    def with_classes(self, label_set: LabelSet) -> DataSet:
+        """The same files with other classes."""
+        return replace(self, layout=replace(self.layout, label_set=label_set))
 
-def open_data_set(path: Path | str, split: str | None = None) -> DataSet:
+    @property
+    def is_labelled(self) -> bool:
+        """Whether a frame has labels."""
+        return any(pair.labels for pair in self.pairs)
+
+
+def open_data_set(
+    path: Path | str,
+    split: str | None = None,
+    classes: Path | str | None = None,
+    folders: Layout | None = None,
+) -> DataSet:
     """The data set at `path`: a split's folder, a folder with `split` in it, or PATH/SPLIT.
 
-    Raises DataError, in one line, for a folder of no known layout and for missing files.
+    `classes` is a data.yaml or the name of a shipped data set; without it, the data.yaml in the
+    folder or beside the split counts. The `visible`, `thermal` and `labels` of `folders` name the
+    folders of images. Raises DataError, in one line, for a folder of unknown layout and for
+    missing files.
     """
-    data_set = find_data_set(path, split)
+    data_set = find_data_set(path, split, classes, folders)
     if data_set.missing:
         shown, more = data_set.missing[:3], len(data_set.missing) - 3
         rest = f", and {more} more" if more > 0 else ""
@@ -85,92 +104,225 @@ def open_data_set(path: Path | str, split: str | None = None) -> DataSet:
     return data_set
 
 
-def list_splits(path: Path | str) -> list[str]:
-    """The splits that a folder holds, as folders or lists of names; often none."""
+def list_splits(
+    path: Path | str, classes: Path | str | None = None, folders: Layout | None = None
+) -> list[str]:
+    """The splits of a data set, as its data.yaml says or as folders and lists; often none."""
     path = Path(path)
-    return [
-        split
-        for split in SPLITS
-        if (path / f"{split}.txt").is_file() or _layout_of(path / split) is not None
-    ]
+    if not path.is_dir():
+        return []
+    given = _given(path, classes, folders)
+    if given and given.splits:
+        return list(given.splits)
+    return [split for split in SPLITS if _is_split(path, split, given)]
 
 
-def find_data_set(path: Path | str, split: str | None = None) -> DataSet:
+def find_data_set(
+    path: Path | str,
+    split: str | None = None,
+    classes: Path | str | None = None,
+    folders: Layout | None = None,
+) -> DataSet:
     """As `open_data_set`, but missing files are listed in the result instead of refused."""
     path = Path(path)
+    if path.is_file() and path.name == DATA_YAML:
+        path, classes = path.parent, classes or path
     if split is None and not path.is_dir() and path.parent.is_dir():
-        if (path.parent / f"{path.stem}.txt").is_file():
-            path, split = path.parent, path.stem
+        root, name = path.parent, path.stem
+        if name in list_splits(root, classes, folders) or _is_split(root, name, None):
+            path, split = root, name
     if not path.is_dir():
         raise DataError(f"there is no folder {path}")
-    splits = list_splits(path)
+    given = _given(path, classes, folders)
+    splits = list_splits(path, classes, folders)
     if split is None and splits:
         raise DataError(f"{path} holds the splits {', '.join(splits)}; name one of them")
-    if split is None or (path / split).is_dir():
-        folder = path / split if split else path
-        return _collect(folder, split, names=None)
-    if not (path / f"{split}.txt").is_file():
-        raise DataError(
-            f"{path} has no split '{split}'; expected a folder or a .txt file of that name, "
-            f"found {', '.join(splits) or 'no splits'}"
-        )
-    lines = (path / f"{split}.txt").read_text().splitlines()
-    return _collect(path, split, {line.strip().removesuffix(".png") for line in lines} - {""})
+    if split is None:
+        return _collect(path, None, given)
+    if given and split in given.splits:
+        return _described_split(path, split, given)
+    if (path / split).is_dir():
+        return _collect(path / split, split, given)
+    if (path / f"{split}.txt").is_file():
+        return _collect(path, split, given, names=path / f"{split}.txt")
+    if _is_split(path, split, given):
+        return _collect(path, split, given, inner=split)
+    raise DataError(
+        f"{path} has no split '{split}'; expected a folder or a .txt file of that name, "
+        f"found {', '.join(splits) or 'no splits'}"
+    )
 
 
-def _layout_of(folder: Path) -> Layout | None:
-    for layout in LAYOUTS:
-        if (folder / layout.visible).is_dir() or (folder / layout.thermal).is_dir():
-            return layout
+def _given(path: Path, classes: Path | str | None, folders: Layout | None) -> Layout | None:
+    """What the user says about the data set: `classes`, or a data.yaml in or above its folder."""
+    layout = None
+    if classes is not None:
+        layout = find_layout(classes)
+    else:
+        for file in (path / DATA_YAML, path.absolute().parent / DATA_YAML):
+            if file.is_file():
+                layout = read_data_yaml(file)
+                break
+    if folders is None:
+        return layout
+    said = {side: value for side in _SIDES if (value := getattr(folders, side))}
+    return replace(layout or Layout("named folders"), **said)
+
+
+def _is_split(path: Path, split: str, given: Layout | None) -> bool:
+    if (path / f"{split}.txt").is_file():
+        return True
+    if (path / split).is_dir() and _layout_in(path / split, given) is not None:
+        return True
+    layout = _layout_in(path, given)
+    return layout is not None and _has_inner(path, split, layout)
+
+
+def _has_inner(path: Path, split: str, layout: Layout) -> bool:
+    return all(folders_of(path, f"{one}/{split}") for one in (layout.visible, layout.thermal))
+
+
+def _described_split(path: Path, split: str, given: Layout) -> DataSet:
+    """A split that the data.yaml names: a folder, or a list of names."""
+    place = path / given.splits[split]
+    if place.is_dir():
+        return _collect(place, split, given)
+    if not place.is_file():
+        raise DataError(f"there is no file or folder {place} for the split '{split}'")
+    return _collect(path, split, given, names=place)
+
+
+def _layout_in(folder: Path, given: Layout | None) -> Layout | None:
+    """The layout with the folders of both cameras, as they are in `folder`; None without them."""
+    layout = given or _recognized(folder) or Layout("")
+    named = {}
+    for side in _SIDES:
+        name = getattr(layout, side)
+        if name is None or (layout.shipped and not folders_of(folder, name)):
+            name = folder_of_side(folder, side)
+        elif side != "labels" and not folders_of(folder, name):
+            return None
+        named[side] = name
+    if not (named["visible"] or named["thermal"]) and (folder / "images").is_dir():
+        named["visible"] = named["thermal"] = "images"
+    if not (named["visible"] and named["thermal"]):
+        return None
+    name = layout.name or f"{named['visible']} and {named['thermal']}"
+    return replace(layout, name=name, **named)
+
+
+def _recognized(folder: Path) -> Layout | None:
+    """The shipped data set whose folders these are, labels or boxes included."""
+    for layout in shipped_layouts().values():
+        annotated = [part for part in (layout.labels, layout.boxes) if part]
+        needed = (layout.visible, layout.thermal, *layout.recognized_by)
+        if all(_is_exactly(folder, part) for part in needed):
+            if any(_is_exactly(folder, part) for part in annotated):
+                return layout
     return None
 
 
-def _collect(folder: Path, split: str | None, names: set[str] | None) -> DataSet:
-    """The frames of a folder that has a layout; only those in `names`, if given."""
-    layout = _layout_of(folder)
+def _is_exactly(folder: Path, part: str) -> bool:
+    return any(folder.glob(part)) if "*" in part else (folder / part).is_dir()
+
+
+def _collect(
+    folder: Path,
+    split: str | None,
+    given: Layout | None,
+    names: Path | None = None,
+    inner: str | None = None,
+) -> DataSet:
+    """The frames of a folder; only those listed in the file `names`; only those in the folders
+    `inner` of the folders of images.
+    """
+    layout = _layout_in(folder, given)
     if layout is None:
-        expected = "'vi' and 'ir' (MSRS), 'Visible' and 'Infrared' (FMB) or 'images' (MFNet)"
-        raise DataError(f"{folder} is no data set: expected {expected}, found {_content(folder)}")
-    visible, thermal, labels = (
-        images_by_name(folder / part) if (folder / part).is_dir() else {}
-        for part in (layout.visible, layout.thermal, layout.labels)
-    )
-    for part, files in ((layout.visible, visible), (layout.thermal, thermal)):
-        if not files:
+        raise DataError(_no_data_set(folder, given))
+    sides: dict[str, Files] = {}
+    for side in _SIDES:
+        part = getattr(layout, side)
+        sides[side] = images_of(folder, f"{part}/{inner}" if inner else part) if part else {}
+    for side in ("visible", "thermal"):
+        if not sides[side]:
+            place = folder / getattr(layout, side) / (inner or "")
             raise DataError(
-                f"{folder / part} holds no images: expected {', '.join(IMAGE_ENDINGS)}, "
-                f"found {_content(folder / part)}"
+                f"{place} holds no images: expected {', '.join(IMAGE_ENDINGS)}, "
+                f"found {_content(place)}"
             )
-    if visible == thermal:
-        read_rgb_thermal(next(iter(visible.values())))  # refuses pictures of another kind
-    wanted = sorted(visible.keys() | thermal.keys() if names is None else names)
+    if layout.labels and not sides["labels"] and _must_have_labels(layout):
+        raise DataError(f"{folder / layout.labels} holds no images, but data.yaml names it")
+    files = with_common_names(sides, layout.suffixes)
+    visible, thermal, labels = (files[side] for side in _SIDES)
+    if visible == thermal and visible:
+        read_rgb_thermal(next(iter(visible.values())))  # refuses images of another kind
+    wanted = _wanted(names, files) if names else sorted(visible.keys() | thermal.keys())
     if not wanted:
-        raise DataError(f"{folder / split}.txt names no images")
+        if names:
+            raise DataError(f"{names} names no images")
+        raise DataError(f"{folder} holds no images with the suffixes {dict(layout.suffixes)}")
     needed = {layout.visible: visible, layout.thermal: thermal}
     if labels:
         needed[layout.labels] = labels
     missing = [
         f"{part} lacks {name}"
-        for part, files in needed.items()
+        for part, of_side in needed.items()
         for name in wanted
-        if name not in files
+        if name not in of_side
     ]
     pairs = [
-        Pair(name, visible[name], thermal[name], labels.get(name), _boxes_of(name, folder, layout))
+        Pair(
+            name,
+            visible[name],
+            thermal[name],
+            labels.get(name),
+            _boxes_of(name, folder, layout),
+            layout.coding,
+        )
         for name in wanted
-        if all(name in files for files in needed.values())
+        if all(name in of_side for of_side in needed.values())
     ]
     return DataSet(folder, split, layout, pairs, missing)
 
 
+def _must_have_labels(layout: Layout) -> bool:
+    return layout.label_set is not None and not layout.shipped
+
+
+def _wanted(names: Path, files: dict[str, Files]) -> list[str]:
+    """The frames in a list, which may hold the names of frames or those of their files."""
+    by_stem = {path.stem: name for side in files.values() for name, path in side.items()}
+    frames = files["visible"].keys() | files["thermal"].keys()
+    return sorted({one if one in frames else by_stem.get(one, one) for one in read_names(names)})
+
+
 def _boxes_of(name: str, folder: Path, layout: Layout) -> Path | None:
-    file = folder / BOXES / f"{name}.txt"
     # Box files number the classes of MSRS.
-    return file if layout.label_set is MSRS and file.is_file() else None
+    if layout.label_set is None or not layout.label_set.has_same_classes(MSRS):
+        return None
+    file = folder / (layout.boxes or BOXES) / f"{name}.txt"
+    return file if file.is_file() else None
+
+
+def _no_data_set(folder: Path, given: Layout | None) -> str:
+    found = _content(folder)
+    if given:
+        for side in ("visible", "thermal"):
+            name = getattr(given, side)
+            if name and not given.shipped and not folders_of(folder, name):
+                return f"{folder} has no folder '{name}' ({side}), found {found}"
+    parts = []
+    for side, what in (("visible", "RGB"), ("thermal", "thermal")):
+        if folder_of_side(folder, side) is None:
+            parts.append(f"no folder of {what} images ({', '.join(WORDS[side])})")
+    return (
+        f"{folder} is no data set: {' and '.join(parts)}, found {found}; name them with "
+        "--rgb-dir and --thermal-dir or in a data.yaml"
+    )
 
 
 def _content(folder: Path) -> str:
-    """What is in a folder, for people: the first few names."""
+    """What is in a folder: the first few names."""
     if not folder.is_dir():
         return "no such folder"
     names = sorted(path.name for path in folder.iterdir())

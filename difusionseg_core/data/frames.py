@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from difusionseg_core.classes import IGNORE, LabelSet
+from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.boxes import Box, read_boxes
 from difusionseg_core.data.folder import Pair
 from difusionseg_core.data.image_files import (
     DataError,
-    read_labels,
     read_rgb,
     read_rgb_thermal,
     read_thermal,
 )
+from difusionseg_core.data.label_files import read_labels
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class Frame:
     boxes: list[Box] | None
 
 
-def read_frame(pair: Pair, label_set: LabelSet) -> Frame:
-    """The contents of a pair's files.
+def read_frame(pair: Pair, label_set: LabelSet | None) -> Frame:
+    """Read the files of a pair.
 
-    Raises DataError, in one line, for files that cannot be read, for images of different sizes and
-    for labels that `label_set` does not have.
+    Raises DataError, in one line, for files that cannot be read, for images of different sizes, for
+    labels that `label_set` does not have, and for labels without `label_set`.
     """
     if pair.visible == pair.thermal:
         rgb, thermal = read_rgb_thermal(pair.visible)
@@ -48,13 +48,22 @@ def read_frame(pair: Pair, label_set: LabelSet) -> Frame:
         raise _size_error(pair, rgb, "thermal image", thermal)
     labels = boxes = None
     if pair.labels:
-        labels = read_labels(pair.labels)
+        labels = read_pair_labels(pair, label_set)
         if labels.shape != (height, width):
-            raise _size_error(pair, rgb, "class map", labels)
-        _check_range(pair, labels, label_set)
+            raise _size_error(pair, rgb, "mask", labels)
     if pair.boxes:
         boxes = read_boxes(pair.boxes, width, height)
     return Frame(pair.name, rgb, thermal, labels, boxes)
+
+
+def read_pair_labels(pair: Pair, label_set: LabelSet | None) -> np.ndarray:
+    """(H, W) uint8 class ids of a pair that has a label file. Raises DataError as `read_frame`."""
+    if label_set is None:
+        raise DataError(
+            f"{pair.labels}: the classes of the data set are not known; describe them in a "
+            "data.yaml, of which 'difusionseg check-data DIR --write-data-yaml' makes a first one"
+        )
+    return read_labels(pair.labels, label_set, pair.coding)
 
 
 def _size_error(pair: Pair, rgb: np.ndarray, what: str, other: np.ndarray) -> DataError:
@@ -63,13 +72,3 @@ def _size_error(pair: Pair, rgb: np.ndarray, what: str, other: np.ndarray) -> Da
         f"{pair.name}: expected images of one size, "
         f"found RGB image {sizes[0]} and {what} {sizes[1]} (height x width)"
     )
-
-
-def _check_range(pair: Pair, labels: np.ndarray, label_set: LabelSet) -> None:
-    found = np.flatnonzero(np.bincount(labels.ravel(), minlength=256))
-    wrong = [str(label) for label in found if label_set.num_classes <= label != IGNORE]
-    if wrong:
-        raise DataError(
-            f"{pair.labels}: expected labels 0 to {label_set.num_classes - 1} ({label_set.name}) "
-            f"or {IGNORE}, found {', '.join(wrong[:5])}{', ...' if len(wrong) > 5 else ''}"
-        )

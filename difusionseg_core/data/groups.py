@@ -1,4 +1,4 @@
-"""Groups of images that are scored apart: day and night, a folder, a list of names."""
+"""Groups of images that are scored separately: day and night, a folder, a list of names."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from difusionseg_core.data.file_names import is_image, read_names
 from difusionseg_core.data.folder import DataSet
-from difusionseg_core.data.image_files import IMAGE_ENDINGS, DataError
+from difusionseg_core.data.image_files import DataError
 
 
 def find_groups(data_set: DataSet, extra: Sequence[Path] = ()) -> dict[str, set[str]]:
-    """Names of images by group: day and night where the names end in D or N, as those of MSRS and
-    MFNet do, and those of `extra`: text files with one name a line, and folders with images.
+    """Names of images by group: day and night if the names end in D or N, as those of MSRS and
+    MFNet do, and those of `extra`: text files with one name per line, and folders of images.
 
-    A group of `extra` bears the name of its file or folder. Raises DataError, in one line, where
-    there is none, or where no image of the data set is in it.
+    A group of `extra` has the name of its file or folder. Raises DataError, in one line, if it
+    does not exist or holds no image of the data set.
     """
     names = {pair.name for pair in data_set.pairs}
     letters = {name: re.search(r"\d([DN])(_flip)?$", name) for name in names}
@@ -35,13 +36,7 @@ def find_groups(data_set: DataSet, extra: Sequence[Path] = ()) -> dict[str, set[
 
 def _members(path: Path) -> set[str]:
     if path.is_dir():
-        images = (file for file in path.rglob("*") if file.suffix.lower() in IMAGE_ENDINGS)
-        return {file.stem for file in images}
+        return {file.stem for file in path.rglob("*") if is_image(file)}
     if not path.is_file():
         raise DataError(f"there is no file or folder {path} with names of a group")
-    endings = "|".join(re.escape(ending) for ending in IMAGE_ENDINGS)
-    try:
-        lines = path.read_text().splitlines()
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is no text file with one name a line") from None
-    return {re.sub(f"({endings})$", "", Path(line.strip()).name, flags=re.I) for line in lines}
+    return set(read_names(path))

@@ -1,4 +1,8 @@
-"""Image files: reading camera pictures and class maps, writing PNG."""
+"""Image files: reading camera images, writing PNG.
+
+All images are used as they are stored: an EXIF orientation is applied to none of them, since the
+images of a pair and its mask belong together pixel by pixel and only some of them carry it.
+"""
 
 from __future__ import annotations
 
@@ -11,39 +15,42 @@ from difusionseg_core.files import write_file
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
+_JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
+_SCAN_START = 0xDA  # JPEG marker before the compressed pixels
+_UPRIGHT = 1  # EXIF orientation of an image that is stored as it is to be seen
+
 
 class DataError(ValueError):
     """Data that cannot be used; the message says what was expected and what was found."""
 
 
-def images_by_name(folder: Path) -> dict[str, Path]:
-    """The images of a folder by their names without endings."""
-    return {
-        path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_ENDINGS
-    }
-
-
 def read_rgb(path: Path) -> np.ndarray:
     """(H, W, 3) uint8 RGB."""
-    return cv2.cvtColor(_read(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    image = _decode(path, read_bytes(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
 def read_thermal(path: Path) -> np.ndarray:
-    """(H, W) uint8 or uint16.
+    """(H, W) uint8, uint16 or float32; signed counts become uint16 if none is negative.
 
-    Of a grey picture saved in colour, its first channel; of RGB and thermal in one picture (as in
+    Of a grey image saved in colour, its first channel; of RGB and thermal in one image (as in
     MFNet's data set), the fourth. A fourth channel that is opaque all over is no thermal image.
     """
-    image = _read(path, cv2.IMREAD_UNCHANGED)
-    if image.ndim == 2:
+    image = read_unchanged(path, read_bytes(path))
+    if image.ndim == 3:
+        opaque = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
+        fourth = image.shape[2] == 4 and image[..., 3].min() < opaque
+        image = np.ascontiguousarray(image[..., 3 if fourth else 0])
+    if image.dtype in (np.uint8, np.uint16, np.float32):
         return image
-    fourth = image.shape[2] == 4 and image[..., 3].min() < np.iinfo(image.dtype).max
-    return np.ascontiguousarray(image[..., 3 if fourth else 0])
+    if image.dtype == np.int16 and image.min() >= 0:
+        return image.astype(np.uint16)
+    return image.astype(np.float32)
 
 
 def read_rgb_thermal(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, 3) uint8 RGB and (H, W) uint8 thermal of one picture with four channels."""
-    image = _read(path, cv2.IMREAD_UNCHANGED)
+    """(H, W, 3) uint8 RGB and (H, W) uint8 thermal of one image with four channels."""
+    image = read_unchanged(path, read_bytes(path))
     if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.uint8:
         raise DataError(
             f"{path}: expected four 8-bit channels, RGB and thermal; "
@@ -52,24 +59,61 @@ def read_rgb_thermal(path: Path) -> tuple[np.ndarray, np.ndarray]:
     return cv2.cvtColor(image, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(image[..., 3])
 
 
-def read_labels(path: Path) -> np.ndarray:
-    """(H, W) uint8 class ids; three equal channels are taken for one."""
-    labels = _read(path, cv2.IMREAD_UNCHANGED)
-    if labels.ndim == 3 and (labels[..., :3] == labels[..., :1]).all():
-        labels = np.ascontiguousarray(labels[..., 0])
-    if labels.ndim != 2 or labels.dtype != np.uint8:
-        raise DataError(
-            f"{path} is no class map: expected one 8-bit channel, "
-            f"found {labels.shape} {labels.dtype}"
-        )
-    return labels
+def exif_orientation(path: Path) -> int:
+    """The EXIF orientation (1 to 8) that `path` carries and that is not applied; 1 if none."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            orientation = image.getexif().get(0x0112, _UPRIGHT)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return _UPRIGHT  # whoever reads the pixels says what is wrong with the file
+    return orientation if orientation in range(1, 9) else _UPRIGHT
 
 
-def _read(path: Path, flags: int) -> np.ndarray:
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise DataError(f"{path} cannot be read as an image; it is missing or damaged")
+def read_bytes(path: Path) -> bytes:
+    """The content of an image file. Raises DataError, also for a JPEG file that is cut off."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(f"{path} cannot be read as an image: {reason}") from None
+    if not content:
+        raise DataError(f"{path} cannot be read as an image: it is empty")
+    if content.startswith(_JPEG_START) and not _is_complete_jpeg(content):
+        raise DataError(f"{path} cannot be read as an image: it is a truncated JPEG file")
+    return content
+
+
+def read_unchanged(path: Path, content: bytes) -> np.ndarray:
+    """The pixels as OpenCV decodes them (BGR), of any depth. Raises DataError."""
+    return _decode(path, content, cv2.IMREAD_UNCHANGED)
+
+
+def _decode(path: Path, content: bytes, flags: int) -> np.ndarray:
+    try:
+        image = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+    except cv2.error:  # for instance an image of more pixels than OpenCV accepts
+        image = None
+    if image is None or image.size == 0:
+        raise DataError(f"{path} cannot be read as an image; it is damaged or of an unknown format")
     return image
+
+
+def _is_complete_jpeg(content: bytes) -> bool:
+    """Whether the end marker follows the pixels; libjpeg only fills what is missing with grey."""
+    place = 2
+    while place + 4 <= len(content):
+        if content[place] != 0xFF:
+            return True  # not the structure that this knows: left to the decoder
+        marker = content[place + 1]
+        if marker == 0xFF:  # padding
+            place += 1
+        elif marker == _SCAN_START:
+            return content.rfind(_JPEG_END) > place
+        else:
+            place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+    return False
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

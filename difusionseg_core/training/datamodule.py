@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Sampler
 
-from difusionseg_core.classes import LabelSet
+from difusionseg_core.classes import MSRS, LabelSet
+from difusionseg_core.data.folder import find_data_set
 from difusionseg_core.training.augmentation import Augmentation
 from difusionseg_core.training.pair_dataset import PairDataset
 from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset
@@ -22,7 +23,8 @@ class PairData(pl.LightningDataModule):
 
     With `boxes`, the class maps of `train` are corrected by the box files beside them; those of
     `drawn` scenes are exact and stay as they are. The paper's
-    losses need the `PaperAugmentation`. `batch_size` and `workers` are those of each rank.
+    losses need the `PaperAugmentation`. `classes` is a data.yaml, or the name of a known data set,
+    for folders without a data.yaml. `batch_size` and `workers` are those of each rank.
     """
 
     def __init__(
@@ -36,13 +38,14 @@ class PairData(pl.LightningDataModule):
         batch_size: int = 8,
         workers: int = 2,
         seed: int = 0,
+        classes: str | None = None,
     ) -> None:
         super().__init__()
         folders = [(root, boxes) for root in train]
         folders += [(root, False) for root in [*(drawn or []), *(fusion or [])]]
         kind = PaperDataset if isinstance(augmentation, PaperAugmentation) else PairDataset
-        self.parts = [kind(root, augmentation, use, seed) for root, use in folders]
-        self.validation = PairDataset(validation)
+        self.parts = [kind(root, augmentation, use, seed, classes) for root, use in folders]
+        self.validation = PairDataset(validation, classes=classes)
         self.batch_size = batch_size
         self.workers = workers
         self.seed = seed
@@ -91,10 +94,29 @@ class PairData(pl.LightningDataModule):
         return DataLoader(self.validation, sampler=sampler, num_workers=self.workers)
 
 
+def count_classes(folders: Sequence[str], classes: str | None = None) -> int:
+    """The number of classes of the first folder with labels; that of MSRS if none has any.
+
+    Raises DataError for what is no data set.
+    """
+    for folder in folders:
+        data_set = find_data_set(folder, classes=classes)
+        if data_set.is_labelled and data_set.label_set:
+            return data_set.label_set.num_classes
+    return MSRS.num_classes
+
+
 def _common_label_set(parts: Sequence[PairDataset]) -> LabelSet:
     labelled = [part for part in parts if any(pair.labels for pair in part.pairs)]
     if not labelled:
         raise ValueError("no training pair has labels")
+    unknown = [part.root for part in labelled if part.label_set is None]
+    if unknown:
+        raise ValueError(
+            f"{unknown[0]} has labels of unknown classes; describe them in a data.yaml "
+            "('difusionseg check-data DIR --write-data-yaml' makes a first one) or pass "
+            "--data.classes FILE"
+        )
     first, *others = labelled
     for other in others:
         if not other.label_set.has_same_classes(first.label_set):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from difusionseg_core.checkpoints.weights_file import ModelInfo
+from difusionseg_core.classes import MSRS
 from difusionseg_core.network.efficientnet_lite import load_imagenet_weights
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, lite_losses
@@ -30,7 +31,7 @@ class LiteTraining(Training):
 
     def __init__(
         self,
-        num_classes: int = 9,
+        num_classes: int | None = None,
         learning_rate: float = 1e-3,
         backbone_factor: float = 0.3,
         weight_decay: float = 0.01,
@@ -44,11 +45,11 @@ class LiteTraining(Training):
             raise ValueError(f"feedback must be 0 to 1, not {feedback}")
         if not lovasz >= 0:
             raise ValueError(f"lovasz must not be negative, but is {lovasz}")
-        super().__init__(ModelInfo("lite", num_classes), start)
+        super().__init__(ModelInfo("lite", MSRS.num_classes if num_classes is None else num_classes), start)
         self.save_hyperparameters()
         if not start:
             load_imagenet_weights(self.model.backbone.context)
-        self.register_buffer("class_weight", torch.ones(num_classes), persistent=False)
+        self.register_buffer("class_weight", torch.ones(self.info.num_classes), persistent=False)
 
     def setup(self, stage: str) -> None:
         super().setup(stage)

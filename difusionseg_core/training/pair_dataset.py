@@ -26,7 +26,8 @@ class PairDataset(Dataset):
     With `boxes`, class maps are corrected by the folder's box files. `augment(sample, rng)`
     changes an item, which then has "weights": (H, W) float32, see `object_weights`. What it draws
     depends on `seed`, `epoch` and the index alone, so a resumed training sees what an uninterrupted
-    one would have seen. Decoded images stay in memory: `preload` before workers start and they
+    one would have seen. `classes` is a data.yaml or the name of a known data set, if the folder has
+    no data.yaml of its own. Decoded images stay in memory: `preload` before workers start and they
     share them.
     """
 
@@ -36,8 +37,9 @@ class PairDataset(Dataset):
         augment: Augmentation | None = None,
         boxes: bool = False,
         seed: int = 0,
+        classes: str | None = None,
     ) -> None:
-        data_set = open_data_set(root)
+        data_set = open_data_set(root, classes=classes)
         self.root = str(root)
         self.pairs = data_set.pairs
         self.label_set = data_set.label_set

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from difusionseg_core.checkpoints.imagenet import load_convnext_weights
 from difusionseg_core.checkpoints.weights_file import ModelInfo
+from difusionseg_core.classes import MSRS
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, paper_losses
 from difusionseg_core.training.paper_augmentation import PaperDataset
@@ -28,7 +29,7 @@ class PaperTraining(Training):
 
     def __init__(
         self,
-        num_classes: int = 9,
+        num_classes: int | None = None,
         scaled_head: bool = False,
         learning_rate: float = 6e-5,
         weight_decay: float = 0.01,
@@ -36,7 +37,7 @@ class PaperTraining(Training):
         backbone: str | None = None,
         start: str | None = None,
     ) -> None:
-        super().__init__(ModelInfo("paper", num_classes, scaled_head), start)
+        super().__init__(ModelInfo("paper", MSRS.num_classes if num_classes is None else num_classes, scaled_head), start)
         self.save_hyperparameters()
         if backbone:
             load_convnext_weights(self.model.backbone, backbone)

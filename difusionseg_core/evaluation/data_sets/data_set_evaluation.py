@@ -14,9 +14,11 @@ from statistics import median
 from tqdm import tqdm
 
 from difusionseg_core.classes import MSRS
+from difusionseg_core.data.data_yaml import Layout
+from difusionseg_core.data.file_names import images_by_name
 from difusionseg_core.data.folder import DataSet, Pair, open_data_set
 from difusionseg_core.data.groups import find_groups
-from difusionseg_core.data.image_files import DataError, images_by_name
+from difusionseg_core.data.image_files import DataError
 from difusionseg_core.evaluation.data_sets.data_set_page import EvaluatedImages, evaluation_page
 from difusionseg_core.evaluation.data_sets.data_set_run import (
     FUSED,
@@ -41,7 +43,8 @@ class DataSetJob:
     (NAME.png) are scored instead. `boxes` is a folder of box files that replaces those of the data
     set. `groups` are text files of names or folders of images that are also scored separately.
     `without` is "rgb" or "thermal": a camera that the model does not get. `baselines` also scores
-    simple fusions, and the model with each camera alone.
+    simple fusions, and the model with each camera alone. `classes` and `folders` are those of
+    `open_data_set`.
     """
 
     data: Path
@@ -54,6 +57,8 @@ class DataSetJob:
     groups: tuple[Path, ...] = ()
     without: str | None = None
     baselines: bool = False
+    classes: str | None = None
+    folders: Layout | None = None
 
 
 def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
@@ -63,7 +68,8 @@ def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
     images that were skipped, one line each. Raises ValueError (DataError among them), OSError or
     ImportError, in one line.
     """
-    data_set = _with_boxes(open_data_set(job.data, job.split), job.boxes)
+    data_set = open_data_set(job.data, job.split, job.classes, job.folders)
+    data_set = _with_boxes(data_set, job.boxes)
     groups = find_groups(data_set, job.groups)
     masks, fused = (_files_in(folder, data_set.pairs) for folder in (job.mask, job.fused))
     if not any(pair.labels or pair.boxes for pair in data_set.pairs):
@@ -73,6 +79,8 @@ def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
         if job.model:
             print(f"{found}; only fused images are scored")
     predictor = None if job.model is None else _predictor(job.model, data_set)
+    if data_set.label_set is None:  # nothing is labelled: only the model names classes
+        data_set = data_set.with_classes(predictor.label_set if predictor else MSRS)
 
     store = Store(job.output, _options(job, data_set, predictor))
     remaining = [pair for pair in data_set.pairs if pair.name not in store.done]
@@ -105,7 +113,9 @@ def _with_boxes(data_set: DataSet, folder: Path | None) -> DataSet:
     """The data set with the box files of another folder; images without a file have no boxes."""
     if folder is None:
         return data_set
-    if data_set.label_set is not MSRS:
+    if data_set.label_set is None:
+        data_set = data_set.with_classes(MSRS)
+    if not data_set.label_set.has_same_classes(MSRS):
         raise DataError(f"box files name classes of MSRS, but {data_set.folder} has others")
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
@@ -132,10 +142,19 @@ def _files_in(folder: Path | None, pairs: Sequence[Pair]) -> dict[str, Path] | N
 
 def _predictor(options: PredictorOptions, data_set: DataSet) -> Predictor:
     predictor = options.open()
-    if predictor.label_set.num_classes != data_set.label_set.num_classes:
+    expected, own = data_set.label_set, predictor.label_set
+    if expected is None:
+        return predictor
+    if own.num_classes != expected.num_classes:
         raise ValueError(
-            f"the model has {predictor.label_set.num_classes} classes, "
-            f"the data set {data_set.label_set.num_classes}"
+            f"the model has {own.num_classes} classes ({own.name}), the data set "
+            f"{expected.num_classes} ({expected.name})"
+        )
+    if not own.has_same_classes(expected):
+        print(
+            f"difusionseg: warning: the classes of the model are {', '.join(own.class_names)}; "
+            f"those of the data set are {', '.join(expected.class_names)}; equal ids are compared",
+            file=sys.stderr,
         )
     return predictor
 

@@ -10,9 +10,11 @@ import cv2
 import numpy as np
 
 from difusionseg_core.classes import LabelSet
+from difusionseg_core.data.file_names import images_by_name
 from difusionseg_core.data.folder import DataSet, Pair
 from difusionseg_core.data.frames import Frame, read_frame
-from difusionseg_core.data.image_files import images_by_name, read_labels, read_rgb
+from difusionseg_core.data.image_files import read_rgb
+from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
 from difusionseg_core.evaluation.data_sets.score_summary import table_row
 from difusionseg_core.imaging.drawing import colorize, contact_sheet

@@ -16,7 +16,8 @@ from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.folder import Pair
 from difusionseg_core.data.frames import Frame, read_frame
-from difusionseg_core.data.image_files import read_labels, read_rgb, write_png
+from difusionseg_core.data.image_files import read_rgb, write_png
+from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.evaluation.data_sets.image_scores import (
     MODEL,
     ImageScores,

@@ -82,13 +82,13 @@ def test_dark_pictures_are_night_where_nothing_else_tells(tmp_path) -> None:
     assert (report["day"], report["night"]) == (0, 2)
 
 
-def test_without_class_maps(tmp_path, capsys) -> None:
+def test_without_labels(tmp_path, capsys) -> None:
     make_split(tmp_path, ("a",))
     for file in (tmp_path / "Segmentation_labels").iterdir():
         file.unlink()
     status, (report,) = check(tmp_path, "--output", tmp_path / "out")
     assert status == 0 and report["classes"] == [] and report["ignored"] is None
-    assert "no class maps" in capsys.readouterr().out
+    assert "no labels" in capsys.readouterr().out
     assert read_rgb(tmp_path / "out" / "samples.png").shape[1] == 2 * 320 + 4
 
 

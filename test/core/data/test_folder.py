@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from difusionseg_core.data.folder import open_data_set
-from difusionseg_core.data.image_files import DataError, read_labels, read_rgb, read_thermal
+from difusionseg_core.data.image_files import DataError, read_rgb, read_thermal
+from difusionseg_core.data.label_files import read_labels
 
 COLOUR = np.full((6, 8, 3), (10, 20, 30), np.uint8)
 
@@ -63,13 +64,16 @@ def test_missing_partners_are_named(folder):
 
 def test_folders_that_do_not_fit(folder, tmp_path_factory):
     empty = tmp_path_factory.mktemp("empty")
-    with pytest.raises(DataError, match="expected 'vi' and 'ir' .*, found nothing$"):
+    with pytest.raises(DataError, match="no folder of RGB images .*, found nothing;"):
         open_data_set(empty)
     (empty / "vi").mkdir()
+    with pytest.raises(DataError, match="empty.* no folder of thermal images .*, found vi;"):
+        open_data_set(empty)
+    (empty / "ir").mkdir()
     with pytest.raises(DataError, match="vi holds no images: expected .png, .*, found nothing$"):
         open_data_set(empty)
     cv2.imwrite(str(empty / "vi" / "a.png"), COLOUR)
-    with pytest.raises(DataError, match="ir holds no images: .* found no such folder$"):
+    with pytest.raises(DataError, match="ir holds no images: .* found nothing$"):
         open_data_set(empty)
     with pytest.raises(DataError, match="there is no folder .*nowhere$"):
         open_data_set(empty / "nowhere")

@@ -9,7 +9,8 @@ import pytest
 from difusionseg_core.cli import synthesize
 from difusionseg_core.data.boxes import read_boxes
 from difusionseg_core.data.folder import open_data_set
-from difusionseg_core.data.image_files import read_labels, read_rgb, read_thermal
+from difusionseg_core.data.image_files import read_rgb, read_thermal
+from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.recordings.rosbag2 import Recording
 from difusionseg_core.scenes import draw, output, sequence
 
