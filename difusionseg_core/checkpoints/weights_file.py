@@ -39,7 +39,8 @@ _HEADS = {
 class ModelInfo:
     """The model that a weights file is for: `model` "paper" or "lite", its head and its classes.
 
-    Without `label_set` the classes are those of `label_set_of`.
+    Without `label_set` the classes are those of `label_set_of`. Raises ValueError if there are not
+    `num_classes` of them.
     """
 
     model: str
@@ -47,10 +48,19 @@ class ModelInfo:
     scaled_head: bool = False
     label_set: LabelSet | None = None
 
+    def __post_init__(self) -> None:
+        if self.label_set is None:
+            object.__setattr__(self, "label_set", label_set_of(self.num_classes))
+        if self.classes.num_classes != self.num_classes:
+            raise ValueError(
+                f"a model of {self.num_classes} classes, but {self.classes.num_classes} names"
+            )
+
     @property
     def classes(self) -> LabelSet:
-        """`label_set`, or what stands for it."""
-        return self.label_set or label_set_of(self.num_classes)
+        """The classes, which are always known."""
+        assert self.label_set is not None
+        return self.label_set
 
     def metadata(self) -> dict[str, str]:
         """As a weights file stores it."""
@@ -133,6 +143,7 @@ def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, Model
     model = create_model(info.model, info.num_classes, info.scaled_head)
     if _HEADS[head]:
         weights = from_published(weights, list(model.state_dict()))
+    model.label_set = info.classes
     load_strictly(model, weights, source)
     return model, info
 
@@ -176,13 +187,12 @@ def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) ->
     load_strictly(model, from_published(state_dict, list(model.state_dict())))
 
 
-def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet | None:
+def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
     """Fill a model from a weights file of this package, or from a checkpoint.
 
     From weights for another number of classes everything else is taken; what depends on that number
     (classifiers, class embedding) stays as it is, and a log line names it. Returns the classes of
-    the weights, None if the file does not name them. Raises as `load_model` and `load_checkpoint`
-    do.
+    the weights. Raises as `load_model` and `load_checkpoint` do.
     """
     path = Path(path)
     if not path.exists():
@@ -203,7 +213,7 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet | None:
             ", ".join(new),
         )
     load_strictly(model, weights, path)
-    return info.label_set
+    return info.classes
 
 
 def load_strictly(

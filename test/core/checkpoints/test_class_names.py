@@ -112,5 +112,5 @@ def test_a_start_with_equal_classes_takes_everything_in_silence(tmp_path, caplog
 
 def test_a_start_from_another_network_is_refused(tmp_path) -> None:
     save(tmp_path / "own.safetensors", OWN)
-    with pytest.raises(ValueError, match="do not fit the model"):
+    with pytest.raises(ValueError, match="not fit the model"):
         start_from(create_model("paper", 4), tmp_path / "own.safetensors")
