@@ -1,14 +1,6 @@
-"""Stand-in for the ROS package `message_filters` where only PyPI's ROS wheels are at hand."""
+"""Stand-in for the ROS package `message_filters`, for machines with only PyPI's ROS wheels."""
 
-from message_filters.cache import Cache
 from message_filters.simple_filter import SimpleFilter
 from message_filters.subscriber import Subscriber
-from message_filters.synchronizers import ApproximateTimeSynchronizer, TimeSynchronizer
 
-__all__ = [
-    "ApproximateTimeSynchronizer",
-    "Cache",
-    "SimpleFilter",
-    "Subscriber",
-    "TimeSynchronizer",
-]
+__all__ = ["SimpleFilter", "Subscriber"]

@@ -1,18 +1,11 @@
-"""sensor_msgs/Image to arrays and back with the cv_bridge stand-in."""
-# ruff: noqa: E402 (imports below the check for what may be missing)
+"""sensor_msgs/Image to arrays with the cv_bridge stand-in."""
 
 import array
 
 import numpy as np
 import pytest
-
-pytest.importorskip("sensor_msgs", reason="needs the ROS messages")
-pytest.importorskip("cv2", reason="needs OpenCV")
-
-from builtin_interfaces.msg import Time
 from cv_bridge import CvBridge, CvBridgeError
 from sensor_msgs.msg import Image
-from std_msgs.msg import Header
 
 HEIGHT, WIDTH = 6, 10
 ENCODINGS = {
@@ -32,98 +25,75 @@ ENCODINGS = {
     **{f"32FC{c}": ("float32", c) for c in range(1, 5)},
     **{f"64FC{c}": ("float64", c) for c in range(1, 5)},
 }
-DEPTHS = ["uint8", "int8", "uint16", "int16", "int32", "float32", "float64"]
 
 
 def noise(dtype: str, channels: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
-    """An image (H,W) or (H,W,C) of numbers that every dtype holds."""
+    """An image (H, W) or (H, W, C) of numbers that every dtype holds."""
     shape = (height, width) if channels == 1 else (height, width, channels)
     return np.random.default_rng(0).integers(0, 128, shape).astype(dtype)
+
+
+def message_of(image: np.ndarray, encoding: str) -> Image:
+    """A message with the pixels and the byte order of an array."""
+    height, width = image.shape[:2]
+    message = Image(height=height, width=width, encoding=encoding)
+    message.is_bigendian = int(image.dtype.byteorder == ">")
+    message.step = width * image.itemsize * (image.shape[2] if image.ndim == 3 else 1)
+    message.data = array.array("B", image.tobytes())
+    return message
 
 
 def filled(encoding: str, *pixel) -> Image:
     """A message whose pixels are all the same."""
     dtype, channels = ENCODINGS[encoding]
     shape = (HEIGHT, WIDTH) if channels == 1 else (HEIGHT, WIDTH, channels)
-    return CvBridge().cv2_to_imgmsg(np.full(shape, pixel, dtype), encoding)
+    return message_of(np.full(shape, pixel, dtype), encoding)
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_round_trip_of_every_encoding(encoding):
-    dtype, channels = ENCODINGS[encoding]
-    image = noise(dtype, channels)
-    message = CvBridge().cv2_to_imgmsg(image, encoding)
-    assert (message.height, message.width, message.encoding) == (HEIGHT, WIDTH, encoding)
-    assert message.step == WIDTH * channels * np.dtype(dtype).itemsize
-    assert bytes(message.data) == image.tobytes()
+def test_every_encoding_is_read(encoding):
+    image = noise(*ENCODINGS[encoding])
     for desired in ("passthrough", encoding):
-        back = CvBridge().imgmsg_to_cv2(message, desired)
-        assert back.dtype == image.dtype
-        np.testing.assert_array_equal(back, image)
+        read = CvBridge().imgmsg_to_cv2(message_of(image, encoding), desired)
+        assert read.dtype == image.dtype
+        np.testing.assert_array_equal(read, image)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("dtype", DEPTHS)
-def test_passthrough_names_the_bare_type(dtype, channels):
-    message = CvBridge().cv2_to_imgmsg(noise(dtype, channels))
-    assert ENCODINGS[message.encoding] == (dtype, channels)
-
-
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("dtype", DEPTHS)
-def test_big_endian(dtype, channels):
-    image = noise(dtype, channels)
-    message = CvBridge().cv2_to_imgmsg(image.astype(np.dtype(dtype).newbyteorder(">")))
-    assert message.is_bigendian == (image.dtype.itemsize > 1)
-    back = CvBridge().imgmsg_to_cv2(message)
-    assert back.dtype == image.dtype and back.dtype.isnative
-    np.testing.assert_array_equal(back, image)
+@pytest.mark.parametrize("encoding", ["8UC1", "8UC3", "16UC1", "16SC3", "32FC1", "64FC3"])
+def test_big_endian(encoding):
+    image = noise(*ENCODINGS[encoding])
+    message = message_of(image.astype(image.dtype.newbyteorder(">")), encoding)
+    read = CvBridge().imgmsg_to_cv2(message)
+    assert read.dtype == image.dtype and read.dtype.isnative
+    np.testing.assert_array_equal(read, image)
 
 
 def test_big_endian_is_converted_too():
-    message = CvBridge().cv2_to_imgmsg(np.full((2, 2), 65535 // 255 * 7, ">u2"), "mono16")
+    message = message_of(np.full((2, 2), 65535 // 255 * 7, ">u2"), "mono16")
     np.testing.assert_array_equal(CvBridge().imgmsg_to_cv2(message, "mono8"), np.full((2, 2), 7))
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "rgb8", "mono16", "32FC1"])
 def test_padded_rows(encoding):
-    dtype, channels = ENCODINGS[encoding]
-    image = noise(dtype, channels)
+    image = noise(*ENCODINGS[encoding])
     rows = image.reshape(HEIGHT, -1).view(np.uint8)
     padded = np.pad(rows, ((0, 0), (0, 5)), constant_values=255)  # no whole number of pixels
     message = Image(height=HEIGHT, width=WIDTH, encoding=encoding, step=padded.shape[1])
     message.data = array.array("B", padded.tobytes())
-    back = CvBridge().imgmsg_to_cv2(message)
-    assert back.flags.c_contiguous
-    np.testing.assert_array_equal(back, image)
-
-
-def test_an_array_that_is_not_contiguous():
-    image = noise("uint8", 3)[::2, ::-1]
-    back = CvBridge().imgmsg_to_cv2(CvBridge().cv2_to_imgmsg(image, "rgb8"))
-    np.testing.assert_array_equal(back, image)
-
-
-def test_one_channel_may_have_an_axis():
-    message = CvBridge().cv2_to_imgmsg(noise("uint8", 1)[:, :, None], "mono8")
-    assert CvBridge().imgmsg_to_cv2(message).shape == (HEIGHT, WIDTH)
+    read = CvBridge().imgmsg_to_cv2(message)
+    assert read.flags.c_contiguous
+    np.testing.assert_array_equal(read, image)
 
 
 def test_passthrough_shares_memory_and_conversion_does_not():
-    message = CvBridge().cv2_to_imgmsg(noise("uint8", 3), "rgb8")
+    message = message_of(noise("uint8", 3), "rgb8")
     memory = np.frombuffer(message.data, np.uint8)
     assert np.shares_memory(CvBridge().imgmsg_to_cv2(message), memory)
     assert not np.shares_memory(CvBridge().imgmsg_to_cv2(message, "rgb8"), memory)
 
 
-def test_the_header_is_kept():
-    header = Header(stamp=Time(sec=7, nanosec=9), frame_id="camera")
-    assert CvBridge().cv2_to_imgmsg(noise("uint8", 1), "mono8", header).header == header
-    assert CvBridge().cv2_to_imgmsg(noise("uint8", 1), "mono8").header == Header()
-
-
 def test_an_empty_image():
-    message = CvBridge().cv2_to_imgmsg(np.zeros((0, 4, 3), np.uint8), "rgb8")
+    message = message_of(np.zeros((0, 4, 3), np.uint8), "rgb8")
     assert CvBridge().imgmsg_to_cv2(message).shape == (0, 4, 3)
 
 
@@ -176,7 +146,7 @@ def test_conversion(source, pixel, target, expected):
 def test_bayer_patterns(pattern, red, bits):
     mosaic = np.zeros((HEIGHT, WIDTH), f"uint{bits}")
     mosaic[red[0] :: 2, red[1] :: 2] = 200
-    message = CvBridge().cv2_to_imgmsg(mosaic, f"bayer_{pattern}{bits}")
+    message = message_of(mosaic, f"bayer_{pattern}{bits}")
     for target, expected in [("rgb", (200, 0, 0)), ("bgr", (0, 0, 200))]:
         image = CvBridge().imgmsg_to_cv2(message, f"{target}{bits}")
         np.testing.assert_array_equal(image[2, 2], expected)
@@ -203,7 +173,7 @@ def test_bayer_patterns(pattern, red, bits):
 )
 def test_conversions_that_do_not_exist(source, target):
     dtype, channels = ENCODINGS[source]
-    message = CvBridge().cv2_to_imgmsg(noise(dtype, channels), source)
+    message = message_of(noise(dtype, channels), source)
     with pytest.raises(CvBridgeError):
         CvBridge().imgmsg_to_cv2(message, target)
 
@@ -218,22 +188,19 @@ def test_conversions_that_do_not_exist(source, target):
     ],
 )
 def test_a_malformed_message_is_refused(fault, reason):
-    message = CvBridge().cv2_to_imgmsg(noise("uint8", 3), "rgb8")
+    message = message_of(noise("uint8", 3), "rgb8")
     for field, value in fault.items():
         setattr(message, field, value)
     with pytest.raises(CvBridgeError, match=reason):
         CvBridge().imgmsg_to_cv2(message)
 
 
-def test_an_image_must_have_the_type_of_its_encoding():
-    with pytest.raises(CvBridgeError, match="rgba8, but image has incompatible type 8UC3"):
-        CvBridge().cv2_to_imgmsg(noise("uint8", 3), "rgba8")
-    with pytest.raises(CvBridgeError, match="incompatible type 8UC1"):
-        CvBridge().cv2_to_imgmsg(noise("uint8", 1), "mono16")
-    with pytest.raises(CvBridgeError, match="Unrecognized"):
-        CvBridge().cv2_to_imgmsg(noise("uint8", 1), "gray")
+@pytest.mark.parametrize("encoding", ["", "rgb", "RGB8", "8UC0", "8UC3 ", "9UC1", "jpeg"])
+def test_an_unknown_encoding_is_refused(encoding):
+    message = message_of(noise("uint8", 1), encoding)
+    with pytest.raises(CvBridgeError, match="Unrecognized image encoding"):
+        CvBridge().imgmsg_to_cv2(message)
 
 
-def test_only_arrays_are_images():
-    with pytest.raises(TypeError, match="numpy array, not list"):
-        CvBridge().cv2_to_imgmsg([[1, 2]], "mono8")
+def test_the_error_is_a_type_error():
+    assert issubclass(CvBridgeError, TypeError)
