@@ -1,0 +1,115 @@
+"""How both cameras' images become a registered pair, read from the node's parameter file.
+
+`difusionseg register` writes such a file (registration.yaml), the node takes it as a parameter
+file, and the commands as `--registration`; all parameters of the node may stand in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from difusionseg_core.imaging.alignment import IDENTITY, Alignment, Calibration
+from difusionseg_core.imaging.thermal_conversion import ThermalOptions
+
+_THERMAL = {
+    "thermal_mode": "mode",
+    "thermal_low": "low",
+    "thermal_high": "high",
+    "thermal_palette": "palette",
+    "thermal_invert": "invert",
+    "thermal_crop": "crop",
+}
+
+
+@dataclass(frozen=True)
+class CameraSettings:
+    """The node's parameters that say how images are converted, undistorted, aligned and paired.
+
+    `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `thermal_time_offset` is
+    added to thermal stamps [s]. `rgb` and `thermal_camera` are calibrations for `undistort`, None
+    where images are used as they are (the node takes them from camera_info).
+    """
+
+    thermal: ThermalOptions = field(default_factory=ThermalOptions)
+    thermal_to_rgb: tuple[float, ...] = IDENTITY
+    undistort: bool = False
+    thermal_time_offset: float = 0.0
+    rgb: Calibration | None = None
+    thermal_camera: Calibration | None = None
+
+    @property
+    def alignment(self) -> Alignment:
+        """The alignment with these calibrations."""
+        if not self.undistort:
+            return Alignment(self.thermal_to_rgb)
+        return Alignment(self.thermal_to_rgb, self.rgb, self.thermal_camera)
+
+
+def read_camera_settings(path: Path) -> CameraSettings:
+    """Read a parameter file (YAML) of the node; parameters of other kinds are left alone.
+
+    Raises ValueError, in one line, for a file that is not a parameter file, or a value that cannot
+    be used, and OSError.
+    """
+    values = _parameters(path)
+    thermal = {}
+    for name, option in _THERMAL.items():
+        if name in values:
+            thermal[option] = _like(path, name, values[name], getattr(ThermalOptions(), option))
+    others = {
+        name: _like(path, name, values[name], getattr(CameraSettings(), name))
+        for name in ("thermal_to_rgb", "undistort", "thermal_time_offset")
+        if name in values
+    }
+    settings = CameraSettings(ThermalOptions(**thermal), **others)
+    if len(settings.thermal_to_rgb) != 9:
+        raise ValueError(
+            f"{path}: thermal_to_rgb has {len(settings.thermal_to_rgb)} numbers; it must have 9"
+        )
+    return settings
+
+
+def _parameters(path: Path) -> dict[str, Any]:
+    """All parameters of the file, whatever the node's name in it."""
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    found: dict[str, Any] = {}
+
+    def collect(entry: object) -> None:
+        if not isinstance(entry, Mapping):
+            return
+        for key, value in entry.items():
+            if key == "ros__parameters" and isinstance(value, Mapping):
+                found.update(value)
+            else:
+                collect(value)
+
+    collect(content)
+    if not found:
+        raise ValueError(
+            f"{path} has no ros__parameters; pass a parameter file of the node, such as the "
+            "registration.yaml that 'difusionseg register' writes"
+        )
+    return found
+
+
+def _like(path: Path, name: str, value: Any, default: Any) -> Any:
+    """The value as the type of the default; integers are taken for numbers."""
+    if isinstance(default, bool | str):
+        if type(value) is type(default):
+            return value
+    elif isinstance(default, float):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return float(value)
+    elif isinstance(value, list) and all(
+        isinstance(number, int | float) and not isinstance(number, bool) for number in value
+    ):
+        return tuple(type(default[0])(number) for number in value)
+    raise ValueError(f"{path}: {name} is {value!r}; it must be like {default!r}")
