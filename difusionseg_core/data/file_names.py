@@ -168,8 +168,8 @@ def read_names(path: Path) -> list[str]:
         words = re.split(r"[\s,;]+", line.strip())
         several = len(words) > 1 and all(_ENDING.search(word) for word in words)
         name = (words[0] if several else line.strip()).replace("\\", "/")
-        if name:
-            names.append(_ENDING.sub("", PurePosixPath(name).name))
+        if name := _ENDING.sub("", PurePosixPath(name).name):
+            names.append(name)
     return names
 
 

@@ -166,7 +166,10 @@ def _given(path: Path, classes: Path | str | None, folders: Layout | None) -> La
     if folders is None:
         return layout
     said = {side: value for side in _SIDES if (value := getattr(folders, side))}
-    return replace(layout or Layout("named folders"), **said)
+    layout = layout or Layout("named folders")
+    if layout.shipped:  # its classes are meant, not its folders
+        layout = replace(layout, visible=None, thermal=None, labels=None, shipped=False)
+    return replace(layout, **said)
 
 
 def _is_split(path: Path, split: str, given: Layout | None) -> bool:
@@ -250,8 +253,11 @@ def _collect(
                 f"{place} holds no images: expected {', '.join(IMAGE_ENDINGS)}, "
                 f"found {_content(place)}"
             )
-    if layout.labels and not sides["labels"] and _must_have_labels(layout):
-        raise DataError(f"{folder / layout.labels} holds no images, but data.yaml names it")
+    if given and given.labels and not given.shipped and not sides["labels"]:
+        raise DataError(
+            f"{folder / given.labels} holds no images, although it is named as folder of labels; "
+            "do not name it if there are none"
+        )
     files = with_common_names(sides, layout.suffixes)
     visible, thermal, labels = (files[side] for side in _SIDES)
     if visible == thermal and visible:
@@ -283,10 +289,6 @@ def _collect(
         if all(name in of_side for of_side in needed.values())
     ]
     return DataSet(folder, split, layout, pairs, missing)
-
-
-def _must_have_labels(layout: Layout) -> bool:
-    return layout.label_set is not None and not layout.shipped
 
 
 def _wanted(names: Path, files: dict[str, Files]) -> list[str]:

@@ -189,7 +189,7 @@ def refusal(folder) -> str:
         ("- a\n- b", "expected keys such as 'names:'"),
         ("", "expected keys such as 'names:'"),
         ("names: [a]\nvisible: rgb2", "has no folder 'rgb2' .visible., found"),
-        ("names: [a]\nlabels: masks", "masks holds no images, but data.yaml names it"),
+        ("names: [a]\nlabels: masks", "masks holds no images, although it is named"),
         ("names: [a]\nsplits: {train: nowhere.txt}", "no file or folder .*nowhere.txt"),
     ],
 )
