@@ -112,7 +112,7 @@ def compare(model: DiFusionSeg, path: Path, size: tuple[int, int] | None) -> Dif
     image = torch.from_numpy(normalize(rgb, thermal))[None]
     noise = rng.standard_normal(model.noise_shape(image), np.float32)
 
-    exported = open_backend(path, device="cpu")
+    exported = open_backend(path, device="cpu", precision="float32")
     fused, labels, confidence = exported.run(
         rgb[None], thermal[None], noise, model.steps, model.schedule
     )
