@@ -32,6 +32,7 @@ from difusionseg_ros.common.parameter_checks import (
     report_unknown_qos,
 )
 from difusionseg_ros.common.program import Program, run
+from difusionseg_ros.fusion.bond import Bond
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import (
     BadParameter,
@@ -79,6 +80,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         self._predictor: Predictor | None = None
         self._outputs: Outputs | None = None
         self._pipeline: Pipeline | None = None
+        self._bond: Bond | None = None
         self.fatal_error: Exception | None = None
         try:
             self.settings = declare_parameters(self)
@@ -123,6 +125,11 @@ class FusionNode(LenientParameters, LifecycleNode):
         except Exception as error:
             return self._failed("activate", error)
         report_unknown_qos(self)
+        if self.settings.bond:
+            try:
+                self._bond = Bond(self)
+            except ImportError as error:
+                self.get_logger().warning(str(error))
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -146,6 +153,9 @@ class FusionNode(LenientParameters, LifecycleNode):
         self._release()
 
     def _stop(self) -> None:
+        if self._bond is not None:
+            self._bond.close()
+            self._bond = None
         if self._pipeline is not None:
             self._pipeline.close()
             self._pipeline = None

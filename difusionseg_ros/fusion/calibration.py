@@ -1,4 +1,4 @@
-"""How the parameters and the cameras' calibrations bring both pictures into one view."""
+"""How the parameters and the cameras' calibrations bring both images into one view."""
 
 from __future__ import annotations
 
@@ -10,20 +10,49 @@ from difusionseg_core.imaging.alignment import Alignment, Calibration
 from difusionseg_ros.fusion.parameters import Settings
 
 
-def make_alignment(
-    settings: Settings, rgb: CameraInfo | None, thermal: CameraInfo | None
-) -> Alignment:
-    """The alignment that the parameters ask for; a camera without camera_info stays as it is.
+class Undistortion:
+    """Both cameras' images are undistorted, or neither is.
 
-    Raises ValueError, in one line, for a camera_info that cannot be used.
+    `thermal_to_rgb` maps undistorted pixels to undistorted ones, so a pair with one undistorted
+    image would not match. `faults` says, for "rgb" and "thermal", why that camera's images cannot
+    be undistorted; empty where they can.
     """
-    if not settings.undistort:
-        return Alignment(settings.thermal_to_rgb)
-    return Alignment(settings.thermal_to_rgb, _calibration(rgb), _calibration(thermal))
+
+    def __init__(self) -> None:
+        self.faults = {"rgb": "", "thermal": ""}
+        self._waiting_since: float | None = None
+
+    def alignment(
+        self, settings: Settings, rgb: CameraInfo | None, thermal: CameraInfo | None, now: float
+    ) -> Alignment:
+        """The alignment of a frame at the time `now` [s], and the `faults` that it found.
+
+        A camera_info may come after the first images: only when it has been missing for
+        `camera_timeout` is that a fault.
+        """
+        self.faults = {"rgb": "", "thermal": ""}
+        if not settings.undistort:
+            self._waiting_since = None
+            return Alignment(settings.thermal_to_rgb)
+        if self._waiting_since is None:
+            self._waiting_since = now
+        late = now - self._waiting_since > settings.camera_timeout
+        calibrations = []
+        for camera, info in (("rgb", rgb), ("thermal", thermal)):
+            try:
+                if info is not None:
+                    calibrations.append(_calibration(info))
+                elif late:
+                    self.faults[camera] = f"nothing has come on {camera}/camera_info"
+            except ValueError as error:
+                self.faults[camera] = f"{camera}/camera_info: {error}"
+        if len(calibrations) < 2:
+            return Alignment(settings.thermal_to_rgb)
+        return Alignment(settings.thermal_to_rgb, *calibrations)
 
 
 def rectified_info(info: CameraInfo) -> CameraInfo:
-    """The camera_info of the image without distortion. Raises ValueError as `make_alignment`."""
+    """The camera_info of the undistorted image. Raises ValueError if `info` has no calibration."""
     rectified = copy.copy(info)
     rectified.distortion_model = "plumb_bob"
     rectified.d = [0.0] * 5
@@ -32,9 +61,7 @@ def rectified_info(info: CameraInfo) -> CameraInfo:
     return rectified
 
 
-def _calibration(info: CameraInfo | None) -> Calibration | None:
-    if info is None:
-        return None
+def _calibration(info: CameraInfo) -> Calibration:
     return Calibration(
         width=info.width,
         height=info.height,

@@ -38,7 +38,8 @@ class CameraInput(SimpleFilter):
     """Subscribes to a camera, counts and names bad messages, and emits the others.
 
     `transport` is "raw" or "compressed"; the compressed topic lies beside the base topic,
-    remapped or not, as with image_transport. `bad` counts the messages refused so far.
+    remapped or not, as with image_transport. `bad` counts the messages refused so far;
+    `calibration_fault` says why its images are not undistorted, although that is asked for.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class CameraInput(SimpleFilter):
         if transport == "compressed":
             self.topic += "/compressed"
         self.bad = 0
+        self.calibration_fault = ""
         self._received = 0
         self._last_error = ""
         self._last_sound = time.monotonic()
@@ -89,6 +91,7 @@ class CameraInput(SimpleFilter):
             bad=self.bad,
             last_error=self._last_error,
             silence=self._silence(),
+            calibration_fault=self.calibration_fault,
         )
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ class CameraReport:
     bad: int
     last_error: str
     silence: float
+    calibration_fault: str = ""  # why its images are not undistorted, although that is asked for
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,8 @@ def _camera(
         return ERROR, f"no usable image on {now.topic} for {now.silence:.1f} s{why}", values
     if refused:
         return WARN, f"{refused} bad messages: {now.last_error}", values
+    if now.calibration_fault:
+        return WARN, f"neither image is undistorted: {now.calibration_fault}", values
     return OK, f"{rate:.1f} images/s", values
 
 

@@ -8,21 +8,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from builtin_interfaces.msg import Time as TimeMessage
 from rclpy.clock import Clock
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from difusionseg_core.imaging.alignment import Alignment
 from difusionseg_core.imaging.camera_images import BadImage, thermal_pixels
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.common.image_messages import rgb_array
 from difusionseg_ros.common.throttled_log import ThrottledLog
-from difusionseg_ros.fusion.calibration import make_alignment, rectified_info
+from difusionseg_ros.fusion.calibration import Undistortion, rectified_info
 from difusionseg_ros.fusion.camera_input import CameraInput
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.msg import FrameStatus, StageLatency
+
+_MAX_AGE = 3600.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class FrameProcessor:
         self._settings = settings
         self._clock = clock
         self._log = log
+        self._undistortion = Undistortion()
         self._conversion = ThermalConversion(settings().thermal_options)
 
     def process(self, frame: Frame) -> FrameStatus | None:
@@ -88,13 +91,12 @@ class FrameProcessor:
         header = frame.thermal.header if rgb is None else frame.rgb.header
         self._outputs.publish_pictures(header, result, settings.overlay_opacity, camera_info)
         published = time.monotonic()
-        age = self._clock.now() - Time.from_msg(header.stamp)
         latency = StageLatency(
             pairing=frame.submitted - frame.arrived,
             waiting=began - frame.submitted,
             conversion=converted - began,
             publish=published - predicted,
-            total=age.nanoseconds * 1e-9,
+            total=_age(self._clock, header.stamp),
             **result.timings,
         )
         return FrameStatus(
@@ -135,17 +137,21 @@ class FrameProcessor:
     ) -> tuple[np.ndarray | None, np.ndarray | None, CameraInfo | None]:
         """The same, showing the same view in the same size, and the camera_info of that view.
 
-        None for an image that cannot. A camera whose camera_info cannot be used keeps its
-        distortion, and the log says so.
+        None for an image that cannot. Without both calibrations, both images keep their distortion,
+        and log and diagnostics say which camera is the reason.
         """
         camera_info = frame.camera_info
-        try:
-            align = make_alignment(settings, camera_info, frame.thermal_camera_info)
-            if align.rgb is not None:
-                camera_info = rectified_info(camera_info)
-        except ValueError as error:
-            self._log.error("camera_info", f"images stay as they are: {error}")
-            align = Alignment(settings.thermal_to_rgb)
+        align = self._undistortion.alignment(
+            settings, camera_info, frame.thermal_camera_info, time.monotonic()
+        )
+        if align.rgb is not None:
+            camera_info = rectified_info(camera_info)
+        for camera, fault in zip(
+            (self._rgb, self._thermal), self._undistortion.faults.values(), strict=True
+        ):
+            camera.calibration_fault = fault
+            if fault:
+                self._log.warning(camera.topic, f"neither image is undistorted: {fault}")
         rgb, thermal = align(rgb, thermal)
         if rgb is not None and thermal is not None and thermal.shape != rgb.shape[:2]:
             self._thermal.refuse(
@@ -157,6 +163,16 @@ class FrameProcessor:
             )
             return rgb, None, camera_info
         return rgb, thermal, camera_info
+
+
+def _age(clock: Clock, stamp: TimeMessage) -> float:
+    """Seconds since the stamp; NaN if the stamp cannot be of this clock.
+
+    A stamp in the future, or more than an hour ago, is of another clock: that of a recording, of a
+    simulation, or of a computer that is not synchronised.
+    """
+    age = (clock.now() - Time.from_msg(stamp)).nanoseconds * 1e-9
+    return age if 0.0 <= age <= _MAX_AGE else math.nan
 
 
 def _mode(rgb: np.ndarray | None, thermal: np.ndarray | None) -> int:

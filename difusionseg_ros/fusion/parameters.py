@@ -231,6 +231,9 @@ class Settings:
     autostart: bool = _parameter(
         True, "configure and activate at start, instead of waiting for lifecycle transitions"
     )
+    bond: bool = _parameter(
+        False, "send heartbeats to nav2's lifecycle manager while active; needs the package bond"
+    )
     diagnostics_period: float = _parameter(
         1.0, "time between messages on /diagnostics [s]", minimum=0.05, maximum=60.0
     )

@@ -167,7 +167,8 @@ class Pipeline:
             return
         self._processed += 1
         self._alone += status.mode != FrameStatus.BOTH
-        self._latencies.append(status.latency.total)
+        if not math.isnan(status.latency.total):
+            self._latencies.append(status.latency.total)
         counts = self._sync.counts
         status.paired = counts.paired
         status.processed = self._processed

@@ -6,6 +6,9 @@ from sensor_msgs.msg import CameraInfo
 
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
+from difusionseg_ros.fusion.calibration import Undistortion
+from difusionseg_ros.fusion.diagnostics import WARN
+from difusionseg_ros.fusion.parameters import Settings
 
 SIZE = HEIGHT, WIDTH = 48, 64
 HALF_SIZE = [2.0, 0.0, 0.5, 0.0, 2.0, 0.5, 0.0, 0.0, 1.0]  # a thermal camera with half the pixels
@@ -82,13 +85,66 @@ def test_lens_distortion_is_taken_out(start):
     assert list(infos[-1].k) == list(camera_info([]).k)
 
 
-def test_a_useless_camera_info_is_named_and_the_frame_goes_on(start):
-    bench = start(undistort=True)
-    bench.send("rgb/camera_info", CameraInfo(distortion_model="fish"))
-    rgb, thermal = np.full((*SIZE, 3), 9, np.uint8), np.full(SIZE, 50, np.uint8)
-    for _ in range(3):
+def broken(**fields):
+    info = camera_info([-0.3, 0.0, 0.0, 0.0, 0.0])
+    for name, value in fields.items():
+        setattr(info, name, value)
+    return info
+
+
+BROKEN = {
+    "empty": CameraInfo(),
+    "zero": broken(k=[0.0] * 9),
+    "without a size": broken(width=0),
+    "of an unknown lens": broken(distortion_model="fish"),
+    "missing": None,
+}
+
+
+@pytest.mark.parametrize("info", BROKEN.values(), ids=BROKEN)
+@pytest.mark.parametrize("camera", ["rgb", "thermal"])
+def test_with_one_useless_camera_info_neither_image_is_undistorted(start, capfd, camera, info):
+    bench = start(undistort=True, camera_timeout=1.0, diagnostics_period=0.1)
+    statuses = bench.watch(topics.DIAGNOSTICS)
+    good = "thermal" if camera == "rgb" else "rgb"
+    bench.send(f"{good}/camera_info", camera_info([-0.3, 0.0, 0.0, 0.0, 0.0]))
+    if info is not None:
+        bench.send(f"{camera}/camera_info", info)
+    rgb, thermal = np.zeros((*SIZE, 3), np.uint8), np.full(SIZE, 50, np.uint8)
+    rgb[:, 4] = 255
+    logged = ""
+
+    def warned():
+        nonlocal logged
         given = send(bench, rgb, thermal)
         assert (given[0] == rgb).all() and (given[1] == thermal).all()
+        logged += capfd.readouterr().err
+        messages = [
+            status.message
+            for message in statuses
+            for status in message.status
+            if status.name.endswith(f"{camera} camera") and status.level == WARN
+        ]
+        named = f"{camera}/camera_info"
+        return named in logged and any(named in message for message in messages)
+
+    bench.until(warned)
+    assert "neither image is undistorted" in logged
+
+
+def test_camera_infos_that_come_a_little_later_are_no_fault():
+    undistortion, settings = Undistortion(), Settings(undistort=True, camera_timeout=2.0)
+    info = camera_info([-0.3, 0.0, 0.0, 0.0, 0.0])
+    assert undistortion.alignment(settings, info, None, now=10.0).rgb is None
+    assert not any(undistortion.faults.values())
+    assert undistortion.alignment(settings, info, None, now=12.5).rgb is None
+    assert undistortion.faults == {
+        "rgb": "",
+        "thermal": "nothing has come on thermal/camera_info",
+    }
+    both = undistortion.alignment(settings, info, info, now=13.0)
+    assert both.rgb is not None and both.thermal is not None
+    assert not any(undistortion.faults.values())
 
 
 @pytest.mark.parametrize("numbers", [[1.0] * 8, [0.0] * 9, [float("nan")] * 9])
