@@ -23,6 +23,7 @@ from rosbags.typesys import Stores, get_typestore
 from difusionseg_core.files import new_output
 from difusionseg_core.imaging import camera_images
 from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
+from difusionseg_core.recordings.salvage import SalvagedReader, storage_files
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 RGB, THERMAL, MASK = "rgb/image", "thermal/image", "ground_truth/mask"
@@ -34,7 +35,9 @@ _UNSET_HASH = "RIHS00_" + 64 * "0"
 
 def is_recording(path: Path) -> bool:
     """Whether `path` looks like a recording rather than a data-set folder."""
-    return path.is_file() or (path / "metadata.yaml").is_file()
+    if path.is_dir():
+        return (path / "metadata.yaml").is_file() or bool(storage_files(path))
+    return path.is_file()
 
 
 class RecordingError(ValueError):
@@ -90,28 +93,40 @@ class RecordedMessage:
 
 
 class Recording:
-    """An open recording: a folder with metadata.yaml, or a single .mcap or .db3 file.
+    """An open recording: a folder with .mcap or .db3 files, or one such file (.zstd as well).
 
-    Raises RecordingError if it is missing, damaged, or holds no messages.
+    If metadata.yaml or files are missing or damaged, what is readable is read, and `warnings`
+    says in one line each what is not. Raises RecordingError if nothing is readable.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
+        self.warnings: list[str] = []
         if not self.path.exists():
             raise RecordingError(f"{self.path} does not exist")
-        if self.path.is_dir() and not (self.path / "metadata.yaml").is_file():
+        if self.path.is_dir() and not is_recording(self.path):
             raise RecordingError(
-                f"{self.path} is no recording: it has no metadata.yaml (if the recording was "
-                "interrupted, `ros2 bag reindex` makes one)"
+                f"{self.path} is not a recording: it has no metadata.yaml and no .mcap or .db3 file"
             )
+        self._reader: Any
         try:
             self._reader = Reader(self.path)
             self._reader.open()
         except Exception as error:  # rosbags raises many kinds on damaged files
-            raise RecordingError(self._damage(error)) from error
+            self._reader = self._salvaged(error)
         if not self._reader.message_count:
             self.close()
             raise RecordingError(f"{self.path} holds no messages")
+
+    def _salvaged(self, error: Exception) -> SalvagedReader:
+        if isinstance(error, PermissionError):
+            raise RecordingError(f"{self.path} cannot be read: permission denied") from error
+        try:
+            reader = SalvagedReader(self.path)
+        except (ValueError, OSError) as reason:
+            raise RecordingError(self._damage(reason)) from error
+        self.warnings = reader.warnings
+        return reader
 
     def __enter__(self) -> Recording:
         return self
@@ -120,6 +135,7 @@ class Recording:
         self.close()
 
     def close(self) -> None:
+        """Close the files."""
         self._reader.close()
 
     @property
@@ -217,7 +233,9 @@ class Recording:
 
     def _damage(self, error: Exception) -> str:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        return f"{self.path} cannot be read, it is damaged, cut off or no recording ({reason})"
+        return (
+            f"{self.path} cannot be read: damaged, truncated, or not a rosbag2 recording ({reason})"
+        )
 
 
 class RecordingWriter:
