@@ -29,7 +29,7 @@ from difusionseg_core.files import new_output
 from difusionseg_core.imaging.camera_images import BadImage, check, mask_array
 from difusionseg_core.imaging.encodings import MASK_ENCODINGS
 from difusionseg_core.pairing import NearestStampPairer, Pair
-from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
+from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.clock_watch import ClockWatch
 from difusionseg_ros.common.fixed_parameters import Parameter, declare, described

@@ -2,8 +2,10 @@
 
     ros2 run difusionseg_ros replay --ros-args -p input:=sample
 
-A recording's messages are published as they were recorded, stamps included; played in a loop, its
-stamps go back at the end of each pass. The images of a folder get the time of publishing.
+A recording's messages are published as they were recorded, stamps included; in a loop, stamps go
+back at the end of each pass. With `clock:=true` the time of recording is published on /clock, so
+that nodes with `use_sim_time` measure ages and latencies as they were. Images of a folder are
+stamped with the time of publishing.
 """
 
 from __future__ import annotations
@@ -20,12 +22,13 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 from tqdm import tqdm
 
-from difusionseg_core.recordings.playback import Item, instants, open_source
-from difusionseg_core.recordings.rosbag2 import MASK, RGB, THERMAL
+from difusionseg_core.recordings.playback import LONGEST_PAUSE, Item, instants, open_source
+from difusionseg_core.recordings.topic_choice import MASK, RGB, THERMAL, base_of
 from difusionseg_ros.common.clock_watch import ClockWatch
 from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
 from difusionseg_ros.common.image_messages import image_message
@@ -36,12 +39,15 @@ QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _TYPES = {f"sensor_msgs/msg/{kind.__name__}": kind for kind in (Image, CompressedImage, CameraInfo)}
 _ENCODINGS = {("uint8", 3): "rgb8", ("uint8", 2): "mono8", ("uint16", 2): "mono16"}
 _FRAME_ID = "camera"
-_LAST_DELIVERY = Duration(seconds=2)  # how long subscribers may take over the last messages
+_LAST_DELIVERY = Duration(seconds=2)  # longest wait for subscribers to take the last messages
+_CLOCK_PERIOD = 0.01  # seconds between messages on /clock
+_LATE_NS = 100_000_000
+_ROLES = ("rgb", "thermal", "mask", "camera_info", "thermal_camera_info")
 
 
 PARAMETERS = (
     Parameter("input", "", "recording (its folder, .mcap or .db3), or data-set folder with vi, ir"),
-    Parameter("loop", False, "begin again at the end, instead of ending the process"),
+    Parameter("loop", False, "start again at the end, instead of ending the process"),
     Parameter("rate", 10.0, "frames per second of a data-set folder [Hz]", 0.01, 1000.0),
     Parameter("speed", 1.0, "pace of a recording; 2 is twice as fast", 0.01, 100.0),
     Parameter(
@@ -51,11 +57,25 @@ PARAMETERS = (
         0.0,
         3600.0,
     ),
-    Parameter("wait_for_mask_subscriber", False, "wait for one to the ground truth, too"),
-    Parameter("rgb_topic", "", "RGB images in the recording; empty: rgb/image"),
-    Parameter("thermal_topic", "", "thermal images in the recording; empty: thermal/image"),
+    Parameter("wait_for_mask_subscriber", False, "also wait for one to the ground truth"),
+    Parameter(
+        "longest_pause",
+        LONGEST_PAUSE,
+        "longer pauses of a recording, and jumps of its clock, are played as a pause of this "
+        "length [s]",
+        0.0,
+        1e9,
+    ),
+    Parameter("clock", False, "publish the time of recording on /clock, for use_sim_time"),
+    Parameter("rgb_topic", "", "RGB images in the recording; empty: found by name"),
+    Parameter("thermal_topic", "", "thermal images in the recording; empty: found by name"),
     Parameter("mask_topic", "", "class ids in the recording; empty: ground_truth/mask, if any"),
-    Parameter("camera_info_topic", "", "in the recording; empty: rgb/camera_info, if any"),
+    Parameter("camera_info_topic", "", "in the recording; empty: beside the RGB images, if any"),
+    Parameter(
+        "thermal_camera_info_topic",
+        "",
+        "in the recording; empty: beside the thermal images, if any",
+    ),
 )
 
 
@@ -87,19 +107,23 @@ class ReplayNode(Node):
                 self.values["input"],
                 self.values["rate"],
                 self.values["speed"],
-                **{
-                    camera: self.values[f"{camera}_topic"] or None
-                    for camera in ("rgb", "thermal", "mask", "camera_info")
-                },
+                self.values["longest_pause"],
+                self.get_logger().warning,
+                **{name: self.values[f"{name}_topic"] or None for name in _ROLES},
             )
         except (ValueError, OSError):
             self.destroy_node()
             raise
         ClockWatch(self)
+        for warning in self.source.warnings:
+            self.get_logger().warning(warning)
         self._outputs = {
             topic: self.create_publisher(_TYPES[kind], topic, QOS)
             for topic, kind in self.source.topics.items()
         }
+        self._simulated_time = (
+            SimulatedTime(self, self.values["speed"]) if self.values["clock"] else None
+        )
         self._executor = SingleThreadedExecutor(context=self.context)
         self._stamp_ns = 0
         self._instants = instants(self._items())
@@ -129,6 +153,8 @@ class ReplayNode(Node):
                 self._spin_until(begin + item.due, stopped)
                 if stopped():
                     return
+                if self._simulated_time is not None:
+                    self._simulated_time.set(item.recorded_ns)
                 self._publish(item)
                 progress.update(item.camera == RGB)
         for output in self._outputs.values():
@@ -167,12 +193,12 @@ class ReplayNode(Node):
         return self._stamp_ns
 
     def has_subscribers(self) -> bool:
-        """Whether somebody listens to both cameras, and to the ground truth where that is asked."""
+        """Whether both cameras have a subscriber, and the ground truth if that is asked for."""
         awaited = {RGB, THERMAL} | ({MASK} if self.values["wait_for_mask_subscriber"] else set())
         return all(
             output.get_subscription_count()
             for topic, output in self._outputs.items()
-            if topic.removesuffix("/compressed") in awaited
+            if base_of(topic) in awaited
         )
 
     def _wait_for_subscribers(self, stopped: Callable[[], bool]) -> None:
@@ -189,8 +215,39 @@ class ReplayNode(Node):
             left = moment - time.monotonic()
             if left <= 0:
                 return
-            # Waits for events, at most this long: long pauses still notice a stop.
-            self._executor.spin_once(timeout_sec=min(left, 0.2))
+            if self._simulated_time is not None:
+                self._simulated_time.publish()
+            # Waits for events, at most this long, so that a stop is noticed in long pauses.
+            longest = 0.2 if self._simulated_time is None else _CLOCK_PERIOD
+            self._executor.spin_once(timeout_sec=min(left, longest))
+
+
+class SimulatedTime:
+    """The time of recording on /clock; between messages it continues at the pace of the replay."""
+
+    def __init__(self, node: Node, speed: float) -> None:
+        self._output = node.create_publisher(Clock, "/clock", QoSProfile(depth=10))
+        self._speed = speed
+        self._recorded_ns: int | None = None
+        self._set_at = 0.0
+
+    def set(self, recorded_ns: int | None) -> None:
+        """A message recorded at this time is due now; None, for files, takes the system's time."""
+        recorded_ns = time.time_ns() if recorded_ns is None else recorded_ns
+        # A message that is due a little late must not turn the time back; a loop does.
+        if self._recorded_ns is None or not 0 <= self._now_ns() - recorded_ns < _LATE_NS:
+            self._recorded_ns, self._set_at = recorded_ns, time.monotonic()
+        self.publish()
+
+    def publish(self) -> None:
+        """Publish the present time, once a first message was due."""
+        if self._recorded_ns is None:
+            return
+        self._output.publish(Clock(clock=Time(nanoseconds=self._now_ns()).to_msg()))
+
+    def _now_ns(self) -> int:
+        passed = time.monotonic() - self._set_at
+        return (self._recorded_ns or 0) + round(passed * self._speed * 1e9)
 
 
 def main(args: list[str] | None = None) -> int:

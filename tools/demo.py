@@ -25,7 +25,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
-from difusionseg_core.recordings.rosbag2 import RGB, THERMAL
+from difusionseg_core.recordings.topic_choice import RGB, THERMAL
 from difusionseg_ros.bringup import processes
 from difusionseg_ros.bringup.arguments import read_arguments
 from difusionseg_ros.bringup.description import BRINGUP_ARGUMENTS, bringup_processes

@@ -14,8 +14,8 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.imaging.camera_images import mask_array, rgb_array, thermal_array
-from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
-from difusionseg_core.recordings.rosbag2 import RGB, THERMAL
+from difusionseg_core.recordings.topic_choice import MASK as TRUTH
+from difusionseg_core.recordings.topic_choice import RGB, THERMAL
 from difusionseg_ros.common.topics import FRAME_STATUS, FUSED, LABEL_INFO, MASK, OVERLAY, Topic
 from difusionseg_ros.msg import FrameStatus, LabelInfo
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +12,23 @@ from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.image_files import DataError
 from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE
-from difusionseg_core.recordings.rosbag2 import (
+from difusionseg_core.recordings.rosbag2 import Recording, is_recording
+from difusionseg_core.recordings.topic_choice import (
     MASK,
     RGB,
     RGB_CAMERA_INFO,
     THERMAL,
-    Recording,
-    Topics,
+    THERMAL_CAMERA_INFO,
+    base_of,
+    transport_ending,
 )
+
+LONGEST_PAUSE = 3.0
+"""Seconds: longer pauses of a recording are not waited for."""
+
+
+def _ignore(line: str) -> None:
+    """Take no notice."""
 
 
 @dataclass(frozen=True)
@@ -32,69 +41,96 @@ class Item:
     name: str  # of the frame: its file name without ending, or its stamp
     stamp_ns: int | None  # as recorded; None: the time of publishing
     content: bytes | np.ndarray  # the serialised message, or an image for Image
+    recorded_ns: int | None = None  # when it was recorded; None for files
 
     @property
     def camera(self) -> str:
-        """RGB, THERMAL, MASK or RGB_CAMERA_INFO, whatever the transport."""
-        return self.topic.removesuffix("/compressed")
+        """RGB, THERMAL, MASK or a camera_info, whatever the transport."""
+        return base_of(self.topic)
 
 
 class RecordingSource:
-    """The cameras of a recording, at `speed` times the recorded pace. Topics None: by convention.
+    """The cameras of a recording, at `speed` times the recorded pace.
 
-    Raises RecordingError.
+    A pause of more than `longest_pause` seconds, or a clock that jumps, is played as a pause of
+    that length, and `notice` gets a line about it. `names` are those of
+    `topic_choice.choose_topics`. Raises RecordingError.
     """
 
     def __init__(
         self,
         path: Path | str,
         speed: float = 1.0,
-        rgb: str | None = None,
-        thermal: str | None = None,
-        mask: str | None = None,
-        camera_info: str | None = None,
+        longest_pause: float = LONGEST_PAUSE,
+        notice: Callable[[str], None] = _ignore,
+        **names: str | None,
     ):
         self._recording = Recording(path)
-        self._speed = speed
+        self.speed = speed
+        self._longest_pause_ns = round(longest_pause * 1e9)
+        self._notice = notice
         try:
-            self._topics: Topics = self._recording.choose_topics(rgb, thermal, mask, camera_info)
+            chosen = self._recording.choose_topics(**names)
         except ValueError:
             self.close()
             raise
+        self.warnings = self._recording.warnings
         roles = (
-            (self._topics.rgb, RGB),
-            (self._topics.thermal, THERMAL),
-            (self._topics.mask, MASK),
-            (self._topics.camera_info, RGB_CAMERA_INFO),
+            (chosen.rgb, RGB),
+            (chosen.thermal, THERMAL),
+            (chosen.mask, MASK),
+            (chosen.camera_info, RGB_CAMERA_INFO),
+            (chosen.thermal_camera_info, THERMAL_CAMERA_INFO),
         )
         types = self._recording.topics
-        self._names = {
-            recorded: base + ("/compressed" if types[recorded] == COMPRESSED_IMAGE else "")
-            for recorded, base in roles
-            if recorded is not None
+        # One camera_info may serve both cameras.
+        self._names: dict[str, list[str]] = {}
+        for recorded, base in roles:
+            if recorded is not None:
+                ending = _ending(recorded, types[recorded])
+                self._names.setdefault(recorded, []).append(base + ending)
+        self.topics = {
+            name: types[recorded] for recorded, names in self._names.items() for name in names
         }
-        self.topics = {name: types[recorded] for recorded, name in self._names.items()}
-        self.frames = self._recording.count(self._topics.rgb)
+        self.frames = self._recording.count(chosen.rgb)
 
     def close(self) -> None:
-        """Close the files of the recording."""
+        """Close the recording."""
         self._recording.close()
 
     def items(self) -> Iterator[Item]:
-        """One pass. Raises RecordingError where the recording is damaged."""
-        begin_ns = None
+        """One pass. Raises RecordingError if the recording is damaged."""
+        due_ns, before_ns = 0, None
         for message in self._recording.messages(self._names):
-            begin_ns = message.recorded_ns if begin_ns is None else begin_ns
+            if before_ns is not None:
+                due_ns += self._step(message.recorded_ns - before_ns, due_ns)
+            before_ns = message.recorded_ns
             stamp_ns = message.stamp_ns
             seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
-            yield Item(
-                topic=self._names[message.topic],
-                type=message.type,
-                due=(message.recorded_ns - begin_ns) / 1e9 / self._speed,
-                name=f"{seconds}.{nanoseconds:09d}",
-                stamp_ns=stamp_ns,
-                content=message.data,
-            )
+            for name in self._names[message.topic]:
+                yield Item(
+                    topic=name,
+                    type=message.type,
+                    due=due_ns / 1e9 / self.speed,
+                    name=f"{seconds}.{nanoseconds:09d}",
+                    stamp_ns=stamp_ns,
+                    content=message.data,
+                    recorded_ns=message.recorded_ns,
+                )
+
+    def _step(self, step_ns: int, played_ns: int) -> int:
+        """Time between two messages in the replay, for that between them in the recording."""
+        if 0 <= step_ns <= self._longest_pause_ns:
+            return step_ns
+        kind = (
+            "the clock jumps back" if step_ns < 0 else "the recording pauses, or its clock jumps,"
+        )
+        shown_ns = 0 if step_ns < 0 else self._longest_pause_ns
+        self._notice(
+            f"{kind} by {_in_words(abs(step_ns) / 1e9)} after {played_ns / 1e9:.1f} s; "
+            f"playing on after {shown_ns / 1e9:g} s"
+        )
+        return shown_ns
 
 
 class FolderSource:
@@ -106,6 +142,7 @@ class FolderSource:
     def __init__(self, path: Path | str, rate: float = 10.0):
         self._data_set = open_data_set(path)
         self._rate = rate
+        self.warnings: list[str] = []
         pairs = self._data_set.pairs
         cameras = [RGB, THERMAL] + ([MASK] if pairs[0].labels else [])
         self.topics = dict.fromkeys(cameras, "sensor_msgs/msg/Image")
@@ -131,25 +168,45 @@ Source = RecordingSource | FolderSource
 
 
 def open_source(
-    path: Path | str, rate: float = 10.0, speed: float = 1.0, **topics: str | None
+    path: Path | str,
+    rate: float = 10.0,
+    speed: float = 1.0,
+    longest_pause: float = LONGEST_PAUSE,
+    notice: Callable[[str], None] = _ignore,
+    **topics: str | None,
 ) -> Source:
     """A recording or a data-set folder, whichever is at `path`.
 
     Args:
-        path: the recording or the folder.
+        path: the recording or folder.
         rate: frames per second of a folder.
         speed: pace of a recording, 1 is as recorded.
-        topics: names in the recording, as those of `Recording.choose_topics`.
+        longest_pause: seconds, see `RecordingSource`.
+        notice: gets a line about each pause that is shortened.
+        topics: names in the recording, as those of `topic_choice.choose_topics`.
 
     Raises RecordingError or DataError, in one line.
     """
     path = Path(path)
-    if path.is_dir() and not (path / "metadata.yaml").exists():
+    if path.is_dir() and not is_recording(path):
         try:
             return FolderSource(path, rate)
         except DataError as error:
-            raise DataError(f"{error}; a recording would have a metadata.yaml") from None
-    return RecordingSource(path, speed, **topics)
+            raise DataError(f"{error}; a recording would have .mcap or .db3 files") from None
+    return RecordingSource(path, speed, longest_pause, notice, **topics)
+
+
+def _ending(topic: str, kind: str) -> str:
+    """The ending that a topic of compressed images has in the replay."""
+    return (transport_ending(topic) or "/compressed") if kind == COMPRESSED_IMAGE else ""
+
+
+def _in_words(seconds: float) -> str:
+    """A time span for people: 12 s, 5.3 min, 7.0 h, 3.2 days, 56.7 years."""
+    for unit, length in (("years", 31_557_600), ("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def instants(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -23,11 +23,10 @@ from rosbags.typesys import Stores, get_typestore
 from difusionseg_core.files import new_output
 from difusionseg_core.imaging import camera_images
 from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
+from difusionseg_core.recordings import topic_choice
 from difusionseg_core.recordings.salvage import SalvagedReader, storage_files
+from difusionseg_core.recordings.topic_choice import CAMERA_INFO, Topics
 
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-RGB, THERMAL, MASK = "rgb/image", "thermal/image", "ground_truth/mask"
-RGB_CAMERA_INFO = "rgb/camera_info"
 STORAGES = ("mcap", "sqlite3")
 # As ROS writes the hash of a type that it does not know.
 _UNSET_HASH = "RIHS00_" + 64 * "0"
@@ -48,16 +47,6 @@ class RecordingError(ValueError):
 def _types() -> Any:
     # The image messages are the same from Humble to Kilted.
     return get_typestore(Stores.ROS2_HUMBLE)
-
-
-@dataclass(frozen=True)
-class Topics:
-    """Which topics of a recording are the cameras'; None where it has none."""
-
-    rgb: str
-    thermal: str
-    mask: str | None
-    camera_info: str | None
 
 
 @dataclass(frozen=True)
@@ -158,24 +147,16 @@ class Recording:
         """Number of messages on a topic."""
         return sum(item.msgcount for item in self._reader.connections if item.topic == topic)
 
-    def choose_topics(
-        self,
-        rgb: str | None = None,
-        thermal: str | None = None,
-        mask: str | None = None,
-        camera_info: str | None = None,
-    ) -> Topics:
-        """Topics by name, or where None by convention (RGB, THERMAL, MASK, RGB_CAMERA_INFO).
+    def choose_topics(self, **names: str | None) -> Topics:
+        """Which topics are the cameras'; arguments are those of `topic_choice.choose_topics`.
 
         Raises RecordingError, which lists what there is, for a camera that is not found.
         """
-        images = (IMAGE, COMPRESSED_IMAGE)
-        return Topics(
-            rgb=self._required(rgb, RGB, "RGB"),
-            thermal=self._required(thermal, THERMAL, "thermal"),
-            mask=self._find(mask, MASK, images),
-            camera_info=self._find(camera_info, RGB_CAMERA_INFO, (CAMERA_INFO,)),
-        )
+        types = {topic: kind for topic, kind in self.topics.items() if self.count(topic)}
+        try:
+            return topic_choice.choose_topics(types, **names)
+        except topic_choice.TopicError as error:
+            raise RecordingError(f"{self.path} has {error}") from error
 
     def messages(self, topics: Iterable[str]) -> Iterator[RecordedMessage]:
         """Messages on these topics in order of recording. Raises RecordingError where damaged."""
@@ -190,46 +171,6 @@ class Recording:
             except Exception as error:  # rosbags raises many kinds on damaged files
                 raise RecordingError(self._damage(error)) from error
             yield RecordedMessage(connection.topic, connection.msgtype, recorded_ns, bytes(data))
-
-    def _required(self, name: str | None, convention: str, camera: str) -> str:
-        found = self._find(name, convention, (IMAGE, COMPRESSED_IMAGE))
-        if found is None:
-            raise RecordingError(
-                f"{self.path} has no {camera} topic {convention} or {convention}/compressed; "
-                f"{self._images_in_words()}; name the {camera} topic"
-            )
-        return found
-
-    def _find(self, name: str | None, convention: str, types: tuple[str, ...]) -> str | None:
-        if name is not None:
-            name = "/" + name.lstrip("/")
-            if self.topics.get(name) not in types:
-                raise RecordingError(
-                    f"{self.path} has no topic {name} of type {' or '.join(types)}; "
-                    f"{self._images_in_words()}"
-                )
-            return name
-        for ending in (convention, f"{convention}/compressed"):
-            found = [
-                topic
-                for topic, kind in self.topics.items()
-                if kind in types and topic.endswith(f"/{ending}") and self.count(topic)
-            ]
-            if len(found) > 1:
-                raise RecordingError(
-                    f"{self.path} has several topics {ending}: {', '.join(sorted(found))}; name one"
-                )
-            if found:
-                return found[0]
-        return None
-
-    def _images_in_words(self) -> str:
-        images = sorted(
-            topic for topic, kind in self.topics.items() if kind in (IMAGE, COMPRESSED_IMAGE)
-        )
-        if images:
-            return f"its image topics are {', '.join(images)}"
-        return f"it has no image topic, only {', '.join(sorted(self.topics)) or 'nothing'}"
 
     def _damage(self, error: Exception) -> str:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
@@ -307,6 +248,27 @@ class RecordingWriter:
         """File bytes as sensor_msgs/CompressedImage; see `camera_images.compress`."""
         fields = {"format": format, "data": np.frombuffer(data, np.uint8)}
         self._write(topic, COMPRESSED_IMAGE, stamp_ns, frame_id, fields)
+
+    def write_camera_info(
+        self, topic: str, stamp_ns: int, frame_id: str, width: int, height: int
+    ) -> None:
+        """A sensor_msgs/CameraInfo of a camera that was not calibrated."""
+        region = _types().types["sensor_msgs/msg/RegionOfInterest"](
+            x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
+        )
+        fields = {
+            "width": width,
+            "height": height,
+            "distortion_model": "",
+            "d": np.zeros(0),
+            "k": np.zeros(9),
+            "r": np.zeros(9),
+            "p": np.zeros(12),
+            "binning_x": 0,
+            "binning_y": 0,
+            "roi": region,
+        }
+        self._write(topic, CAMERA_INFO, stamp_ns, frame_id, fields)
 
     def _write(
         self,

@@ -50,7 +50,7 @@ def _from_recording(
     path: Path, count: int, rgb_topic: str | None, thermal_topic: str | None, slop: float
 ) -> Iterator[ImagePair]:
     with Recording(path) as recording:
-        topics = recording.choose_topics(rgb_topic, thermal_topic)
+        topics = recording.choose_topics(rgb=rgb_topic, thermal=thermal_topic)
         pairer = NearestStampPairer(round(slop * 1e9), queue_size=10)
 
         def matched() -> Iterator[Pair]:

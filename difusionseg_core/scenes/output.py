@@ -18,7 +18,8 @@ from difusionseg_core.data.image_files import write_png
 from difusionseg_core.files import new_output
 from difusionseg_core.imaging.camera_images import compress
 from difusionseg_core.parallel import WorkerDied, in_order, process_pool
-from difusionseg_core.recordings.rosbag2 import MASK, RGB, THERMAL, RecordingWriter
+from difusionseg_core.recordings.rosbag2 import RecordingWriter
+from difusionseg_core.recordings.topic_choice import MASK, RGB, THERMAL
 from difusionseg_core.scenes import Scene
 
 _FRAME_ID = "camera"

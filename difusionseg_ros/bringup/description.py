@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ament_index_python.packages import get_package_share_directory
 
+from difusionseg_core.recordings.topic_choice import TRANSPORTS, base_of, transport_ending
 from difusionseg_ros.bringup.arguments import (
     Argument,
     BadArgument,
@@ -60,6 +61,7 @@ REPLAY_ARGUMENTS = (
     Argument("rate", "10.0", "frames per second of a data-set folder", "replay_"),
     Argument("speed", "1.0", "pace of a recording; 2 is twice as fast", "replay_"),
     Argument("loop", "false", "true: replay the bag over and over", "replay_"),
+    Argument("clock", "false", "true: publish the time of recording on /clock", "replay_"),
     RGB_TOPIC,
     THERMAL_TOPIC,
     replace(NAMESPACE, prefix="replay_"),
@@ -76,7 +78,7 @@ def bringup_processes(
     if not params_file.is_file():
         raise BadArgument(f"params_file '{params_file}' does not exist")
     if values["bag"]:
-        values = {**values, "bag": path(values["bag"])}
+        values = {**values, **_base_topics(values), "bag": path(values["bag"])}
         values = {**values, **_recorded_transports(values)}
     delay = number(values, "respawn_delay", 0.0)
     processes = [
@@ -119,10 +121,11 @@ def replay_processes(
     """What replay.launch.py starts, for the values of REPLAY_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
         raise BadArgument("name what to replay: bag:=RECORDING_OR_FOLDER")
-    values = {**values, "bag": path(values["bag"])}
+    values = {**values, **_base_topics(values), "bag": path(values["bag"])}
     open_bag(values).close()
     pace = {name: number(values, name) for name in ("rate", "speed")}
-    return [_replay(values, around, {**pace, "loop": is_true(values, "loop")})]
+    switches = {name: is_true(values, name) for name in ("loop", "clock")}
+    return [_replay(values, around, {**pace, **switches})]
 
 
 def main() -> int:
@@ -204,10 +207,11 @@ def _replay(
     values: Mapping[str, str], around: Surroundings, parameters: Mapping[str, float | bool]
 ) -> Process:
     remaps = _camera_remaps(values)
-    # The node adds /compressed to its base topics, the replay names such topics in full.
+    # The node adds the transport to its base topics, the replay names such topics in full.
     compressed = {
-        f"{base}/compressed": around.topic(base, values["namespace"], remaps) + "/compressed"
+        f"{base}/{transport}": around.topic(base, values["namespace"], remaps) + f"/{transport}"
         for base in (RGB_TOPIC.default, THERMAL_TOPIC.default)
+        for transport in TRANSPORTS
     }
     return Process(
         PACKAGE,
@@ -223,8 +227,9 @@ def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
     source = open_bag(values)
     source.close()
     return {
-        f"{camera}_transport": "raw" if f"{camera}/image" in source.topics else "compressed"
-        for camera in ("rgb", "thermal")
+        f"{topic.partition('/')[0]}_transport": transport_ending(topic).lstrip("/") or "raw"
+        for topic in source.topics
+        if base_of(topic) in (RGB_TOPIC.default, THERMAL_TOPIC.default)
     }
 
 
@@ -233,20 +238,30 @@ def _image_topics(values: Mapping[str, str], around: Surroundings) -> dict[str, 
     remaps = _camera_remaps(values)
     return {
         argument.name: around.topic(argument.default, values["namespace"], remaps)
-        + ("/compressed" if values[_transport(argument.name)] == "compressed" else "")
+        + _ending(values[_transport(argument.name)])
         for argument in (RGB_TOPIC, THERMAL_TOPIC)
     }
 
 
 def _recorded_topics(values: Mapping[str, str]) -> dict[str, str]:
-    """The replay's parameters that name the cameras' topics in the recording, where not default."""
-    topics = {}
-    for argument in (RGB_TOPIC, THERMAL_TOPIC):
-        if values[argument.name] != argument.default:
-            transport = values.get(_transport(argument.name))
-            ending = "/compressed" if transport == "compressed" else ""
-            topics[argument.name] = values[argument.name] + ending
-    return topics
+    """The replay's parameters that name the cameras' topics in the recording, if not default.
+
+    The replay finds a topic by its base name, however its images are compressed.
+    """
+    return {
+        argument.name: values[argument.name]
+        for argument in (RGB_TOPIC, THERMAL_TOPIC)
+        if values[argument.name] != argument.default
+    }
+
+
+def _base_topics(values: Mapping[str, str]) -> dict[str, str]:
+    """The arguments that name the cameras' topics, without the ending of compressed images."""
+    return {item.name: base_of(values[item.name]) for item in (RGB_TOPIC, THERMAL_TOPIC)}
+
+
+def _ending(transport: str) -> str:
+    return "" if transport in ("", "raw") else f"/{transport}"
 
 
 def _transport(topic_argument: str) -> str:

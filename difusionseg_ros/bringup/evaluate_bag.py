@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from difusionseg_core.recordings.rosbag2 import MASK
+from difusionseg_core.recordings.topic_choice import MASK
 from difusionseg_ros.bringup.arguments import (
     Argument,
     BadArgument,

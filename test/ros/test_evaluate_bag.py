@@ -10,7 +10,8 @@ from rclpy.parameter import Parameter
 from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.recordings.header_scan import Pairing
 from difusionseg_core.recordings.playback import instants, open_source
-from difusionseg_core.recordings.rosbag2 import RGB, RecordingWriter
+from difusionseg_core.recordings.rosbag2 import RecordingWriter
+from difusionseg_core.recordings.topic_choice import RGB
 from difusionseg_ros.common import topics
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.replay import ReplayNode

@@ -13,6 +13,7 @@ import pytest
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.imaging.camera_images import compress
@@ -254,3 +255,34 @@ def test_best_effort_subscribers_are_served(context, spin_until, replay, recordi
     assert not node.has_subscribers()  # nobody listens to the thermal camera
     node.publish_next()
     spin_until(lambda: received, node, listener)
+
+
+def test_the_time_of_recording_is_published_on_clock(context, spin_until, replay, recording):
+    node, listener = replay(recording, clock=True), Node("listener", context=context)
+    times, images = [], []
+    listener.create_subscription(Clock, "/clock", times.append, QOS)
+    listener.create_subscription(Image, "rgb/image", images.append, QOS)
+    listener.create_subscription(CompressedImage, "thermal/image/compressed", images.append, QOS)
+    player = threading.Thread(target=node.play, args=(lambda: False,))
+    player.start()
+    spin_until(lambda: len(images) == 8, listener)
+    player.join(timeout=20)
+    seconds = [message.clock.sec + message.clock.nanosec / 1e9 for message in times]
+    assert seconds == sorted(seconds) and len(seconds) > 4
+    assert 100.0 <= seconds[0] < 100.1 and 100.1 < seconds[-1] < 101.0
+
+
+def test_a_jump_of_the_recorders_clock_is_not_waited_for(tmp_path, context, spin_until, replay):
+    year = 31_557_600 * SECOND
+    with RecordingWriter(tmp_path / "drive") as writer:
+        for stamp in (SECOND, SECOND + SECOND // 10, 56 * year, 56 * year + SECOND // 10):
+            for topic in ("/front/image_raw", "/lepton/image_raw"):
+                writer.write_image(topic, stamp, "", picture(1), "rgb8")
+    node = replay(tmp_path / "drive", longest_pause=0.2)
+    topics = {"rgb/image": Image, "thermal/image": Image}
+    listener = Listener(topics, context=context)
+    player = threading.Thread(target=node.play, args=(lambda: False,))
+    player.start()
+    spin_until(lambda: listener.counts() == [4, 4], listener)
+    player.join(timeout=20)
+    assert not player.is_alive()

@@ -10,8 +10,8 @@ import pytest
 from sensor_msgs.msg import Image
 from std_msgs.msg import Float64, Header
 
-from difusionseg_core.recordings.rosbag2 import MASK as TRUTH
 from difusionseg_core.recordings.rosbag2 import RecordingWriter
+from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_ros.bringup.arguments import BadArgument, read_arguments
 from difusionseg_ros.bringup.evaluate_bag import EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes
 from difusionseg_ros.common import topics

@@ -21,7 +21,8 @@ from difusionseg_core.imaging.camera_images import (
     check_stamp,
 )
 from difusionseg_core.pairing import NearestStampPairer, Pair, PairingCounts
-from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError, Topics
+from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError
+from difusionseg_core.recordings.topic_choice import Topics
 
 _NONE = -1
 _TRUTHS_WAITING = 1_000_000  # only their numbers wait

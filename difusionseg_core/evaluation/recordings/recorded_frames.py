@@ -19,7 +19,8 @@ from difusionseg_core.imaging.camera_images import (
     thermal_pixels,
 )
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
-from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError, Topics
+from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError
+from difusionseg_core.recordings.topic_choice import Topics
 
 
 @dataclass(frozen=True)

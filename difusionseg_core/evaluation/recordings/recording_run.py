@@ -67,7 +67,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
     with ExitStack() as stack:
         recording = stack.enter_context(Recording(job.recording))
         topics = recording.choose_topics(
-            options.rgb_topic, options.thermal_topic, options.mask_topic
+            rgb=options.rgb_topic, thermal=options.thermal_topic, mask=options.mask_topic
         )
         found = scan_headers(recording, topics, options.pairing)
         if not len(found):

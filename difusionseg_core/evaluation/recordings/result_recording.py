@@ -7,7 +7,8 @@ from pathlib import Path
 
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
 from difusionseg_core.predictor import Prediction
-from difusionseg_core.recordings.rosbag2 import RGB, Recording, RecordingError, RecordingWriter
+from difusionseg_core.recordings.rosbag2 import Recording, RecordingError, RecordingWriter
+from difusionseg_core.recordings.topic_choice import RGB
 
 FUSED, MASK, CONFIDENCE = "fused/image", "segmentation/mask", "segmentation/confidence"
 

@@ -1,5 +1,7 @@
 """What a replay plays, and how its messages are grouped into pairs."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -83,10 +85,63 @@ def test_a_folder_is_played_at_a_rate(tmp_path):
 
 
 def test_what_cannot_be_played_is_one_line(tmp_path):
-    with pytest.raises(DataError, match="is no data set: .* a recording would have a"):
+    with pytest.raises(DataError, match="is no data set: .* a recording would have .mcap"):
         open_source(tmp_path)
     with pytest.raises(RecordingError, match="does not exist"):
         open_source(tmp_path / "gone")
     path = record(tmp_path / "r", {"/rgb/image": [10]})
     with pytest.raises(RecordingError, match="no thermal topic"):
         open_source(path)
+
+
+YEAR = 31_557_600_000  # ms
+
+
+@pytest.mark.parametrize(
+    ("jump", "due", "words"),
+    [
+        (56 * YEAR, 3.1, "its clock jumps, by 56.0 years after 0.1 s; playing on after 3 s"),
+        (90_000, 3.1, "pauses, or its clock jumps, by 90 s after 0.1 s; playing on after 3 s"),
+        (-7200_000, 0.1, "the clock jumps back by 2.0 h after 0.1 s; playing on after 0 s"),
+        (2000, 2.1, None),
+    ],
+    ids=["no clock at start", "long pause", "back", "short pause"],
+)
+def test_long_pauses_and_jumps_of_the_clock_are_not_waited_for(tmp_path, jump, due, words):
+    begin = 10_000_000_000
+    stamps = [begin, begin + 100, begin + 100 + jump, begin + 200 + jump]
+    with RecordingWriter(tmp_path / "r", "sqlite3") as writer:
+        for stamp in stamps:
+            for topic in ("/rgb/image", "/thermal/image"):
+                writer.write_image(topic, stamp * MS, "", IMAGE, "mono8")
+    notices = []
+    source = RecordingSource(tmp_path / "r", notice=notices.append)
+    if jump > 0:  # storages give messages in the order of recording times
+        found = [item.due for item in source.items() if item.topic == "rgb/image"]
+        assert found == pytest.approx([0.0, 0.1, due, due + 0.1])
+    else:
+        times = iter([stamp * MS for stamp in stamps for _ in range(2)])
+        messages = [
+            replace(message, recorded_ns=next(times))
+            for message in source._recording.messages(source.topics and source._names)
+        ]
+        source._recording.messages = lambda names: iter(messages)
+        found = [item.due for item in source.items()][::2]
+        assert found == pytest.approx([0.0, 0.1, due, due + 0.1])
+    source.close()
+    assert len(notices) == (0 if words is None else 1)
+    assert words is None or words in notices[0]
+
+
+def test_both_camera_infos_are_played(tmp_path):
+    with RecordingWriter(tmp_path / "r") as writer:
+        for camera in ("front", "lepton"):
+            writer.write_image(f"/{camera}/image_raw", MS, "", IMAGE, "mono8")
+            writer.write_camera_info(f"/{camera}/camera_info", MS, camera, 6, 4)
+    source = open_source(tmp_path / "r")
+    assert set(source.topics) == {
+        *("rgb/image", "thermal/image", "rgb/camera_info", "thermal/camera_info")
+    }
+    frames = {item.topic: item.content for item in source.items()}
+    assert b"lepton" in frames["thermal/camera_info"]
+    source.close()

@@ -80,11 +80,11 @@ def test_a_camera_that_is_missing_or_double_is_an_error(tmp_path):
     with RecordingWriter(tmp_path / "one") as writer:
         writer.write_image("/front/rgb/image", SECOND, "", image, "mono8")
         writer.write_image("/rear/rgb/image", SECOND, "", image, "mono8")
-        writer.write_image("/heat", SECOND, "", image, "mono8")
+        writer.write_image("/top/image", SECOND, "", image, "mono8")
     with Recording(tmp_path / "one") as recording:
         with pytest.raises(RecordingError, match="several topics rgb/image: /front/rgb/image, /re"):
-            recording.choose_topics(thermal="/heat")
-        with pytest.raises(RecordingError, match="no thermal topic thermal/image .* /heat"):
+            recording.choose_topics(thermal="/top/image")
+        with pytest.raises(RecordingError, match="no thermal topic thermal/image, .* /top/image"):
             recording.choose_topics(rgb="/rear/rgb/image")
 
 
