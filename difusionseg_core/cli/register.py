@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from difusionseg_core.cli.options import count, not_negative
@@ -52,9 +53,8 @@ def run(args: argparse.Namespace) -> int:
         parameters = node_parameters(found, args.input.name, len(pairs))
         (output / "registration.yaml").write_text(parameters)
         write_png(output / "checkerboard.png", checkerboard_sheet(pairs, found))
-    print(
-        f"{found.agreeing} of {found.patches} patches agree; they were {found.before:.2f} px off "
-        f"before and are {found.residual:.2f} px off now (root mean square, RGB pixels)"
-    )
+    print(found.summary)
+    if found.warning:
+        print(f"difusionseg register: warning: {found.warning}", file=sys.stderr)
     print(f"results are in {args.output}")
     return 0

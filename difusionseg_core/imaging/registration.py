@@ -1,121 +1,156 @@
-"""Where the thermal camera's pixels lie in the RGB image, found from pictures of both.
+"""Where the thermal camera's pixels lie in the RGB image, estimated from images of both.
 
-A homography maps one view to the other as long as the scene is far away beside the distance of the
-two cameras. Pictures of warmth and of light share their edges, not their brightness, so edges are
-compared by direction: a bright one matches a dark one. A search over scale, rotation and shift on
-small pictures gives the start; then patches are matched, each over all frames at once, and a
-robust fit (RANSAC) leaves out those that match nothing or lie at another distance.
+A search over scale, rotation and shift on small images gives the start; then patches are matched,
+each over all frames at once, and a transform is fitted that leaves out patches that match nothing.
+Which transform, from none at all to a homography, is chosen by cross-validation over patches and
+frames, and its uncertainty estimated by a bootstrap over both. One transform for the whole image is
+right as long as the scene is far away compared with the distance between the two cameras.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import cv2
 import numpy as np
 
-_SEARCH_WIDTH = 160  # pixels of the RGB picture in the first search
-_SCALES = np.geomspace(0.5, 2.0, 25)  # of the thermal picture, once it is as wide as the RGB one
-_ROTATIONS = (-8.0, -4.0, 0.0, 4.0, 8.0)  # degrees
-_LEAST_OVERLAP = 0.15  # of the RGB picture's area
+from difusionseg_core.imaging.patch_matching import (
+    PatchScores,
+    coarse_match,
+    edge_directions,
+    match_patches,
+    shrink,
+)
+from difusionseg_core.imaging.transform_models import MODELS, choose_model, distances, fit
 
-_WORK_WIDTH = 640  # pixels of the RGB picture when patches are matched
-_PATCH, _STRIDE = 72, 36  # pixels at the working size
-_PASSES = ((24, 8.0), (12, 5.0), (8, 3.0), (6, 2.5), (6, 2.5))
+_WORK_WIDTH = 640  # pixels of the RGB image when patches are matched
+_PASSES = ((24, 8.0), (12, 5.0), (8, 3.0), (8, 3.0))
 """Pixels, at the working size, that a patch may be off, and by which it may then miss the fit."""
-_LEAST_LIKENESS = 0.1  # normalised correlation of a patch with its best match
 _LEAST_PATCHES = 12
+_RESAMPLES = 60  # of the bootstrap
+_PARALLAX = 0.3  # share of the matched patches that disagree with the transform
+PLACES = ("centre", "top left", "top right", "bottom right", "bottom left")
 
 
 class RegistrationError(ValueError):
-    """The pictures cannot be brought together; the message says why and what to do."""
+    """The images cannot be registered; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A homography and how well it holds.
+    """A transform and how certain it is; lengths are in RGB pixels.
 
-    `matrix` (3, 3) float64 maps thermal pixels (x, y, 1) to RGB pixels, last entry 1. `residual`
-    is the root mean square distance of the agreeing patches from where the matrix puts them,
-    `before` that from where they lie without it, with the thermal image merely resized; both in
-    RGB pixels. `agreeing` of `patches` patches agree.
+    `matrix` (3, 3) float64 maps thermal pixels (x, y, 1) to RGB pixels, last entry 1; `model` is
+    one of `transform_models.MODELS`, "identity" if the images are aligned already. `residual` is
+    the root mean square distance of the agreeing patches from where the matrix puts them, `before`
+    that without it, with the thermal image merely resized. `agreeing` of `patches` patches, looked
+    for in a wide range, are where the matrix puts them.
+    `uncertainty` (5,) is the standard deviation of where the matrix puts the centre and the four
+    corners (`PLACES`), from resampled patches and frames.
     """
 
     matrix: np.ndarray
+    model: str
     residual: float
     before: float
     agreeing: int
     patches: int
+    uncertainty: np.ndarray
+
+    @property
+    def parallax(self) -> bool:
+        """Whether so many patches disagree that one transform cannot be right everywhere."""
+        return self.agreeing < (1 - _PARALLAX) * self.patches
+
+    @property
+    def summary(self) -> str:
+        """What was found, in one line."""
+        if self.model == "identity":
+            found = f"already aligned within {self.uncertainty.max():.1f} px"
+        else:
+            found = (
+                f"{self.model}; uncertainty (standard deviation) {self.uncertainty[0]:.1f} px at "
+                f"the centre, up to {self.uncertainty[1:].max():.1f} px at the corners"
+            )
+        return (
+            f"{found}; {self.agreeing} of {self.patches} patches agree, {self.residual:.1f} px "
+            f"from it (root mean square), {self.before:.1f} px before"
+        )
+
+    @property
+    def warning(self) -> str:
+        """What is doubtful, in one line; empty if nothing is."""
+        if not self.parallax:
+            return ""
+        return (
+            f"{self.patches - self.agreeing} of {self.patches} patches disagree: the scene is near "
+            "compared with the distance between the cameras (parallax), or few edges are common; "
+            "no single transform is right everywhere. Use frames of distant scenes"
+        )
 
 
-def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Registration:
-    """The homography that all pairs share.
+def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> Registration:
+    """Estimate the transform that all pairs share.
 
     `pairs` are (rgb, thermal): (H, W, 3) uint8 RGB and (h, w) uint8, each camera of one size.
-    Several frames in which other things are to be seen tell more than one. Raises
-    RegistrationError where there are no pairs, sizes change, or too few patches agree.
+    Several frames of different views are better than one. `seed` is that of the bootstrap. Raises
+    RegistrationError if there are no pairs, sizes change, or too few patches agree.
     """
     if not pairs:
-        raise RegistrationError("there are no pairs of pictures to register")
+        raise RegistrationError("there are no pairs of images to register")
     if len({(rgb.shape, thermal.shape) for rgb, thermal in pairs}) > 1:
-        raise RegistrationError("the pictures change their size; register frames of one size")
+        raise RegistrationError("the images change their size; register frames of one size")
     height, width = pairs[0][0].shape[:2]
     thermal_size = pairs[0][1].shape[1::-1]
-    shrink = _WORK_WIDTH / width
-    size = (_WORK_WIDTH, max(1, round(height * shrink)))
-    visible = [_shrunk(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), size) for rgb, _ in pairs]
+    factor = _WORK_WIDTH / width
+    size = (_WORK_WIDTH, max(1, round(height * factor)))
+    visible = [shrink(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), size) for rgb, _ in pairs]
     thermal = [image for _, image in pairs]
 
+    cv2.setRNGSeed(seed)  # of RANSAC
     resized = np.diag([size[0] / thermal_size[0], size[1] / thermal_size[1], 1.0])
-    matrix = _coarse(visible, thermal, resized)
+    matrix = coarse_match(visible, thermal, resized)
     structures = [edge_directions(image) for image in visible]
     for radius, tolerance in _PASSES:
-        places, shifts = _match_patches(structures, thermal, matrix, radius)
-        if len(places) < _LEAST_PATCHES:
+        matched = match_patches(structures, thermal, matrix, radius)
+        shifts, good = matched.shifts()
+        if good.sum() < _LEAST_PATCHES:
             raise RegistrationError(
-                f"only {len(places)} patches of the pictures match, {_LEAST_PATCHES} are needed; "
-                "take frames with more edges that both cameras see, and more of them"
+                f"only {good.sum()} patches of the images match, {_LEAST_PATCHES} are needed; "
+                "use frames with more edges that both cameras see, and more of them"
             )
-        sources = cv2.perspectiveTransform(places[:, None], np.linalg.inv(matrix))
-        matrix, agreeing = cv2.findHomography(
-            sources, places + shifts, cv2.RANSAC, tolerance, maxIters=5000
-        )
-        agreeing = agreeing.ravel().astype(bool)
-        if agreeing.sum() < _LEAST_PATCHES:
+        places = matched.places[good]
+        sources, targets = _unmapped(matrix, places), places + shifts[good]
+        model = choose_model(sources, targets, resized, tolerance, _halves(matched, good, places))
+        previous, matrix = matrix, fit(model, sources, targets, resized, tolerance)
+        if matrix is None or (distances(matrix, sources, targets) <= tolerance).sum() < (
+            _LEAST_PATCHES
+        ):
             raise RegistrationError(
-                f"only {agreeing.sum()} of {len(places)} patches agree on a homography, "
-                f"{_LEAST_PATCHES} are needed; is the scene far away beside the cameras' distance?"
+                f"fewer than {_LEAST_PATCHES} of {good.sum()} patches agree on a transform; is the "
+                "scene far away compared with the distance between the cameras?"
             )
-    targets, sources = (places + shifts)[agreeing], sources[agreeing]
+    agreeing = distances(matrix, sources, targets) <= tolerance
+    # Patches of things at other distances lie further off than the last passes look.
+    wide, good = match_patches(structures, thermal, matrix, _PASSES[0][0]).shifts()
+    near = np.linalg.norm(wide[good], axis=1) <= 2 * tolerance
     to_full = np.diag([width / size[0], height / size[1], 1.0])
     full = to_full @ matrix
+    spread = _bootstrap(matched, previous, model, resized, tolerance, matrix, thermal_size, seed)
     return Registration(
         matrix=full / full[2, 2],
-        residual=_rms(cv2.perspectiveTransform(sources, matrix)[:, 0] - targets) / shrink,
-        before=_rms(cv2.perspectiveTransform(sources, resized)[:, 0] - targets) / shrink,
-        agreeing=int(agreeing.sum()),
-        patches=len(places),
+        model=model,
+        residual=_rms(distances(matrix, sources, targets)[agreeing]) / factor,
+        before=_rms(distances(resized, sources, targets)[agreeing]) / factor,
+        agreeing=int(near.sum()),
+        patches=len(near),
+        uncertainty=spread / factor,
     )
 
 
-def edge_directions(image: np.ndarray) -> np.ndarray:
-    """(H, W) grey -> (H, W, 2) float32: edges by the double of their angle, length 0..1.
-
-    The double angle is the same for an edge from dark to bright and from bright to dark.
-    """
-    smooth = cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.5)
-    gx, gy = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
-    square = gx * gx + gy * gy
-    # An edge counts by how much it stands out where it is, so that no single strong one decides.
-    around = cv2.blur(square, (31, 31)) + float(square.mean()) * 0.1 + 1e-6
-    weight = 1 / (square + around)
-    return np.dstack([(gx * gx - gy * gy) * weight, 2 * gx * gy * weight])
-
-
 def checkerboard(first: np.ndarray, second: np.ndarray, cells: int = 8) -> np.ndarray:
-    """Two (H, W, 3) pictures in turn on a board: where they fit, edges go on across cells."""
+    """Two (H, W, 3) images in turn on a board; if they fit, edges continue across cells."""
     height, width = first.shape[:2]
     side = max(1, width // cells)
     rows, columns = np.arange(height) // side, np.arange(width) // side
@@ -123,127 +158,57 @@ def checkerboard(first: np.ndarray, second: np.ndarray, cells: int = 8) -> np.nd
     return np.where(odd[..., None], second, first)
 
 
-def _coarse(
-    visible: Sequence[np.ndarray], thermal: Sequence[np.ndarray], resized: np.ndarray
-) -> np.ndarray:
-    """The best similarity transform, at the working size, by correlation over all shifts."""
-    height, width = visible[0].shape
-    factor = _SEARCH_WIDTH / width
-    size = (_SEARCH_WIDTH, max(1, round(height * factor)))
-    # Twice the size, so that shifts do not wrap around.
-    canvas = (2 * size[1], 2 * size[0])
-    # As complex numbers, whose product with the conjugate is largest for equal directions.
-    structures = [_complex(edge_directions(_shrunk(image, size))) for image in visible]
-    spectra = [np.fft.fft2(structure, canvas) for structure in structures]
-    energy = np.fft.rfft2(sum(abs(structure) ** 2 for structure in structures), canvas)
-    area = np.fft.rfft2(np.ones(size[::-1]), canvas)
-    shrink = np.diag([factor, factor, 1.0])
-
-    best, best_matrix = -np.inf, resized
-    for scale, rotation in product(_SCALES, _ROTATIONS):
-        turned = np.vstack(
-            [cv2.getRotationMatrix2D((size[0] / 2, size[1] / 2), rotation, scale), [0, 0, 1]]
-        )
-        matrix = turned @ shrink @ resized
-        inside = cv2.warpPerspective(np.ones_like(thermal[0], np.float32), matrix, size)
-        within = cv2.erode(inside, np.ones((5, 5))) > 0.99  # no edge where the image ends
-        common, own = np.zeros(canvas, spectra[0].dtype), 0.0
-        for image, spectrum in zip(thermal, spectra, strict=True):
-            structure = _complex(edge_directions(_warped(image, matrix, size))) * within
-            own += float((abs(structure) ** 2).sum())
-            common = common + spectrum * np.fft.fft2(structure, canvas).conj()
-        mask = np.fft.rfft2(within.astype(np.float64), canvas).conj()
-        score = np.fft.ifft2(common).real
-        under = np.fft.irfft2(energy * mask, canvas).clip(1e-6)
-        overlap = np.fft.irfft2(area * mask, canvas) / (size[0] * size[1])
-        # Normalised correlation, times a penalty for fitting only a small part well.
-        score = score / np.sqrt(under * max(own, 1e-6)) * np.sqrt(overlap.clip(0))
-        score[overlap < _LEAST_OVERLAP] = -np.inf
-        place = np.unravel_index(np.argmax(score), score.shape)
-        if score[place] > best:
-            dy, dx = (
-                at - length if at >= length // 2 else at
-                for at, length in zip(place, canvas, strict=True)
-            )
-            best = score[place]
-            shift = np.array([[1, 0, dx], [0, 1, dy], [0, 0, 1]], np.float64)
-            best_matrix = np.linalg.inv(shrink) @ shift @ matrix
-    return best_matrix
-
-
-def _match_patches(
-    structures: Sequence[np.ndarray],
-    thermal: Sequence[np.ndarray],
-    matrix: np.ndarray,
-    radius: int,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Centres (N, 2) of patches, where `matrix` puts them, and how far off they are (N, 2)."""
-    height, width = structures[0].shape[:2]
-    inside = cv2.warpPerspective(np.ones_like(thermal[0], np.float32), matrix, (width, height))
-    within = cv2.erode(inside, np.ones((9, 9))) > 0.99
-    warped = [
-        edge_directions(_warped(image, matrix, (width, height))) * within[..., None]
-        for image in thermal
-    ]
-    places, shifts = [], []
-    for top in range(radius, height - _PATCH - radius + 1, _STRIDE):
-        for left in range(radius, width - _PATCH - radius + 1, _STRIDE):
-            if within[top : top + _PATCH, left : left + _PATCH].mean() < 0.8:
-                continue
-            shift = _best_shift(structures, warped, top, left, radius)
-            if shift is not None:
-                places.append((left + _PATCH / 2, top + _PATCH / 2))
-                shifts.append(shift)
-    return np.array(places, np.float64).reshape(-1, 2), np.array(shifts).reshape(-1, 2)
-
-
-def _best_shift(
-    structures: Sequence[np.ndarray],
-    warped: Sequence[np.ndarray],
-    top: int,
-    left: int,
-    radius: int,
-) -> tuple[float, float] | None:
-    """(x, y) by which a thermal patch fits best over all frames; None where nothing stands out."""
-    score = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
-    energy = [0.0, 0.0]
-    for visible, thermal in zip(structures, warped, strict=True):
-        patch = thermal[top : top + _PATCH, left : left + _PATCH]
-        around = visible[
-            top - radius : top + _PATCH + radius, left - radius : left + _PATCH + radius
-        ]
-        score = score + cv2.matchTemplate(around, patch, cv2.TM_CCORR)
-        energy[0] += float((patch**2).sum())
-        energy[1] += float((around[radius:-radius, radius:-radius] ** 2).sum())
-    y, x = np.unravel_index(np.argmax(score), score.shape)
-    if not (0 < y < 2 * radius and 0 < x < 2 * radius):
-        return None  # the true place may lie further out
-    if score[y, x] < _LEAST_LIKENESS * np.sqrt(energy[0] * energy[1]):
+def _halves(matched: PatchScores, good: np.ndarray, places: np.ndarray) -> list[np.ndarray] | None:
+    """Where the patches lie by each half of the frames alone; None for fewer than four frames."""
+    frames = matched.scores.shape[1]
+    if frames < 4:
         return None
-    dx = _parabola_peak(*score[y, x - 1 : x + 2])
-    dy = _parabola_peak(*score[y - 1 : y + 2, x])
-    return x + dx - radius, y + dy - radius
+    odd = np.arange(frames) % 2
+    return [places + matched.shifts(weights.astype(float))[0][good] for weights in (odd, 1 - odd)]
 
 
-def _complex(directions: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(directions).view(np.complex64)[..., 0]
+def _bootstrap(
+    matched: PatchScores,
+    previous: np.ndarray,
+    model: str,
+    start: np.ndarray,
+    tolerance: float,
+    matrix: np.ndarray,
+    thermal_size: tuple[int, int],
+    seed: int,
+) -> np.ndarray:
+    """(5,) standard deviations of where centre and corners lie, at the working size.
+
+    Every resample draws frames and patches with replacement and fits again; those that cannot be
+    fitted are left out. A model simpler than "affine" would hide what it cannot express, so that
+    "affine" is fitted in its place.
+    """
+    if MODELS.index(model) < MODELS.index("affine"):
+        model = "affine"
+    width, height = thermal_size
+    corners = [(0, 0), (width, 0), (width, height), (0, height)]
+    ends = np.array([(width / 2, height / 2), *corners], np.float64)
+    rng = np.random.default_rng(seed)
+    frames = matched.scores.shape[1]
+    expected = cv2.perspectiveTransform(ends[:, None], matrix)[:, 0]
+    squares = []
+    for _ in range(_RESAMPLES):
+        weights = np.bincount(rng.integers(frames, size=frames), minlength=frames).astype(float)
+        shifts, good = matched.shifts(weights)
+        drawn = rng.choice(np.flatnonzero(good), good.sum()) if good.any() else np.empty(0, int)
+        sources = _unmapped(previous, matched.places[drawn])
+        found = fit(model, sources, matched.places[drawn] + shifts[drawn], start, tolerance)
+        if found is not None:
+            moved = cv2.perspectiveTransform(ends[:, None], found)[:, 0] - expected
+            squares.append((moved**2).sum(axis=1))
+    return np.sqrt(np.mean(squares, axis=0)) if squares else np.full(len(ends), np.inf)
 
 
-def _parabola_peak(before: float, peak: float, after: float) -> float:
-    curvature = before - 2 * peak + after
-    return 0.0 if curvature == 0 else 0.5 * (before - after) / curvature
+def _unmapped(matrix: np.ndarray, places: np.ndarray) -> np.ndarray:
+    if not len(places):
+        return places
+    return cv2.perspectiveTransform(places[:, None], np.linalg.inv(matrix))[:, 0]
 
 
-def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    shrinks = image.shape[1] > size[0]
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-
-
-def _warped(image: np.ndarray, matrix: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return cv2.warpPerspective(
-        image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-
-
-def _rms(distances: np.ndarray) -> float:
-    return float(np.sqrt((distances**2).sum(axis=1).mean()))
+def _rms(off: np.ndarray) -> float:
+    return float(np.sqrt((off**2).mean()))

@@ -19,9 +19,8 @@ def node_parameters(found: Registration, source: str, frames: int) -> str:
     """A parameter file for the node (YAML); `frames` pairs of `source` were used."""
     numbers = ", ".join(_as_double(f"{value:.9g}") for value in found.matrix.ravel())
     return (
-        f"# Found by `difusionseg register` from {frames} pairs of {source}: "
-        f"{found.agreeing} of {found.patches} patches agree,\n"
-        f"# {found.residual:.2f} px off (root mean square), {found.before:.2f} px before.\n"
+        f"# Found by `difusionseg register` from {frames} pairs of {source}:\n"
+        f"# {found.summary}.\n"
         "/**/fusion_node:\n"
         "  ros__parameters:\n"
         f"    thermal_to_rgb: [{numbers}]\n"
@@ -38,7 +37,7 @@ def checkerboard_sheet(
         before = cv2.resize(thermal, rgb.shape[1::-1])
         boards = [checkerboard(rgb, _grey(image)) for image in (before, align(rgb, thermal)[1])]
         rows.append(boards)
-    titles = (f"before: {found.before:.2f} px off", f"after: {found.residual:.2f} px off")
+    titles = ("before", f"after: {found.model}")
     return contact_sheet(rows, titles, _TILE)
 
 

@@ -52,6 +52,45 @@ def test_finds_the_homography(drawn, true) -> None:
     assert found.residual < 1.5 < found.before
 
 
+def test_uncertainty_covers_the_error_and_no_more_freedom_than_needed(drawn) -> None:
+    true = homography(1.1, 2, (12, -8), 0)
+    found = register([(rgb, seen_from_elsewhere(thermal, true)) for rgb, thermal in drawn])
+    assert found.model in ("similarity", "affine")
+    ends = CORNERS[[4, 0, 1, 2, 3]]  # centre first, as in PLACES
+    off = [cv2.perspectiveTransform(ends, matrix)[:, 0] for matrix in (found.matrix, true)]
+    assert (np.linalg.norm(off[0] - off[1], axis=1) < 4 * found.uncertainty + 0.5).all()
+    assert found.uncertainty[0] < found.uncertainty[1:].max() < 6
+    assert "uncertainty" in found.summary and found.warning == ""
+
+
+def test_aligned_images_are_said_to_be_aligned(drawn) -> None:
+    found = register(drawn)
+    assert found.model in ("identity", "translation")
+    assert np.abs(found.matrix - np.eye(3)).max() < 1.0
+    if found.model == "identity":
+        assert "already aligned within" in found.summary
+
+
+def test_parallax_is_reported() -> None:
+    """Half of the image, in large cells, lies nearer and is seen 14 pixels further left."""
+    rng = np.random.default_rng(3)
+    frames = []
+    for _ in range(4):
+        texture = rng.integers(0, 255, (60, 80), dtype=np.uint8)
+        grey = cv2.resize(texture, (640, 480), interpolation=cv2.INTER_CUBIC)
+        near = np.kron(rng.random((2, 4)) < 0.5, np.ones((240, 160))).astype(bool)
+        moved = np.where(near, np.roll(grey, -14, axis=1), grey)
+        frames.append((cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), moved))
+    found = register(frames)
+    assert found.parallax and "parallax" in found.warning
+
+
+def test_equal_seeds_give_equal_results(drawn) -> None:
+    first, second = register(drawn[:2]), register(drawn[:2])
+    assert np.array_equal(first.matrix, second.matrix)
+    assert np.array_equal(first.uncertainty, second.uncertainty)
+
+
 def test_thermal_camera_of_another_size(drawn) -> None:
     true = homography(1.1, 2, (10, 10), 0) @ np.diag([4.0, 4.0, 1.0])
     pairs = [(rgb, seen_from_elsewhere(thermal, true, (160, 120))) for rgb, thermal in drawn]
@@ -61,7 +100,7 @@ def test_thermal_camera_of_another_size(drawn) -> None:
 
 def test_pictures_without_edges_are_refused() -> None:
     flat = np.full((*SIZE, 3), 90, np.uint8), np.full(SIZE, 90, np.uint8)
-    with pytest.raises(RegistrationError, match="patches of the pictures match"):
+    with pytest.raises(RegistrationError, match="patches of the images match"):
         register([flat])
 
 
