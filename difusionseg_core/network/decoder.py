@@ -35,16 +35,15 @@ class DeformableAttention(nn.Module):
 
     def reset_parameters(self) -> None:
         """Heads start by looking in different directions, points at growing distances."""
-        for layer in (self.offsets, self.weights):
-            nn.init.zeros_(layer.weight)
-        for layer in (self.weights, self.value, self.output):
-            nn.init.zeros_(layer.bias)
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
         for layer in (self.value, self.output):
             nn.init.xavier_uniform_(layer.weight)
         angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
         direction = torch.stack([angle.cos(), angle.sin()], dim=-1)
         direction = direction / direction.abs().amax(dim=-1, keepdim=True)
         distance = torch.arange(1, self.points + 1)
+        assert self.offsets.bias is not None
         with torch.no_grad():
             self.offsets.bias.copy_((direction[:, None] * distance[:, None]).flatten())
 
@@ -53,7 +52,7 @@ class DeformableAttention(nn.Module):
         batch, dim, height, width = x.shape
         layers = (self.value, self.offsets, self.weights)
         weight = torch.cat([layer.weight for layer in layers])
-        bias = torch.cat([layer.bias for layer in layers])
+        bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
         # All three read the map at once. Where the pixel is adds to the last two; those shares are
         # of its row and its column alone, and cheap.
         projected = F.conv2d(x, weight, bias)

@@ -20,7 +20,7 @@ _GROUPS = (
 )
 _STEM_CHANNELS = 32
 _FEATURES_AFTER_GROUP = (1, 2, 4, 6)  # strides 4, 8, 16, 32
-_BATCH_NORM = {"eps": 1e-3, "momentum": 0.01}
+_BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM = 1e-3, 0.01
 
 
 class InvertedResidual(nn.Module):
@@ -111,4 +111,4 @@ def _conv_bn(
     conv = nn.Conv2d(
         in_channels, out_channels, kernel, stride, padding=kernel // 2, groups=groups, bias=False
     )
-    return [conv, nn.BatchNorm2d(out_channels, **_BATCH_NORM)]
+    return [conv, nn.BatchNorm2d(out_channels, _BATCH_NORM_EPS, _BATCH_NORM_MOMENTUM)]

@@ -85,6 +85,7 @@ class FusionModule(nn.Module):
         in memory as a whole.
         """
         conv, pointwise = self.cross[0], self.cross[1:]
+        assert isinstance(conv, nn.Conv2d)
         channels, height = high.shape[1:3]
         kernel = transform_kernel(conv.weight[:, -channels:])
         kernel_of_low = conv.weight[:, :-channels]
@@ -124,8 +125,8 @@ class LumaFusion(nn.Module):
         self.high = nn.Sequential(*conv_bn_relu(8, hidden))
         self.join = nn.Sequential(*conv_bn_relu(hidden, hidden))
         self.correction = nn.Conv2d(hidden, 4, 3, padding=1)
-        nn.init.zeros_(self.correction.weight)  # start as the pixel-wise maximum
-        nn.init.zeros_(self.correction.bias)
+        for parameter in self.correction.parameters():
+            nn.init.zeros_(parameter)  # start as the pixel-wise maximum
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
         """Fuse an image (B, 4, H, W) with its features to RGB (B, 3, H, W) in 0..1."""

@@ -46,6 +46,7 @@ def conv_norm(
     in_channels: int, out_channels: int, kernel: int, groups: int | None
 ) -> nn.Sequential:
     """Convolution without bias, then a norm: group norm with `groups`, or batch norm for None."""
+    conv: nn.Conv2d
     if kernel == 3:
         conv = Conv3x3(in_channels, out_channels, bias=False)
     else:
@@ -63,6 +64,7 @@ def conv_bn_relu(
     groups: int = 1,
 ) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.ReLU]:
     """Same-size convolution with bias, batch norm, ReLU: three layers for an `nn.Sequential`."""
+    conv: nn.Conv2d
     if kernel == 3 and dilation == groups == 1:
         conv = Conv3x3(in_channels, out_channels)
     else:

@@ -40,7 +40,8 @@ class MergedPyramid(nn.Module):
     def _merge(self, levels: list[Tensor]) -> Tensor:
         # A 1x1 convolution of resized, concatenated maps equals the sum of the resized results of
         # its slices: the same values, computed at each level's own, smaller size.
-        conv, norm = self.merge
+        conv, norm = self.merge[0], self.merge[1]
+        assert isinstance(conv, nn.Conv2d)
         slices = conv.weight.chunk(len(levels), dim=1)
         size = levels[self.merge_level].shape[-2:]
         mixed = [

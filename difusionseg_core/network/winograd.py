@@ -71,8 +71,10 @@ def convolve_rows(image: Tensor, kernel: Tensor) -> Iterator[Tensor]:
 def _transforms() -> tuple[Tensor, Tensor, Tensor]:
     """(36, 36) for tiles of the input, (36, 9) for kernels, (16, 36) for products."""
     evaluate = torch.linalg.inv(_powers(_REACH)).T
-    both_axes = (torch.kron(one, one) for one in (evaluate, _powers(3), _powers(_TILE).T))
-    return tuple(matrix.float() for matrix in both_axes)
+    tile, kernel, product = (
+        torch.kron(one, one).float() for one in (evaluate, _powers(3), _powers(_TILE).T)
+    )
+    return tile, kernel, product
 
 
 def _powers(count: int) -> Tensor:

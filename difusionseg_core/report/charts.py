@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 _DPI = 120
-_STYLE = {
+_STYLE: dict[RcKeyType, object] = {
     "font.size": 9,
     "axes.titlesize": 9,
     "axes.titleweight": "bold",

@@ -1,12 +1,13 @@
-"""From a layout to the pictures of both cameras and the mask."""
+"""From a layout to the images of both cameras and the mask."""
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from difusionseg_core.data.boxes import BOX_CLASSES, Box
-from difusionseg_core.scenes.geometry.parts import Thing
+from difusionseg_core.scenes.geometry.parts import Group, Thing
 from difusionseg_core.scenes.geometry.viewpoint import Camera
 from difusionseg_core.scenes.placement.layout import Layout
 from difusionseg_core.scenes.rendering.canvas import Canvas
@@ -15,6 +16,8 @@ from difusionseg_core.scenes.rendering.lighting import Lamp, shade, wet_streaks
 from difusionseg_core.scenes.rendering.photography import photograph
 from difusionseg_core.scenes.rendering.rain import falling_rain
 from difusionseg_core.scenes.rendering.surface import surfaces
+
+T = TypeVar("T", bound=Thing)
 
 _LAMPS = 8  # the brightest at the camera; more cost time and are not missed
 
@@ -48,7 +51,7 @@ def render(layout: Layout, time: float, seed: int) -> Frame:
     for rows, surface in surfaces(canvas):
         labels[rows] = surface.labels
         warmth[rows] = apparent_temperature(surface, layout.climate, sun_strength)
-        radiance[rows] = shade(surface, light, streaks[rows] if light.rain else None)
+        radiance[rows] = shade(surface, light, streaks[rows] if streaks is not None else None)
     noise = np.random.default_rng([seed, round(time * 1000)])
     if light.rain:
         radiance = falling_rain(radiance, float(light.ambient.mean()), noise)
@@ -70,7 +73,8 @@ def _paint_setting(canvas: Canvas, layout: Layout, time: float) -> None:
 
 def _paint_things(canvas: Canvas, layout: Layout, time: float) -> list[Lamp]:
     """Things far to near, with their shadows; returns the lamps they carry."""
-    camera, lamps = canvas.camera, []
+    camera = canvas.camera
+    lamps: list[Lamp] = []
     visible = [thing for thing in layout.things if _in_view(thing, time, camera)]
     for number, thing in enumerate(_far_to_near(visible, time, camera), start=1):
         here = thing.place(time)
@@ -100,15 +104,15 @@ def _in_view(thing: Thing, time: float, camera: Camera) -> bool:
     return depth > -reach and abs(right) < reach + max(depth, 0) * camera.width / 2 / camera.focal
 
 
-def _far_to_near(things, time: float, camera: Camera):
+def _far_to_near(things: Iterable[T], time: float, camera: Camera) -> list[T]:
     return sorted(things, key=lambda t: -float(np.sum((t.place(time) - camera.position) ** 2)))
 
 
-def _far_groups_first(groups, camera: Camera):
+def _far_groups_first(groups: list[Group], camera: Camera) -> list[Group]:
     if len(groups) == 1:
         return groups
 
-    def distance(group) -> float:
+    def distance(group: Group) -> float:
         part = group[0]
         points = part.centres if hasattr(part, "centres") else part.points.reshape(-1, 3)
         return float(np.linalg.norm(points.mean(axis=0) - camera.position))

@@ -99,7 +99,9 @@ Group = list[Part]  # drawn in its order; the groups of a thing are drawn far to
 class Thing(Protocol):
     """Anything that is painted by its distance."""
 
-    radius: float  # metres of ground that it takes
+    @property
+    def radius(self) -> float:
+        """Metres of ground that it takes."""
 
     def place(self, time: float) -> np.ndarray:
         """Return the ground below it (3,) at `time` [s]."""

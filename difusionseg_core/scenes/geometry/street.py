@@ -30,7 +30,9 @@ class Street:
         """World point (3,) at a distance to the right of the road's middle."""
         return np.array([lateral + self.bend * along**2, up, along])
 
-    def span(self, lateral: float, up: float, start: float, stop: float) -> tuple:
+    def span(
+        self, lateral: float, up: float, start: float, stop: float
+    ) -> tuple[np.ndarray, np.ndarray]:
         """World points (3,) at the two ends of something that runs along the street."""
         return self.at(lateral, up, start), self.at(lateral, up, stop)
 

@@ -1,5 +1,6 @@
 """Bicycles, parked or ridden."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,7 +96,14 @@ class Bicycle:
             return [machine]
         return [machine, *rider(self.wear, at(-0.2, 0.92), grips, pedals, self.heading, eye)]
 
-    def _machine(self, at, grips, pedals, forward, tilted) -> Group:
+    def _machine(
+        self,
+        at: Callable[..., np.ndarray],
+        grips: np.ndarray,
+        pedals: np.ndarray,
+        forward: np.ndarray,
+        tilted: np.ndarray,
+    ) -> Group:
         head, seat, crank = at(0.36, 0.9), at(-0.22, 0.92), at(-0.05, 0.28)
         front, rear = at(_HALF_BASE, _WHEEL), at(-_HALF_BASE, _WHEEL)
         rims = [disc(axle, _WHEEL, forward, tilted, 18) for axle in (front, rear)]

@@ -70,7 +70,9 @@ def house(
     bays = max(1, int(np.linalg.norm(b - a) / bay))
     wide, tall = rng.uniform(0.35, 0.8), rng.uniform(0.4, 0.7)
     lit_share = rng.uniform(0, 0.5) if night else rng.uniform(0, 0.06)
-    panes, lit, frames = [], [], []
+    panes: list[np.ndarray] = []
+    lit: list[np.ndarray] = []
+    frames: list[np.ndarray] = []
     for floor in range(storeys):
         for number in range(bays):
             u0, u1 = (number + 0.5 - wide / 2) / bays, (number + 0.5 + wide / 2) / bays
@@ -168,7 +170,14 @@ def skyline(rng: np.random.Generator, street: Street, climate: Climate, night: b
     return parts
 
 
-def _far_block(rng, centre, width: float, height: float, climate: Climate, night: bool) -> Group:
+def _far_block(
+    rng: np.random.Generator,
+    centre: np.ndarray,
+    width: float,
+    height: float,
+    climate: Climate,
+    night: bool,
+) -> Group:
     colour, _ = _WALLS[rng.integers(len(_WALLS))]
     side = np.array([width / 2, 0, 0])
     quad = np.array(

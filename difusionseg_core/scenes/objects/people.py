@@ -11,7 +11,9 @@ from difusionseg_core.scenes.objects.wardrobe import Wardrobe
 PERSON = MSRS.class_names.index("person")
 
 
-def _limb(a, b, radius_a: float, radius_b: float, material: Material) -> Hull:
+def _limb(
+    a: np.ndarray, b: np.ndarray, radius_a: float, radius_b: float, material: Material
+) -> Hull:
     return Hull(np.array([a, b]), np.array([radius_a, radius_b]), material, PERSON)
 
 
@@ -22,8 +24,8 @@ def _head(wear: Wardrobe, neck: np.ndarray, forward: np.ndarray, facing: bool) -
     crown = centre + UP * 0.018 * h - forward * 0.016 * h
     throat = _limb(neck - UP * 0.02 * h, neck + UP * 0.04 * h, 0.034 * h, 0.032 * h, wear.skin)
     hair = _limb(crown, crown + UP * 0.012 * h, 0.063 * h, 0.056 * h, wear.hat or wear.hair)
-    face = centre + forward * 0.02 * h
-    face = _limb(face - UP * 0.022 * h, face, 0.042 * h, 0.05 * h, wear.skin)
+    brow = centre + forward * 0.02 * h
+    face = _limb(brow - UP * 0.022 * h, brow, 0.042 * h, 0.05 * h, wear.skin)
     mane = _limb(
         crown - UP * 0.02 * h,
         crown - UP * 0.13 * h - forward * 0.02 * h,
@@ -31,9 +33,8 @@ def _head(wear: Wardrobe, neck: np.ndarray, forward: np.ndarray, facing: bool) -
         0.045 * h,
         wear.hair,
     )
-    if facing:
-        return ([mane] if wear.long_hair else []) + [throat, hair, face]
-    return [throat, face, hair] + ([mane] if wear.long_hair else [])
+    back: Group = [mane] if wear.long_hair else []
+    return [*back, throat, hair, face] if facing else [throat, face, hair, *back]
 
 
 def figure(
@@ -68,12 +69,12 @@ def figure(
     return groups
 
 
-def _far_leg_first(legs: list[Group], right, hip, eye) -> Group:
+def _far_leg_first(legs: list[Group], right: np.ndarray, hip: np.ndarray, eye: np.ndarray) -> Group:
     left_leg, right_leg = legs
     return left_leg + right_leg if right @ (eye - hip) > 0 else right_leg + left_leg
 
 
-def _leg(wear: Wardrobe, hip, swing: float, bend: float, forward) -> Group:
+def _leg(wear: Wardrobe, hip: np.ndarray, swing: float, bend: float, forward: np.ndarray) -> Group:
     h, fat = wear.height, wear.girth
     knee = hip + 0.245 * h * (forward * np.sin(swing) - UP * np.cos(swing))
     ankle = knee + 0.23 * h * (forward * np.sin(swing - bend) - UP * np.cos(swing - bend))
@@ -89,7 +90,9 @@ def _leg(wear: Wardrobe, hip, swing: float, bend: float, forward) -> Group:
     return [shoe, shin, thigh]
 
 
-def _arm(wear: Wardrobe, shoulder, swing: float, bend: float, forward) -> Group:
+def _arm(
+    wear: Wardrobe, shoulder: np.ndarray, swing: float, bend: float, forward: np.ndarray
+) -> Group:
     h, fat = wear.height, wear.girth
     elbow = shoulder + 0.17 * h * (forward * np.sin(swing) - UP * np.cos(swing))
     hand = elbow + 0.15 * h * (forward * np.sin(swing + bend) - UP * np.cos(swing + bend))
@@ -100,7 +103,15 @@ def _arm(wear: Wardrobe, shoulder, swing: float, bend: float, forward) -> Group:
     ]
 
 
-def _trunk(wear: Wardrobe, hip, chest, neck, forward, right, eye) -> Group:
+def _trunk(
+    wear: Wardrobe,
+    hip: np.ndarray,
+    chest: np.ndarray,
+    neck: np.ndarray,
+    forward: np.ndarray,
+    right: np.ndarray,
+    eye: np.ndarray,
+) -> Group:
     h, fat = wear.height, wear.girth
     wide = right * 0.055 * h * fat
     shoulders = right * 0.072 * h * fat
@@ -217,7 +228,9 @@ def rider(
     return groups
 
 
-def _joint(start, end, first: float, second: float, outward) -> np.ndarray:
+def _joint(
+    start: np.ndarray, end: np.ndarray, first: float, second: float, outward: np.ndarray
+) -> np.ndarray:
     """Where a two-part limb bends between its ends, towards `outward` (knee, elbow)."""
     span = end - start
     length = float(np.linalg.norm(span))

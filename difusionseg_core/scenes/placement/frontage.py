@@ -27,8 +27,8 @@ def _houses(site: Site, sign: int) -> None:
     while along < 170:
         length = rng.uniform(9, 28)
         line = site.street.frontage_at(sign) + sign * rng.uniform(0.0, 1.5)
-        ends = site.street.span(line, site.street.side(sign).kerb, along, along + length)
-        site.buildings.append(buildings.house(rng, *ends, sign, site.climate, site.dark))
+        a, b = site.street.span(line, site.street.side(sign).kerb, along, along + length)
+        site.buildings.append(buildings.house(rng, a, b, sign, site.climate, site.dark))
         along += length + (rng.uniform(2, 10) if rng.random() < 0.4 else 0)
 
 
@@ -45,16 +45,16 @@ def _wall(site: Site, sign: int) -> None:
     )
     height, line = rng.uniform(1.0, 3.0), street.frontage_at(sign) + sign * 0.12
     for along in np.arange(0, 110, 7.0):
-        ends = street.span(line, street.side(sign).kerb, along, along + 7.02)
-        site.things.append(buildings.wall(*ends, height, stone))
+        a, b = street.span(line, street.side(sign).kerb, along, along + 7.02)
+        site.things.append(buildings.wall(a, b, height, stone))
 
 
 def _hedge(site: Site, sign: int, foliage: Material) -> None:
     street, height = site.street, site.rng.uniform(0.8, 1.8)
     line = street.frontage_at(sign) + sign * 0.4
     for along in np.arange(0, 60, 5.0):
-        ends = street.span(line, street.side(sign).kerb, along, along + 5.02)
-        site.things.append(greenery.hedge(site.rng, *ends, height, foliage))
+        a, b = street.span(line, street.side(sign).kerb, along, along + 5.02)
+        site.things.append(greenery.hedge(site.rng, a, b, height, foliage))
 
 
 def _trees(site: Site, sign: int, foliage: Material) -> None:

@@ -56,8 +56,8 @@ def _guardrail(site: Site) -> None:
     paint = _RAIL_PAINTS[rng.integers(len(_RAIL_PAINTS))]
     start, up = rng.uniform(3, 20), street.pavement_height(lateral)
     for along in np.arange(start, start + rng.uniform(8, 45), 2.5):
-        ends = street.span(lateral, up, along, along + 2.5)
-        site.things.append(barriers.guardrail(*ends, beam, paint))
+        first, last = street.span(lateral, up, along, along + 2.5)
+        site.things.append(barriers.guardrail(first, last, beam, paint))
 
 
 def _car_stops(site: Site) -> None:
