@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 
 from difusionseg_core.cli.options import add_model_options, predictor_options
-from difusionseg_core.data.file_names import images_by_name
-from difusionseg_core.data.image_files import DataError, read_rgb, read_thermal, write_png
+from difusionseg_core.data.folder import pair_images
+from difusionseg_core.data.image_files import read_rgb, read_thermal, write_png
 from difusionseg_core.imaging.drawing import overlay
 
 _EXAMPLE = """example:
   difusionseg predict --rgb data/vi --thermal data/ir --model lite --output results
 """
+_SHOWN = 10  # lines about images without partner
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
@@ -36,16 +37,20 @@ def run(args: argparse.Namespace) -> int:
     """Predict every pair; a damaged image is named and skipped, and the exit status is then 1."""
     from tqdm import tqdm
 
-    pairs = find_pairs(args.rgb, args.thermal)
+    pairs, alone = pair_images(args.rgb, args.thermal)
     predictor = predictor_options(args).open()
     folders = {name: args.output / name for name in ("fused", "mask", "overlay")}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     failed = 0
-    for name, rgb_file, thermal_file in tqdm(pairs, unit="pair", disable=None):
+    for line in alone[:_SHOWN]:
+        print(f"difusionseg: skipped: {line}", file=sys.stderr)
+    if len(alone) > _SHOWN:
+        print(f"difusionseg: skipped: {len(alone) - _SHOWN} more", file=sys.stderr)
+    for pair in tqdm(pairs, unit="pair", disable=None):
+        name = pair.name
         try:
-            rgb = read_rgb(rgb_file)
-            result = predictor(rgb, read_thermal(thermal_file))
+            result = predictor(read_rgb(pair.visible), read_thermal(pair.thermal))
         except ValueError as error:
             print(f"difusionseg: skipped {name}: {error}", file=sys.stderr)
             failed += 1
@@ -58,25 +63,4 @@ def run(args: argparse.Namespace) -> int:
         f"{len(pairs) - failed} of {len(pairs)} pairs are in {args.output} "
         f"({predictor.backend}, {predictor.device})"
     )
-    return 1 if failed else 0
-
-
-def find_pairs(rgb: Path, thermal: Path) -> list[tuple[str, Path, Path]]:
-    """(name, RGB file, thermal file) of two files, or of two folders by name.
-
-    Raises DataError where a file or partner is missing.
-    """
-    for path in (rgb, thermal):
-        if not path.exists():
-            raise DataError(f"there is no file or folder {path}")
-    if rgb.is_file() and thermal.is_file():
-        return [(rgb.stem, rgb, thermal)]
-    if rgb.is_file() or thermal.is_file():
-        raise DataError("--rgb and --thermal must be two files or two folders")
-    rgb_files, thermal_files = images_by_name(rgb), images_by_name(thermal)
-    if not rgb_files:
-        raise DataError(f"{rgb} holds no images")
-    alone = sorted(rgb_files.keys() ^ thermal_files.keys())
-    if alone:
-        raise DataError(f"{len(alone)} images have no partner of the same name, first '{alone[0]}'")
-    return [(name, path, thermal_files[name]) for name, path in sorted(rgb_files.items())]
+    return 1 if failed or alone else 0

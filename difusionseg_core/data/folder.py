@@ -28,6 +28,7 @@ from difusionseg_core.data.file_names import (
     Files,
     folder_of_side,
     folders_of,
+    images_by_name,
     images_of,
     read_names,
     with_common_names,
@@ -151,6 +152,35 @@ def find_data_set(
         f"{path} has no split '{split}'; expected a folder or a .txt file of that name, "
         f"found {', '.join(splits) or 'no splits'}"
     )
+
+
+def pair_images(rgb: Path, thermal: Path) -> tuple[list[Pair], list[str]]:
+    """The pairs of two files, or of two folders by name (see `with_common_names`), and one line
+    for every image without partner.
+
+    Raises DataError for what does not exist, and if no image has a partner.
+    """
+    for path in (rgb, thermal):
+        if not path.exists():
+            raise DataError(f"there is no file or folder {path}")
+    if rgb.is_file() and thermal.is_file():
+        return [Pair(rgb.stem, rgb, thermal, None)], []
+    if rgb.is_file() or thermal.is_file():
+        raise DataError("--rgb and --thermal must be two files or two folders")
+    sides = {"visible": images_by_name(rgb), "thermal": images_by_name(thermal)}
+    for path, files in zip((rgb, thermal), sides.values(), strict=True):
+        if not files:
+            raise DataError(f"{path} holds no images: found {_content(path)}")
+    named = with_common_names(sides, {})
+    visible, warm = named["visible"], named["thermal"]
+    alone = [f"{visible[name]} has no thermal partner" for name in sorted(visible.keys() - warm)]
+    alone += [f"{warm[name]} has no RGB partner" for name in sorted(warm.keys() - visible)]
+    pairs = [
+        Pair(name, visible[name], warm[name], None) for name in sorted(visible.keys() & warm.keys())
+    ]
+    if not pairs:
+        raise DataError(f"no image has a partner of the same name; {alone[0]}")
+    return pairs, alone
 
 
 def _given(path: Path, classes: Path | str | None, folders: Layout | None) -> Layout | None:

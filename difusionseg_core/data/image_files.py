@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 
 from difusionseg_core.files import write_file
+from difusionseg_core.imaging.raw_images import eight_bits
+from difusionseg_core.imaging.thermal_palettes import thermal_grey
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
@@ -25,22 +27,33 @@ class DataError(ValueError):
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB."""
-    image = _decode(path, read_bytes(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    """(H, W, 3) uint8 RGB; 16-bit images are scaled by the bits that they use, 10, 12, 14 or 16."""
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    image = _decode(path, read_bytes(path), flags)
+    if image.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{path}: expected an RGB image of 8 or 16 bits, found {image.dtype}")
+    return cv2.cvtColor(_eight_bits(image), cv2.COLOR_BGR2RGB)
 
 
-def read_thermal(path: Path) -> np.ndarray:
+def read_thermal(path: Path, palette: str = "auto") -> np.ndarray:
     """(H, W) uint8, uint16 or float32; signed counts become uint16 if none is negative.
 
-    Of a grey image saved in colour, its first channel; of RGB and thermal in one image (as in
-    MFNet's data set), the fourth. A fourth channel that is opaque all over is no thermal image.
+    An image in pseudo-colours becomes the grey ramp of its palette, see `thermal_grey`. Of RGB and
+    thermal in one image (as in MFNet's data set), the fourth channel counts. A fourth channel that
+    is opaque all over is no thermal image.
     """
     image = read_unchanged(path, read_bytes(path))
     if image.ndim == 3:
         opaque = 1 if image.dtype.kind == "f" else np.iinfo(image.dtype).max
-        fourth = image.shape[2] == 4 and image[..., 3].min() < opaque
-        image = np.ascontiguousarray(image[..., 3 if fourth else 0])
+        if image.shape[2] == 4 and image[..., 3].min() < opaque:
+            image = np.ascontiguousarray(image[..., 3])
+        elif (image[..., :3] == image[..., :1]).all():
+            image = np.ascontiguousarray(image[..., 0])
+        elif image.dtype in (np.uint8, np.uint16) and image.shape[2] >= 3:
+            rgb = cv2.cvtColor(_eight_bits(image[..., :3]), cv2.COLOR_BGR2RGB)
+            image = thermal_grey(rgb, palette)
+        else:
+            raise DataError(f"{path}: expected one thermal channel, found {image.shape[2]}")
     if image.dtype in (np.uint8, np.uint16, np.float32):
         return image
     if image.dtype == np.int16 and image.min() >= 0:
@@ -98,6 +111,14 @@ def _decode(path: Path, content: bytes, flags: int) -> np.ndarray:
     if image is None or image.size == 0:
         raise DataError(f"{path} cannot be read as an image; it is damaged or of an unknown format")
     return image
+
+
+def _eight_bits(image: np.ndarray) -> np.ndarray:
+    """uint8 of uint8 or uint16 pixels."""
+    if image.dtype == np.uint8:
+        return image
+    used = int(image.max()).bit_length()
+    return eight_bits(image, next(bits for bits in (8, 10, 12, 14, 16) if used <= bits))
 
 
 def _is_complete_jpeg(content: bytes) -> bool:

@@ -73,10 +73,11 @@ def test_refusals_are_one_line(images, weights, capsys, more, complaint) -> None
     assert not (images / "out").exists()
 
 
-def test_missing_partner_is_named(images, weights, capsys) -> None:
+def test_missing_partner_is_named_and_the_rest_predicted(images, weights, capsys) -> None:
     (images / "ir" / "b.png").unlink()
     assert predict(images, weights) == 1
-    assert "'b'" in capsys.readouterr().err
+    assert "b.png has no thermal partner" in capsys.readouterr().err
+    assert [file.name for file in (images / "out" / "mask").iterdir()] == ["a.png"]
 
 
 def test_convert_there_and_back(tmp_path) -> None:

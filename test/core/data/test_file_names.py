@@ -13,7 +13,12 @@ from hypothesis import strategies as st
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.data_yaml import Layout
 from difusionseg_core.data.file_names import read_names
-from difusionseg_core.data.folder import find_data_set, list_splits, open_data_set
+from difusionseg_core.data.folder import (
+    find_data_set,
+    list_splits,
+    open_data_set,
+    pair_images,
+)
 from difusionseg_core.data.image_files import DataError
 
 COLOUR, GREY = np.ones((6, 8, 3), np.uint8), np.ones((6, 8), np.uint8)
@@ -116,6 +121,30 @@ def test_files_without_partner_are_listed_with_their_side(tmp_path) -> None:
     data_set = find_data_set(tmp_path)
     assert [pair.name for pair in data_set.pairs] == ["1", "4"]
     assert data_set.missing == ["rgb lacks 3_ir", "ir lacks 2_rgb"]
+
+
+def test_predict_continues_without_partners(tmp_path, untrained_weights, capsys) -> None:
+    for part, suffix in (("rgb", "_rgb"), ("ir", "_ir")):
+        write(tmp_path / part / f"1{suffix}.png", tmp_path / part / f"2{suffix}.png")
+    write(tmp_path / "rgb" / "3_rgb.png", tmp_path / "ir" / "4_ir.png")
+    folders = ["--rgb", str(tmp_path / "rgb"), "--thermal", str(tmp_path / "ir")]
+    options = [*folders, "--model", str(untrained_weights), "--backend", "torch"]
+    assert main(["predict", *options, "--output", str(tmp_path / "out")]) == 1
+    printed = capsys.readouterr()
+    assert "3_rgb.png has no thermal partner" in printed.err
+    assert "4_ir.png has no RGB partner" in printed.err and "2 of 2 pairs" in printed.out
+    masks = sorted(file.name for file in (tmp_path / "out" / "mask").iterdir())
+    assert masks == ["1.png", "2.png"]
+
+
+def test_files_without_any_partner_are_refused(tmp_path) -> None:
+    write(tmp_path / "rgb" / "1.png", tmp_path / "ir" / "2.png")
+    with pytest.raises(DataError, match="no image has a partner of the same name; .*1.png has no"):
+        pair_images(tmp_path / "rgb", tmp_path / "ir")
+    with pytest.raises(DataError, match="nowhere"):
+        pair_images(tmp_path / "rgb", tmp_path / "nowhere")
+    with pytest.raises(DataError, match="two files or two folders"):
+        pair_images(tmp_path / "rgb" / "1.png", tmp_path / "ir")
 
 
 def test_two_files_of_one_frame_are_refused(tmp_path) -> None:

@@ -141,6 +141,27 @@ def test_thermal_images_below_zero_keep_their_values(tmp_path, kind) -> None:
     assert thermal.dtype == np.float32 and np.array_equal(thermal, celsius)
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg"])
+@pytest.mark.parametrize("colormap", ["INFERNO", "JET", "HOT"])
+def test_pseudo_colours_become_the_ramp_of_their_palette(tmp_path, ending, colormap) -> None:
+    ramp = np.tile(np.linspace(0, 255, 160).astype(np.uint8), (120, 1))
+    coloured = cv2.applyColorMap(ramp, getattr(cv2, f"COLORMAP_{colormap}"))
+    thermal = read_thermal(write(tmp_path / f"a.{ending}", coloured)).astype(int)
+    limit = 6 if ending == "png" else 30
+    assert np.median(np.abs(thermal - ramp)) <= limit / 3
+    assert np.percentile(np.abs(thermal - ramp), 95) <= limit
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+def test_deep_rgb_images_are_scaled_by_the_bits_they_use(tmp_path, bits) -> None:
+    share = np.linspace(0, 1, 48).reshape(6, 8, 1) * [1, 0.5, 0.25]
+    deep = np.rint(share * (2**bits - 1)).astype(np.uint16)
+    rgb = read_rgb(write(tmp_path / "a.png", deep[..., ::-1]))
+    assert rgb.dtype == np.uint8 and np.abs(rgb - share * 255).max() <= 1
+    with pytest.raises(DataError, match="expected an RGB image of 8 or 16 bits, found float32"):
+        read_rgb(write(tmp_path / "a.tif", share.astype(np.float32)))
+
+
 def palette_png(path) -> None:
     image = Image.fromarray(IDS, mode="P")
     image.putpalette([7, 7, 7, *range(1, 200)])
