@@ -1,12 +1,12 @@
-# Sourced, not run: `source scripts/environment.sh` makes the environment where needed (see
-# scripts/setup) and activates it in this shell: Python, ROS 2, this package and its messages.
-# Works in bash, in scripts with `set -euo pipefail` and in interactive shells.
+# To be sourced: `source scripts/environment.sh` makes the environment if needed (see scripts/setup)
+# and activates it in this shell: Python, ROS 2, this package and its messages. Works in bash, in
+# scripts with `set -euo pipefail` and in interactive shells.
 
 DIFUSIONSEG_ROS_ROOT=$(dirname -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")")
 export DIFUSIONSEG_ROS_ROOT
 
-# Left behind by the Python of another environment of ROS wheels, this would keep ours from finding
-# its libraries.
+# If another environment of ROS wheels has set this variable, our Python would not find its
+# libraries.
 unset _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 "$DIFUSIONSEG_ROS_ROOT/scripts/setup" || return 1
@@ -17,7 +17,7 @@ difusionseg_ros_activate() {
     # shellcheck disable=SC1091
     source "$venv/local_setup.bash"
   fi
-  # What install/local_setup.bash does; colcon's does not work in a path with spaces.
+  # As install/local_setup.bash does; colcon's does not work in a path with spaces.
   export AMENT_PREFIX_PATH="$prefix${AMENT_PREFIX_PATH:+:$AMENT_PREFIX_PATH}"
   export LD_LIBRARY_PATH="$prefix/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
   export PATH="$venv/bin:$prefix/bin:$PATH"

@@ -1,10 +1,11 @@
-"""Make a virtual environment of ROS 2 wheels one that colcon can build on.
+"""Prepare a virtual environment of ROS 2 wheels so that colcon can build on it.
 
-Run by scripts/setup with the environment's own Python, once, after the wheels are installed. The
-wheels lack two things:
+scripts/setup runs this once with the environment's own Python, after it has installed the wheels.
+The wheels lack two things:
 
 - The CMake files of the message packages name the include folders of the machine that built them.
-- The environment has no `local_setup.*` and `setup.*`, by which colcon chains a workspace onto it.
+- The environment has no `local_setup.*` and `setup.*`, which colcon needs to chain a workspace onto
+  it.
 """
 
 import re
@@ -14,10 +15,10 @@ from pathlib import Path
 
 import numpy
 
-# What `local_setup.sh` must do: put the prefix in front of the paths that ROS looks at. For any
-# POSIX shell; the prefix is written out, since plain sh does not tell a file where it lies.
+# `local_setup.sh` puts the prefix in front of the paths that ROS searches. For any POSIX shell; the
+# prefix is written out, because plain sh does not tell a sourced file where it is.
 SETUP = """\
-# Written by scripts/mend_wheels.py.
+# Written by scripts/fix_wheels.py.
 _difusionseg_prepend() {{
   eval "_difusionseg_old=\\${{$1:-}}"
   case ":$_difusionseg_old:" in
@@ -34,21 +35,21 @@ BUILD_MACHINE_FOLDERS = re.compile(
 )
 
 
-def mend_include_folders(prefix: Path) -> int:
-    """Point the message packages' CMake exports to this Python's headers; returns their number."""
+def fix_include_folders(prefix: Path) -> int:
+    """Point the CMake exports of message packages to this Python's headers; return their number."""
     folders = f"{sysconfig.get_path('include')};{numpy.get_include()}"
     exports = list(prefix.glob("share/*/cmake/*__rosidl_generator_pyExport.cmake"))
     for export in exports:
         text = export.read_text()
-        mended = BUILD_MACHINE_FOLDERS.sub(
+        fixed = BUILD_MACHINE_FOLDERS.sub(
             lambda _: f'INTERFACE_INCLUDE_DIRECTORIES "{folders}"', text
         )
-        export.write_text(mended)
+        export.write_text(fixed)
     return len(exports)
 
 
 def write_setup_files(prefix: Path) -> None:
-    """Write `local_setup.sh` and its kin to the environment's root."""
+    """Write `local_setup.*` and `setup.*` to the root of the environment."""
     site_packages = Path(sysconfig.get_path("purelib"))
     libraries = [prefix / "lib", *sorted(site_packages.glob("ros_*.libs"))]
     paths = [("AMENT_PREFIX_PATH", prefix), ("PATH", prefix / "bin")]
@@ -61,6 +62,6 @@ def write_setup_files(prefix: Path) -> None:
 
 if __name__ == "__main__":
     environment = Path(sys.prefix)
-    if not mend_include_folders(environment):
-        sys.exit(f"mend_wheels: found no ROS message packages in {environment}")
+    if not fix_include_folders(environment):
+        sys.exit(f"fix_wheels: found no ROS message packages in {environment}")
     write_setup_files(environment)
