@@ -15,9 +15,11 @@ from sensor_msgs.msg import CompressedImage, Image
 from difusionseg_core.imaging.camera_images import BadImage, check, thermal_pixels
 from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
 from difusionseg_ros.common.image_messages import check_stamp, rgb_array
+from difusionseg_ros.common.middleware import other_users_of_shared_memory
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.common.topics import RGB_IMAGE, THERMAL_IMAGE, Topic
 from difusionseg_ros.fusion.diagnostics import CameraReport
+from difusionseg_ros.fusion.latched import Latched
 from difusionseg_ros.fusion.parameters import Settings
 
 
@@ -63,9 +65,12 @@ class CameraInput(SimpleFilter):
         self._camera = camera
         self._settings = settings
         self._log = log
+        kind = CompressedImage if transport == "compressed" else Image
+        self._latched = Latched(node, kind, self.topic, self._accept)
+        self._latched.look()
         self._subscriber = Subscriber(
             node,
-            CompressedImage if transport == "compressed" else Image,
+            kind,
             self.topic,
             qos_profile=camera.topic.qos(),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -85,6 +90,7 @@ class CameraInput(SimpleFilter):
 
     def report(self) -> CameraReport:
         """Totals since this input was made, and how long no sound message has come."""
+        self._latched.look()
         return CameraReport(
             topic=self.topic,
             received=self._received,
@@ -92,16 +98,36 @@ class CameraInput(SimpleFilter):
             last_error=self._last_error,
             silence=self._silence(),
             calibration_fault=self.calibration_fault,
+            hint=self._hint(),
         )
 
     def close(self) -> None:
         """Unsubscribe."""
+        self._latched.close()
         self._node.destroy_subscription(self._subscriber.sub)
 
     def _silence(self) -> float:
         return time.monotonic() - self._last_sound
 
+    def _hint(self) -> str:
+        """Why nothing has ever come although the camera's publisher is found; empty if unknown."""
+        if self._received or not self.missing or not self._node.count_publishers(self.topic):
+            return ""
+        users = other_users_of_shared_memory()
+        if not users:
+            return ""
+        hint = (
+            f"it is published, but shared memory of another user ({', '.join(users)}) cannot be "
+            "used: run the camera's driver and this node as one user"
+        )
+        self._log.warning(self.topic, hint)
+        return hint
+
     def _arrived(self, message: Image | CompressedImage) -> None:
+        self._latched.give_up()
+        self._accept(message)
+
+    def _accept(self, message: Image | CompressedImage) -> None:
         self._received += 1
         limit = self._settings().max_image_bytes
         try:

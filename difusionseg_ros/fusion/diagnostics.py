@@ -23,6 +23,7 @@ class CameraReport:
     last_error: str
     silence: float
     calibration_fault: str = ""  # why its images are not undistorted, although that is asked for
+    hint: str = ""  # the likely reason why nothing comes
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ def _camera(
     }
     refused = now.bad - before.bad
     if now.silence > timeout:
-        why = f": {now.last_error}" if refused else ""
+        reason = now.last_error if refused else now.hint
+        why = f": {reason}" if reason else ""
         return ERROR, f"no usable image on {now.topic} for {now.silence:.1f} s{why}", values
     if refused:
         return WARN, f"{refused} bad messages: {now.last_error}", values

@@ -10,10 +10,11 @@ import rclpy
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from difusionseg_ros.common.middleware import use_image_transport
+from difusionseg_ros.common.middleware import other_users_of_shared_memory, use_image_transport
 
 BURST = 12
 QOS = QoSProfile(depth=BURST, reliability=ReliabilityPolicy.BEST_EFFORT)
+MACHINE = ("ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE")
 VARIABLES = (
     "FASTDDS_DEFAULT_PROFILES_FILE",
     "FASTRTPS_DEFAULT_PROFILES_FILE",
@@ -42,7 +43,7 @@ input()  # what was sent is gone with the sender
 @pytest.fixture
 def unset(monkeypatch):
     """Whatever this process was told about Fast DDS, and what the test tells it, is undone."""
-    for name in VARIABLES:
+    for name in (*VARIABLES, *MACHINE):
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
     return monkeypatch
@@ -86,3 +87,70 @@ def test_scarce_shared_memory_is_left_alone(unset):
     unset.setattr("difusionseg_ros.common.middleware._LEAST_FREE", 2**62)
     use_image_transport()
     assert not set(VARIABLES) & set(os.environ)
+
+
+ADDRESSES = """
+import os
+import psutil
+import rclpy
+from difusionseg_ros.common.middleware import use_image_transport
+use_image_transport()
+rclpy.init()
+node = rclpy.create_node("quiet")
+for connection in psutil.Process().net_connections("udp"):
+    print(connection.laddr.ip)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ROS_LOCALHOST_ONLY", "1"), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")],
+)
+def test_a_node_that_keeps_to_its_computer_has_no_socket_on_a_network(unset, name, value):
+    if not rclpy.get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
+        pytest.skip("the middleware is not Fast DDS")
+    unset.setenv(name, value)
+    done = subprocess.run(
+        [sys.executable, "-c", ADDRESSES], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert set(done.stdout.split()) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_configured_by_the_user_ros_keeps_a_node_to_its_computer(unset, name):
+    unset.setenv(name, "mine")
+    unset.setenv("ROS_LOCALHOST_ONLY", "1")
+    use_image_transport()
+    assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+def test_nodes_that_keep_to_themselves_find_each_other(unset):
+    """One that ROS keeps to its computer, and one that our file keeps there."""
+    unset.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    sender = subprocess.Popen([sys.executable, "-c", SEND_BURST], stdin=subprocess.PIPE)
+    use_image_transport()
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("receiver", context=context)
+    executor = rclpy.executors.SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    received = []
+    node.create_subscription(Image, "burst", received.append, QOS)
+    deadline = time.monotonic() + 60
+    while not received and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    node.destroy_node()
+    context.try_shutdown()
+    sender.communicate(b"\n", timeout=60)
+    assert received
+
+
+def test_segments_of_other_users_are_found(unset, tmp_path):
+    unset.setattr("difusionseg_ros.common.middleware._SHARED_MEMORY", tmp_path)
+    for name in ("fastdds_12", "fastrtps_12", "other"):
+        (tmp_path / name).touch()
+    own = os.geteuid()
+    assert other_users_of_shared_memory() == []
+    unset.setattr("os.geteuid", lambda: own + 1)
+    assert other_users_of_shared_memory() == [(tmp_path / "other").owner()]
