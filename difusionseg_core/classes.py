@@ -56,6 +56,7 @@ class LabelSet:
 
     @property
     def num_classes(self) -> int:
+        """Number of classes, the background included."""
         return len(self.class_names)
 
     @cached_property
@@ -112,10 +113,7 @@ class LabelSet:
         if background is not None and not _is_int(background):
             raise ValueError(f"background: expected a class id or name, found {background!r}")
         palette = content.get("palette")
-        if palette is None:
-            colors = display_palette(names, background)
-        else:
-            colors = _palette(palette)
+        colors = display_palette(names, background) if palette is None else _palette(palette)
         return cls(str(content.get("name", name)), names, colors, background)
 
 

@@ -23,7 +23,7 @@ def new_output(path: Path | str) -> Iterator[Path]:
     with _folder_beside(path) as folder:
         yield folder / path.name
         refuse_existing(path)
-        os.rename(folder / path.name, path)
+        (folder / path.name).rename(path)
 
 
 @contextmanager
@@ -35,7 +35,7 @@ def replaced_file(path: Path | str) -> Iterator[Path]:
     path = Path(path)
     with _folder_beside(path) as folder:
         yield folder / path.name
-        os.replace(folder / path.name, path)
+        (folder / path.name).replace(path)
 
 
 def write_file(path: Path | str, content: str | bytes) -> None:

@@ -15,8 +15,9 @@ from tools.ros_graph import GraphFailed
 
 
 def run_to_end(name: str, work: Callable[[], int]) -> int:
-    """Return the exit status of `work`: its own, 1 after an error, which is printed in one line,
-    130 if interrupted.
+    """Run `work` and return its exit status.
+
+    The status is 1 after an error, which is printed in one line, and 130 if interrupted.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -65,6 +65,7 @@ class Growth:
 
     @property
     def is_sound(self) -> bool:
+        """Whether the growth stays within the limit."""
         return self.last - self.first <= self.limit
 
 

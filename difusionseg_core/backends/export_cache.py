@@ -58,7 +58,7 @@ def open_exported_weights(weights: Path, open_backend: Callable[[Path], B]) -> B
         # Written beside and renamed: another process sees the whole file or none.
         made = Path(folder.name) / cached.name
         _export(model, made, info.model, digest)
-        os.replace(made, cached)
+        made.replace(cached)
     return open_backend(cached)
 
 

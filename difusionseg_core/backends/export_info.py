@@ -18,8 +18,10 @@ INFO_FILE = "difusionseg.json"
 
 @dataclass(frozen=True)
 class ExportInfo:
-    """`model` is "paper" or "lite", and `weights` the digest of its weights file, where they came
-    from one; `steps` and `schedule` are the model's own.
+    """What an exported model needs to know about the model that it was made from.
+
+    `model` is "paper" or "lite", and `weights` the digest of its weights file if it came from one;
+    `steps` and `schedule` are the model's own.
 
     `dim` and `stride` give the size of the noise, (dim, ceil(H / stride), ceil(W / stride)).
     """
@@ -53,7 +55,7 @@ class ExportInfo:
 
 def weights_digest(path: Path) -> str:
     """SHA-256 of a weights file, in hexadecimal."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):
             digest.update(block)

@@ -140,8 +140,9 @@ def _without_ema(path: Path, weights: dict[str, StoredTensor]) -> dict[str, Stor
 
 
 def _without_prefixes(path: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Without `module.` of data parallel wrappers, Lightning's `model.`, torch.compile's
-    `_orig_mod.`; what stands beside a prefixed model is left out.
+    """Remove the prefixes of data parallel wrappers, Lightning and torch.compile from the names.
+
+    These are `module.`, `model.` and `_orig_mod.`; entries beside a prefixed model are left out.
     """
     for prefix in _PREFIXES * 2:
         inside = {

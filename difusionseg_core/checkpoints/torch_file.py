@@ -80,6 +80,7 @@ class Placeholder(metaclass=_Inert):
     wanted = ""
 
     def __new__(cls, *args: object, **kwargs: object) -> Any:
+        """Make nothing: the class itself takes the place of the object."""
         return cls
 
 
@@ -89,9 +90,10 @@ def is_placeholder(value: object) -> bool:
 
 
 class TorchFile:
-    """`content` is what was saved: dictionaries, lists, numbers, text, `StoredTensor`s,
-    `Placeholder`s.
+    """A checkpoint of PyTorch, read without executing anything in it.
 
+    `content` is what was saved: dictionaries, lists, numbers, text, `StoredTensor`s,
+    `Placeholder`s.
     `kind` is that of `model_files.kind_of`. Raises ValueError, in one line, for a damaged file and
     for one that is no checkpoint.
     """
@@ -151,7 +153,7 @@ class TorchFile:
 
     def _open_legacy(self) -> object:
         """PyTorch before 1.6: five pickles in a row, then length and bytes of each storage."""
-        with open(self.path, "rb") as file:
+        with self.path.open("rb") as file:
             for _ in range(3):  # magic number, protocol, sizes of C types
                 _Unpickler(file, self.path).load()
             content = _Unpickler(file, self.path)
@@ -168,7 +170,7 @@ class TorchFile:
                 file.seek(start + length)
 
         def read(key: str, length: int) -> bytearray:
-            with open(self.path, "rb") as file:
+            with self.path.open("rb") as file:
                 file.seek(places[key])
                 return bytearray(file.read(length))
 

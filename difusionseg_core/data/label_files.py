@@ -19,15 +19,17 @@ _MOST_IDS = 1 << 16
 
 @dataclass(frozen=True)
 class LabelCoding:
-    """What the ids in label files mean: `ignore` ids count nowhere; `map` gives other ids their
-    class id, or IGNORE. Ids that are in neither are class ids themselves.
+    """What the ids in label files mean.
+
+    `ignore` ids count nowhere; `map` gives other ids their class id, or IGNORE. Ids that are in
+    neither are class ids themselves.
     """
 
     ignore: tuple[int, ...] = (IGNORE,)
     map: Mapping[int, int] = field(default_factory=dict)
 
     def table(self, num_classes: int) -> np.ndarray:
-        """(65536,) int32: class id or IGNORE for each id in a file, -1 for those without meaning."""
+        """(65536,) int32: class id or IGNORE for each id in a file, -1 if it has no meaning."""
         table = np.full(_MOST_IDS, -1, np.int32)
         table[:num_classes] = np.arange(num_classes)
         table[list(self.ignore)] = IGNORE
@@ -72,7 +74,7 @@ def read_labels(
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """(H, W) uint8 or uint16 ids as they stand in a file, or (H, W, 3) uint8 RGB of a coloured mask.
+    """(H, W) uint8 or uint16 ids as in the file, or (H, W, 3) uint8 RGB of a coloured mask.
 
     Raises DataError for images that cannot be masks.
     """
@@ -98,7 +100,8 @@ def read_ids(path: Path) -> np.ndarray:
         ids.size and not 0 <= int(ids.min()) <= int(ids.max()) < _MOST_IDS
     ):
         raise DataError(
-            f"{path} is no mask: expected whole numbers from 0 to {_MOST_IDS - 1}, found {ids.dtype}"
+            f"{path} is no mask: expected whole numbers from 0 to {_MOST_IDS - 1}, "
+            f"found {ids.dtype}"
         )
     return ids if ids.dtype == np.uint8 else ids.astype(np.uint16)
 

@@ -29,7 +29,9 @@ HOOKED_PARTS = ("backbone", "neck", "fusion", "decoder")
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is measured. `model` is "lite", a weights file or an exported model, or "paper", which
+    """What is measured.
+
+    `model` is "lite", a weights file or an exported model, or "paper", which
     is measured with random weights; `height` and `width` are those of the camera images; `steps`
     None takes the model's own.
     """
@@ -46,7 +48,9 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Measurement:
-    """`seconds` by part, medians over the repeats, "total" among them, and `totals` of every
+    """Time and memory of a configuration.
+
+    `seconds` by part are medians over the repeats, "total" among them, and `totals` those of every
     repeat; `peak_rss_mb` is the largest resident memory of the process in 10^6 bytes. `used` says
     which backend, device and precision "auto" chose.
     """

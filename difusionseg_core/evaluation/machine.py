@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from pathlib import Path
 
 from difusionseg_core.parallel import available_cores
 
@@ -13,7 +14,7 @@ def machine() -> dict[str, str | int]:
         import torch
     except ImportError:  # other backends work without PyTorch
         torch = None
-    with open("/proc/cpuinfo") as file:
+    with Path("/proc/cpuinfo").open() as file:
         names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
     return {
         "cpu": names[0] if names else platform.processor(),

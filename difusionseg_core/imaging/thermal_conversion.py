@@ -95,10 +95,11 @@ class ThermalConversion:
     def _palette_of(self, image: np.ndarray) -> str:
         if self.options.palette != AUTO:
             self.palette = self.options.palette
-        elif self.palette is None or not matches(image, self.palette):
+        elif self.palette is None or (
             # A uniform frame, such as a closed shutter gives, decides nothing.
-            if self.palette is None or _has_variety(image):
-                self.palette = find_palette(image)
+            not matches(image, self.palette) and _has_variety(image)
+        ):
+            self.palette = find_palette(image)
         return self.palette
 
 

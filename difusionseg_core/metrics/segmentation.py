@@ -36,16 +36,18 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
 
 
 def class_iou(confusion: np.ndarray) -> np.ndarray:
-    """Intersection over union (K,) in 0..1; not-a-number for classes in neither truth nor
-    prediction.
+    """Intersection over union (K,) in 0..1.
+
+    Not-a-number for classes in neither truth nor prediction.
     """
     hits = np.diag(confusion)
     return _share(hits, confusion.sum(0) + confusion.sum(1) - hits)
 
 
 def class_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share (K,) of a class's true pixels that were predicted as it, in 0..1; not-a-number for
-    classes that are not in the truth.
+    """Share (K,) of a class's true pixels that were predicted as it, in 0..1.
+
+    Not-a-number for classes that are not in the truth.
     """
     return _share(np.diag(confusion), confusion.sum(1))
 
@@ -67,8 +69,9 @@ def overall_accuracy(confusion: np.ndarray, from_class: int = 0) -> float:
 
 
 def frequency_weighted_iou(confusion: np.ndarray, from_class: int = 0) -> float:
-    """fwIoU: mean IoU in 0..1, weighted by the classes' pixels in the truth (Long et al., CVPR
-    2015).
+    """fwIoU: mean IoU in 0..1, weighted by the classes' pixels in the truth.
+
+    Source: Long et al., CVPR 2015.
     """
     iou, pixels = class_iou(confusion)[from_class:], confusion.sum(1)[from_class:]
     occurs = pixels > 0

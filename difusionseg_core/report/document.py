@@ -40,8 +40,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """An encoded picture; `name` ends in .png or .jpg and is unique in its report. A `wide` one, as
-    of several images side by side, is scrolled on a narrow screen instead of shrunk.
+    """An encoded image.
+
+    `name` ends in .png or .jpg and is unique in its report. A `wide` one, as of several images
+    side by side, is scrolled on a narrow screen instead of shrunk.
     """
 
     name: str

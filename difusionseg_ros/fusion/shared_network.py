@@ -63,22 +63,27 @@ class SharedPredictor:
 
     @property
     def label_set(self) -> LabelSet:
+        """Names and colours of the classes."""
         return self._batcher.predictor.label_set
 
     @property
     def device(self) -> str:
+        """Device that runs the network, such as "cpu"."""
         return self._batcher.predictor.device
 
     @property
     def backend(self) -> str:
+        """Name of the backend that runs the network."""
         return self._batcher.predictor.backend
 
     @property
     def precision(self) -> str:
+        """Arithmetic of the network, such as "float32"."""
         return self._batcher.predictor.precision
 
     @property
     def own_steps(self) -> int:
+        """The model's own number of diffusion steps."""
         return self._batcher.predictor.own_steps
 
     @property
@@ -116,6 +121,7 @@ class Call:
 
     @property
     def is_done(self) -> bool:
+        """Whether there is a result or an error."""
         return self.result is not None or self.error is not None
 
     def fits(self, other: Call) -> bool:

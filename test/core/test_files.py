@@ -1,11 +1,14 @@
 """Results appear completely or not at all."""
 
-import os
 import stat
 
 import pytest
 
 from difusionseg_core.files import new_output, replaced_file, write_file
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
 
 
 def test_a_new_output_appears_at_the_end(tmp_path):
@@ -14,7 +17,7 @@ def test_a_new_output_appears_at_the_end(tmp_path):
         assert path.name == "result.txt"
         assert not (tmp_path / "deep" / "result.txt").exists()
     assert (tmp_path / "deep" / "result.txt").read_text() == "all"
-    assert os.listdir(tmp_path / "deep") == ["result.txt"]
+    assert names(tmp_path / "deep") == ["result.txt"]
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "broken link"])
@@ -27,7 +30,7 @@ def test_a_new_output_never_replaces_anything(tmp_path, kind):
     }[kind]()
     with pytest.raises(FileExistsError, match="exists; name another output"), new_output(path):
         pass
-    assert os.listdir(tmp_path) == ["result"]
+    assert names(tmp_path) == ["result"]
 
 
 def test_nothing_is_left_of_a_failed_output(tmp_path):
@@ -35,7 +38,7 @@ def test_nothing_is_left_of_a_failed_output(tmp_path):
         path.mkdir()
         (path / "half").write_text("half")
         raise RuntimeError
-    assert os.listdir(tmp_path) == []
+    assert names(tmp_path) == []
 
 
 @pytest.mark.parametrize("content", ["text\n", b"bytes"])
@@ -44,7 +47,7 @@ def test_a_file_is_replaced_as_a_whole(tmp_path, content):
     path.write_text("old")
     write_file(path, content)
     assert path.read_bytes() == (content.encode() if isinstance(content, str) else content)
-    assert os.listdir(tmp_path) == ["file"]
+    assert names(tmp_path) == ["file"]
 
 
 def test_a_failed_replacement_keeps_the_old_file(tmp_path):
@@ -54,7 +57,7 @@ def test_a_failed_replacement_keeps_the_old_file(tmp_path):
         unfinished.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert names(tmp_path) == ["file"]
 
 
 def test_files_have_the_usual_permissions(tmp_path):

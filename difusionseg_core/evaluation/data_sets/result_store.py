@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +36,7 @@ class Store:
             if self.folder.exists() and any(self.folder.iterdir()):
                 raise FileExistsError(f"{self.folder} exists; name another output or remove it")
             self.folder.mkdir(parents=True, exist_ok=True)
-        self._file = open(self.folder / PER_IMAGE, "a+")
+        self._file = (self.folder / PER_IMAGE).open("a+")  # noqa: SIM115, open until `finish`
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -53,8 +52,9 @@ class Store:
         self.done[scores.name] = scores
 
     def finish(self, order: Sequence[str], about: Mapping[str, object]) -> None:
-        """Give the results their name, images in `order`; `about` the run is kept beside its
-        options.
+        """Give the results their name, images in `order`.
+
+        `about` the run is kept beside its options.
         """
         lines = [json.dumps(self.done[name].to_json()) + "\n" for name in order]
         write_file(self.folder / PER_IMAGE, "".join(lines))
@@ -62,7 +62,7 @@ class Store:
         self._file.close()
         if self.output.exists():
             raise FileExistsError(f"{self.output} exists; the results are in {self.folder}")
-        os.rename(self.folder, self.output)
+        self.folder.rename(self.output)
 
     def discard(self) -> None:
         """Leave nothing behind."""

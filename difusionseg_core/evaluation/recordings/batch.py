@@ -47,7 +47,9 @@ class BatchJob:
 
 @dataclass(frozen=True)
 class BatchResult:
-    """`reports` holds what metrics.json holds, by recording; `problems` a line per recording that
+    """Results of one or several recordings.
+
+    `reports` holds what metrics.json holds, by recording; `problems` a line per recording that
     failed; `total` figures over all frames, and `table` a row per recording, None for a single
     recording.
     """

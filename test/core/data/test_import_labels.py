@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.annotation_files import read_annotations
+from difusionseg_core.data.data_yaml import read_data_yaml
 from difusionseg_core.data.image_files import DataError, read_rgb
 from difusionseg_core.data.label_files import read_labels
-from difusionseg_core.data.data_yaml import read_data_yaml
 
 HEIGHT, WIDTH = 20, 30
 SQUARE = [4, 4, 14, 4, 14, 12, 4, 12]  # x, y: rows 4 to 11, columns 4 to 13
