@@ -18,6 +18,7 @@ from difusionseg_core.network.schedule import check_schedule, check_steps
 
 if TYPE_CHECKING:
     from difusionseg_core.network.model import DiFusionSeg
+    from difusionseg_core.objects import DetectedObject
 
 _SHIPPED = Path(__file__).parent / "weights"
 
@@ -28,13 +29,14 @@ class Prediction:
 
     `fused` (H, W, 3) uint8 RGB; `labels` (H, W) uint8 class ids, the mask; `confidence` (H, W)
     float32, 0..1, the probability of the class chosen. `timings` are seconds by stage: preprocess,
-    inference, postprocess.
+    inference, postprocess. `objects` are None if the weights have no object head.
     """
 
     fused: np.ndarray
     labels: np.ndarray
     confidence: np.ndarray
     timings: dict[str, float]
+    objects: list[DetectedObject] | None = None
 
 
 class Predictor:

@@ -34,7 +34,7 @@ from difusionseg_ros.common.image_messages import rgb_array
 from difusionseg_ros.common.program import Program, run
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.fusion.camera_input import RGB, THERMAL, Camera
-from difusionseg_ros.msg import FrameStatus, LabelInfo, StageLatency
+from difusionseg_ros.msg import ClassColors, FrameStatus, StageLatency
 from difusionseg_ros.viewer_page.server import Stream, ViewerServer
 
 PARAMETERS = (
@@ -148,7 +148,7 @@ class Viewer(Node):
         namespace = self.get_namespace().strip("/")
         self._diagnosed = f"{namespace}/fusion_node: ".lstrip("/")
 
-        info, diagnostics = topics.LABEL_INFO, topics.DIAGNOSTICS
+        info, diagnostics = topics.CLASS_COLORS, topics.DIAGNOSTICS
         self.create_subscription(info.type, info.name, self._take_classes, info.qos())
         self.create_subscription(
             diagnostics.type, diagnostics.name, self._take_diagnostics, _best_effort(10)
@@ -177,7 +177,7 @@ class Viewer(Node):
 
     # Threads of the server read what these set, so each sets it in one step.
 
-    def _take_classes(self, message: LabelInfo) -> None:
+    def _take_classes(self, message: ClassColors) -> None:
         self._classes = [
             {
                 "id": each.class_id,

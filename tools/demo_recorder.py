@@ -16,8 +16,8 @@ from difusionseg_core.classes import LabelSet
 from difusionseg_core.imaging.camera_images import mask_array, rgb_array, thermal_array
 from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_core.recordings.topic_choice import RGB, THERMAL
-from difusionseg_ros.common.topics import FRAME_STATUS, FUSED, LABEL_INFO, MASK, OVERLAY, Topic
-from difusionseg_ros.msg import FrameStatus, LabelInfo
+from difusionseg_ros.common.topics import CLASS_COLORS, FRAME_STATUS, FUSED, MASK, OVERLAY, Topic
+from difusionseg_ros.msg import ClassColors, FrameStatus
 
 PICTURES = (FUSED, MASK, OVERLAY)
 KEPT_FRAMES = 20  # frames remembered at a time; what is older than that is not coming any more
@@ -73,7 +73,7 @@ class Recorder(Node):
         for topic in PICTURES:
             self._subscribe(topic, self._picture_taker(topic))
         self._subscribe(FRAME_STATUS, self._take_status)
-        self._subscribe(LABEL_INFO, self._take_label_info)
+        self._subscribe(CLASS_COLORS, self._take_class_colors)
 
     def is_complete(self, stamp_ns: int) -> bool:
         """Whether everything about the frame with this RGB stamp has come."""
@@ -112,7 +112,7 @@ class Recorder(Node):
     def _take_status(self, message: FrameStatus) -> None:
         self._frame(message).status = message
 
-    def _take_label_info(self, message: LabelInfo) -> None:
+    def _take_class_colors(self, message: ClassColors) -> None:
         self.label_set = LabelSet(
             message.name,
             tuple(item.class_name for item in message.class_map),

@@ -100,7 +100,9 @@ def _coco(path: Path, content: dict[str, Any]) -> Annotations:
         )
     try:
         names = {one["id"]: str(one["name"]) for one in content["categories"]}
-        regions: dict[Any, list[tuple[float, Region]]] = {one["id"]: [] for one in content["images"]}
+        regions: dict[Any, list[tuple[float, Region]]] = {
+            one["id"]: [] for one in content["images"]
+        }
         skipped = []
         for one in content["annotations"]:
             where = f"annotation {one.get('id', '?')} of image {one['image_id']}"
@@ -258,7 +260,9 @@ def _cvat_outline(shape: ElementTree.Element) -> list[float]:
 def _points(values: Any) -> list[float]:
     points = [float(value) for value in values]
     if len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
-        raise ValueError(f"a polygon needs three points (x, y) or more, found {len(points)} numbers")
+        raise ValueError(
+            f"a polygon needs three points (x, y) or more, found {len(points)} numbers"
+        )
     return points
 
 

@@ -101,9 +101,7 @@ def make_report(data_set: DataSet, summaries: Iterable[FrameSummary]) -> Report:
     )
 
 
-def _notes(
-    data_set: DataSet, usable: list[FrameSummary], by_label: list[np.ndarray]
-) -> list[str]:
+def _notes(data_set: DataSet, usable: list[FrameSummary], by_label: list[np.ndarray]) -> list[str]:
     notes = []
     rotated = [one.rotated for one in usable if one.rotated]
     if rotated:

@@ -76,7 +76,9 @@ def _folders(folder: Path, data_sets: list[DataSet]) -> list[str]:
         for side in ("visible", "thermal", "labels")
         if (name := getattr(layout, side))
     ]
-    lists = [one.split for one in data_sets if one.split and (folder / f"{one.split}.txt").is_file()]
+    lists = [
+        one.split for one in data_sets if one.split and (folder / f"{one.split}.txt").is_file()
+    ]
     if lists:
         lines.append("splits:")
         lines += [f"  {split}: {split}.txt" for split in lists]

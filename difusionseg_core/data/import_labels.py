@@ -66,7 +66,9 @@ def draw_mask(image: AnnotatedImage, ids: dict[str, int], background: int | None
 
     Raises DataError for a region that cannot be drawn.
     """
-    mask = np.full((image.height, image.width), IGNORE if background is None else background, np.uint8)
+    mask = np.full(
+        (image.height, image.width), IGNORE if background is None else background, np.uint8
+    )
     for region in image.regions:
         try:
             mask[_covered(region, image.height, image.width)] = ids[region.label]

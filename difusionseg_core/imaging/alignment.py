@@ -92,14 +92,25 @@ class Alignment:
         in its own view. Where there is nothing to do the arrays come back as they are, of whatever
         sizes.
         """
-        if thermal is not None and (self.thermal is not None or self.thermal_to_rgb != IDENTITY):
-            size = thermal.shape[1::-1]
-            view = (IDENTITY, size) if rgb is None else (self.thermal_to_rgb, rgb.shape[1::-1])
-            table = _thermal_table(self.thermal, size, *view)
-            thermal = cv2.remap(thermal, *table, cv2.INTER_LINEAR)
+        if thermal is not None:
+            thermal = self.align_thermal(thermal, None if rgb is None else rgb.shape[1::-1])
         if rgb is not None and self.rgb is not None:
             rgb = cv2.remap(rgb, *_rgb_table(self.rgb, rgb.shape[1::-1]), cv2.INTER_LINEAR)
         return rgb, thermal
+
+    def align_thermal(
+        self, thermal: np.ndarray, rgb_size: tuple[int, int] | None, outside: float = 0.0
+    ) -> np.ndarray:
+        """Bring (h, w) thermal values into the RGB camera's view of `rgb_size` (width, height).
+
+        None keeps the thermal camera's own view. `outside` fills what the camera does not see.
+        """
+        if self.thermal is None and self.thermal_to_rgb == IDENTITY:
+            return thermal
+        size = thermal.shape[1::-1]
+        view = (IDENTITY, size) if rgb_size is None else (self.thermal_to_rgb, rgb_size)
+        table = _thermal_table(self.thermal, size, *view)
+        return cv2.remap(thermal, *table, cv2.INTER_LINEAR, borderValue=outside)
 
 
 @lru_cache(maxsize=4)

@@ -103,6 +103,6 @@ def guess_unit(counts: np.ndarray) -> str:
     for unit in candidates:
         scale, offset = _LINEAR[unit]
         low, usual, high = (scale * float(value) + offset for value in (coldest, middle, hottest))
-        if _SCENE[0] <= usual <= _SCENE[1] and _COLDEST <= low and high <= _HOTTEST:
+        if _SCENE[0] <= usual <= _SCENE[1] and low >= _COLDEST and high <= _HOTTEST:
             return unit
     return "none"

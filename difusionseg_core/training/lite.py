@@ -45,7 +45,9 @@ class LiteTraining(Training):
             raise ValueError(f"feedback must be 0 to 1, not {feedback}")
         if not lovasz >= 0:
             raise ValueError(f"lovasz must not be negative, but is {lovasz}")
-        super().__init__(ModelInfo("lite", MSRS.num_classes if num_classes is None else num_classes), start)
+        super().__init__(
+            ModelInfo("lite", MSRS.num_classes if num_classes is None else num_classes), start
+        )
         self.save_hyperparameters()
         if not start:
             load_imagenet_weights(self.model.backbone.context)

@@ -37,7 +37,12 @@ class PaperTraining(Training):
         backbone: str | None = None,
         start: str | None = None,
     ) -> None:
-        super().__init__(ModelInfo("paper", MSRS.num_classes if num_classes is None else num_classes, scaled_head), start)
+        super().__init__(
+            ModelInfo(
+                "paper", MSRS.num_classes if num_classes is None else num_classes, scaled_head
+            ),
+            start,
+        )
         self.save_hyperparameters()
         if backbone:
             load_convnext_weights(self.model.backbone, backbone)

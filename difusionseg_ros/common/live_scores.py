@@ -6,10 +6,11 @@ import math
 from array import array
 
 import numpy as np
+from vision_msgs.msg import LabelInfo
 
 from difusionseg_core.evaluation.running_scores import MaskScores, StageLatencies
 from difusionseg_core.evaluation.statistics import Faults, distribution
-from difusionseg_ros.msg import FrameStatus, LabelInfo, StageLatency
+from difusionseg_ros.msg import FrameStatus, StageLatency
 
 _IDS = 256  # all ids of a mono8 mask; their names come later, with LabelInfo
 _STAGES = tuple(

@@ -43,6 +43,13 @@ class Program:
     parameters: Sequence[ParameterHelp]
 
 
+def type_name(default: Any) -> str:
+    """Return the name of a parameter's type by its default, such as "double array"."""
+    if isinstance(default, list | tuple):
+        return f"{_TYPE_NAMES[type(default[0])] if default else 'string'} array"
+    return _TYPE_NAMES[type(default)]
+
+
 Work = Callable[[threading.Event, list[str]], int]
 
 
@@ -112,13 +119,6 @@ def help_text(program: Program) -> str:
             item.description, _WIDTH, initial_indent=8 * " ", subsequent_indent=8 * " "
         )
     return "\n".join(lines)
-
-
-def type_name(default: Any) -> str:
-    """ROS's name for the type of a parameter with this default; of arrays by their first item."""
-    if isinstance(default, list | tuple):
-        return f"{_TYPE_NAMES[type(default[0])] if default else 'string'} array"
-    return _TYPE_NAMES[type(default)]
 
 
 def version() -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
+from vision_msgs.msg import Detection2DArray, LabelInfo
+from visualization_msgs.msg import ImageMarker
 
-from difusionseg_ros.msg import FrameStatus, LabelInfo
+from difusionseg_ros.msg import ClassColors, FrameStatus, HotSpot, ObjectTemperatures
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,11 @@ FUSED_CAMERA_INFO = Topic(
 MASK = Topic("segmentation/mask", Image, "class ids, mono8; 255 = unlabelled")
 COLOR = Topic("segmentation/color", Image, "class colours, rgb8")
 OVERLAY = Topic("segmentation/overlay", Image, "class colours over the fused image, rgb8")
-CONFIDENCE = Topic("segmentation/confidence", Image, "confidence in the class, 32FC1, 0 to 1")
+CONFIDENCE = Topic(
+    "segmentation/confidence",
+    Image,
+    "confidence in the class: 32FC1, 0 to 1, or mono8, 0 to 255 (`confidence_encoding`)",
+)
 SEGMENTATION_CAMERA_INFO = Topic(
     "segmentation/camera_info",
     CameraInfo,
@@ -77,7 +83,38 @@ SEGMENTATION_CAMERA_INFO = Topic(
 LABEL_INFO = Topic(
     "segmentation/label_info",
     LabelInfo,
+    "ids and names of the classes; latched",
+    latched=True,
+)
+CLASS_COLORS = Topic(
+    "segmentation/class_colors",
+    ClassColors,
     "ids, names and colours of the classes; latched",
+    latched=True,
+)
+THERMAL_TEMPERATURE = Topic(
+    "thermal/temperature",
+    Image,
+    "32FC1, degrees Celsius in the pixels of the RGB image, NaN outside; only if `thermal_unit` is "
+    "known",
+)
+OBJECTS = Topic(
+    "objects",
+    Detection2DArray,
+    "objects with class name, score, box and the id of their track (empty before there is one)",
+)
+OBJECT_TEMPERATURES = Topic(
+    "objects/temperature",
+    ObjectTemperatures,
+    "temperature of each of the `objects`; only if `thermal_unit` is known",
+)
+OBJECT_MARKERS = Topic(
+    "objects/markers", ImageMarker, "outlines of the boxes, one marker for each of the `objects`"
+)
+HOT_SPOT = Topic(
+    "hot_spot",
+    HotSpot,
+    "start and end of the alarm of `hot_spot_threshold`, with place and temperature; latched",
     latched=True,
 )
 FRAME_STATUS = Topic(
@@ -97,6 +134,12 @@ OUTPUTS = (
     CONFIDENCE,
     SEGMENTATION_CAMERA_INFO,
     LABEL_INFO,
+    CLASS_COLORS,
+    THERMAL_TEMPERATURE,
+    OBJECTS,
+    OBJECT_TEMPERATURES,
+    OBJECT_MARKERS,
+    HOT_SPOT,
     FRAME_STATUS,
     DIAGNOSTICS,
 )

@@ -14,14 +14,20 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difusionseg_core.imaging.camera_images import BadImage, thermal_pixels
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion
-from difusionseg_core.predictor import Predictor
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
+from difusionseg_core.objects.instances import instance_map, objects_from_mask
+from difusionseg_core.objects.object_temperature import object_temperatures
+from difusionseg_core.objects.tracking import Tracker
+from difusionseg_core.predictor import Prediction, Predictor
+from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import rgb_array
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.fusion.calibration import Undistortion, rectified_info
 from difusionseg_ros.fusion.camera_input import CameraInput
+from difusionseg_ros.fusion.object_outputs import FrameObjects
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import Settings
+from difusionseg_ros.fusion.temperature import Thermometer
 from difusionseg_ros.msg import FrameStatus, StageLatency
 
 _MAX_AGE = 3600.0  # seconds
@@ -68,6 +74,8 @@ class FrameProcessor:
         self._log = log
         self._undistortion = Undistortion()
         self._conversion = ThermalConversion(settings().thermal_options)
+        self._tracker = Tracker()
+        self.thermometer = Thermometer(outputs.publish_hot_spot)
 
     def process(self, frame: Frame) -> FrameStatus | None:
         """Publish the pictures of a frame; return its status, the totals not yet filled in.
@@ -78,8 +86,8 @@ class FrameProcessor:
         """
         began = time.monotonic()
         settings = self._settings()
-        rgb, thermal = self._arrays(frame, settings)
-        rgb, thermal, camera_info = self._aligned(rgb, thermal, frame, settings)
+        rgb, thermal, degrees = self._arrays(frame, settings)
+        rgb, thermal, degrees, camera_info = self._aligned(rgb, thermal, degrees, frame, settings)
         missing = (rgb is None) + (thermal is None)
         allowed = 1 if settings.on_missing_camera == "degrade" else 0
         if missing > allowed:
@@ -89,7 +97,12 @@ class FrameProcessor:
         result = self._predictor(rgb, thermal)
         predicted = time.monotonic()
         header = frame.thermal.header if rgb is None else frame.rgb.header
-        self._outputs.publish_pictures(header, result, settings.overlay_opacity, camera_info)
+        if degrees is not None:
+            self._outputs.publish_temperature(header, degrees)
+        self.thermometer.watch(degrees, settings, header)
+        found = self._objects(result, degrees, settings, Time.from_msg(header.stamp))
+        self._outputs.publish_pictures(header, result, found, settings, camera_info)
+        self._outputs.publish_objects(header, found)
         published = time.monotonic()
         latency = StageLatency(
             pairing=frame.submitted - frame.arrived,
@@ -109,11 +122,14 @@ class FrameProcessor:
 
     def _arrays(
         self, frame: Frame, settings: Settings
-    ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """RGB (H, W, 3) and thermal grey (h, w) uint8, None for those missing or bad."""
+    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+        """RGB (H, W, 3), thermal grey (h, w) uint8 and degrees Celsius (h, w) float32.
+
+        None for those missing or bad, and for temperatures that are unknown or that nobody needs.
+        """
         if settings.thermal_options != self._conversion.options:
             self._conversion = ThermalConversion(settings.thermal_options)
-        rgb = thermal = None
+        rgb = thermal = degrees = None
         try:
             if frame.rgb is not None:
                 rgb = rgb_array(frame.rgb, settings.max_image_bytes, settings.rgb_bits)
@@ -124,17 +140,51 @@ class FrameProcessor:
                 # Grey before it is aligned: the black around it must not move the thermal range.
                 counts = thermal_pixels(frame.thermal, settings.max_image_bytes)
                 thermal = self._conversion(counts)
+                degrees = self._degrees(cropped(counts, settings.thermal_crop), settings)
         except BadImage as error:
             self._thermal.refuse(error)
-        return rgb, thermal
+        return rgb, thermal, degrees
+
+    def _degrees(self, counts: np.ndarray, settings: Settings) -> np.ndarray | None:
+        """Degrees Celsius of thermal pixels, if they are known and anybody needs them."""
+        needed = settings.hot_spot_threshold or self._outputs.wanted(
+            topics.THERMAL_TEMPERATURE,
+            topics.OBJECT_TEMPERATURES,
+            topics.OBJECT_MARKERS,
+            topics.OVERLAY,
+        )
+        if not needed or counts.ndim != 2:  # colours have no temperature
+            return None
+        return self.thermometer.celsius(counts, settings)
+
+    def _objects(
+        self, result: Prediction, degrees: np.ndarray | None, settings: Settings, stamp: Time
+    ) -> FrameObjects:
+        """Objects with tracks and temperatures, if anybody listens to a topic that shows them."""
+        if not self._outputs.wanted(
+            topics.OBJECTS, topics.OBJECT_TEMPERATURES, topics.OBJECT_MARKERS, topics.OVERLAY
+        ):
+            return FrameObjects()
+        candidates = result.objects
+        if candidates is None:
+            candidates = objects_from_mask(result.labels, result.confidence)
+        ids = self._tracker.update(stamp.nanoseconds * 1e-9, candidates, result.fused)
+        kept = [i for i, one in enumerate(candidates) if one.score >= settings.object_score]
+        objects = [candidates[i] for i in kept]
+        temperatures = None
+        if degrees is not None and degrees.shape == result.labels.shape:
+            instances = instance_map(result.labels, objects)
+            temperatures = object_temperatures(instances, degrees, len(objects))
+        return FrameObjects(objects, [ids[i] for i in kept], temperatures)
 
     def _aligned(
         self,
         rgb: np.ndarray | None,
         thermal: np.ndarray | None,
+        degrees: np.ndarray | None,
         frame: Frame,
         settings: Settings,
-    ) -> tuple[np.ndarray | None, np.ndarray | None, CameraInfo | None]:
+    ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, CameraInfo | None]:
         """The same, showing the same view in the same size, and the camera_info of that view.
 
         None for an image that cannot. Without both calibrations, both images keep their distortion,
@@ -152,6 +202,9 @@ class FrameProcessor:
             camera.calibration_fault = fault
             if fault:
                 self._log.warning(camera.topic, f"neither image is undistorted: {fault}")
+        if degrees is not None:
+            size = None if rgb is None else rgb.shape[1::-1]
+            degrees = align.align_thermal(degrees, size, outside=math.nan)
         rgb, thermal = align(rgb, thermal)
         if rgb is not None and thermal is not None and thermal.shape != rgb.shape[:2]:
             self._thermal.refuse(
@@ -161,8 +214,8 @@ class FrameProcessor:
                     "thermal_to_rgb say how they differ (difusionseg register)"
                 )
             )
-            return rgb, None, camera_info
-        return rgb, thermal, camera_info
+            return rgb, None, None, camera_info
+        return rgb, thermal, degrees, camera_info
 
 
 def _age(clock: Clock, stamp: TimeMessage) -> float:

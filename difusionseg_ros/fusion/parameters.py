@@ -1,6 +1,6 @@
 """The fusion node's parameters: one dataclass says name, type, default, range and description.
 
-The node declares them from here, checks them here, and the table in docs/node.md is checked against them.
+The node declares and checks them here; a test compares the table in docs/node.md with them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.classes import PALETTES
 from difusionseg_core.imaging.alignment import IDENTITY
+from difusionseg_core.imaging.temperature import UNITS
 from difusionseg_core.imaging.thermal_conversion import PALETTE_CHOICES, ThermalOptions
 from difusionseg_core.network.schedule import MAX_STEPS
 from difusionseg_ros.common.program import ParameterHelp, type_name
@@ -213,6 +214,67 @@ class Settings:
         length=4,
         run_time=True,
     )
+    thermal_unit: str = _parameter(
+        "auto",
+        "meaning of the thermal counts: none, auto (by type and range), celsius, kelvin, "
+        "centikelvin (0.01 K, FLIR TLinear), decikelvin (0.1 K), optris ((t + 100) x 10) or linear",
+        choices=UNITS,
+        run_time=True,
+    )
+    thermal_scale: float = _parameter(
+        1.0,
+        "degrees Celsius per count for thermal_unit linear",
+        minimum=-1e6,
+        maximum=1e6,
+        run_time=True,
+    )
+    thermal_offset: float = _parameter(
+        0.0,
+        "degrees Celsius at count 0 for thermal_unit linear",
+        minimum=-1e6,
+        maximum=1e6,
+        run_time=True,
+    )
+    emissivity: float = _parameter(
+        1.0,
+        "emissivity of the surfaces; 1 does not correct temperatures",
+        minimum=0.05,
+        maximum=1.0,
+        run_time=True,
+    )
+    reflected_temperature: float = _parameter(
+        20.0,
+        "temperature that the surfaces reflect, if emissivity is below 1 [degrees Celsius]",
+        minimum=-273.0,
+        maximum=2000.0,
+        run_time=True,
+    )
+    hot_spot_threshold: float = _parameter(
+        0.0,
+        "temperature from which the topic hot_spot and a diagnostic raise an alarm [degrees "
+        "Celsius]; 0 turns the alarm off",
+        minimum=0.0,
+        maximum=5000.0,
+        run_time=True,
+    )
+    object_score: float = _parameter(
+        0.3,
+        "lowest score of published objects; 0 publishes every candidate",
+        minimum=0.0,
+        maximum=1.0,
+        run_time=True,
+    )
+    blur: tuple[str, ...] = _parameter(
+        ("",),
+        "names of classes that are blurred in fused image and overlay, such as [person]",
+        run_time=True,
+    )
+    confidence_encoding: str = _parameter(
+        "32FC1",
+        "encoding of segmentation/confidence: 32FC1 (0 to 1) or mono8 (0 to 255)",
+        choices=("32FC1", "mono8"),
+        run_time=True,
+    )
     overlay_opacity: float = _parameter(
         0.5,
         "opacity of the class colours in segmentation/overlay: 0 invisible, 1 opaque",
@@ -328,7 +390,7 @@ def checked_change(settings: Settings, parameters: list) -> tuple[Settings, SetP
 
 
 def _plain(value: Any) -> Any:
-    """Arrays of numbers as tuples, whatever rclpy holds them in."""
+    """Return arrays as tuples, whatever rclpy holds them in."""
     return value if isinstance(value, str | int | float | bool) else tuple(value)
 
 

@@ -194,13 +194,13 @@ class Pipeline:
 
     def _diagnose(self) -> None:
         report = self._report()
+        settings = self._settings()
+        name = self._node.get_fully_qualified_name().lstrip("/")
         message = DiagnosticArray(
-            status=diagnostics.statuses(
-                self._node.get_fully_qualified_name().lstrip("/"),
-                self._last_report,
-                report,
-                self._settings().camera_timeout,
-            )
+            status=[
+                *diagnostics.statuses(name, self._last_report, report, settings.camera_timeout),
+                self._processor.thermometer.status(f"{name}: temperature", settings),
+            ]
         )
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._outputs.publish_diagnostics(message)

@@ -28,7 +28,6 @@ from difusionseg_ros.bringup.evaluate_bag import EVALUATE_BAG_ARGUMENTS
 from difusionseg_ros.bringup.processes import command_line
 from difusionseg_ros.common.topics import LABEL_INFO
 from difusionseg_ros.fusion.parameters import Settings, limits_by_name
-from difusionseg_ros.msg import LabelInfo
 
 
 def bringup(*tokens):
@@ -237,7 +236,7 @@ def test_a_signal_ends_bringup_and_its_node(start_bringup, listener, untrained_w
     process = start_bringup(f"model:={untrained_weights}", f"namespace:=ended_by_{number.name}")
     topic = f"/ended_by_{number.name}/{LABEL_INFO.name}"
     came, _ = wait_for_message(
-        LabelInfo, listener, topic, qos_profile=LABEL_INFO.qos(), time_to_wait=60
+        LABEL_INFO.type, listener, topic, qos_profile=LABEL_INFO.qos(), time_to_wait=60
     )
     assert came
     process.send_signal(number)

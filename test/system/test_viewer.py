@@ -17,7 +17,7 @@ from std_msgs.msg import ColorRGBA, Header
 
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
-from difusionseg_ros.msg import FrameStatus, LabelClass, LabelInfo, StageLatency
+from difusionseg_ros.msg import FrameStatus, LabelClass, ClassColors, StageLatency
 
 SIZE = 48, 64
 RED = (200, 30, 40)
@@ -153,10 +153,10 @@ def test_a_compressed_camera_is_shown_where_there_is_no_raw_one(viewer, browser,
 
 def test_status_has_classes_frame_and_diagnostics_of_the_node(browser, peer):
     assert browser.status() == {"classes": [], "frame": None, "diagnostics": []}
-    label_info = topics.LABEL_INFO
+    label_info = topics.CLASS_COLORS
     info = peer.node.create_publisher(label_info.type, label_info.name, label_info.qos())
     red = LabelClass(class_id=1, class_name="car", color=ColorRGBA(r=1.0, a=1.0))
-    info.publish(LabelInfo(name="two", class_map=[red]))
+    info.publish(ClassColors(name="two", class_map=[red]))
     frames = peer.publisher(topics.FRAME_STATUS)
     frame = FrameStatus(
         mode=FrameStatus.RGB_ONLY,

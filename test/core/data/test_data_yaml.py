@@ -207,7 +207,9 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=5,
 )
-KEYS = st.sampled_from(["names", "nc", "palette", "background", "ignore", "map", "visible", "splits"])
+KEYS = st.sampled_from(
+    ["names", "nc", "palette", "background", "ignore", "map", "visible", "splits"]
+)
 
 
 @settings(derandomize=True, max_examples=100, deadline=None)

@@ -125,7 +125,10 @@ def test_class_maps_saved_in_colour_are_read_if_grey(tmp_path) -> None:
     write(file, np.full((*SIZE, 3), 5, np.uint8))
     assert (read_first(open_data_set(tmp_path, "train")).labels == 5).all()
     write(file, BGR)
-    with pytest.raises(DataError, match=r"a.png is in colours that the palette of MSRS does not have: \(10, 20, 30\)"):
+    with pytest.raises(
+        DataError,
+        match=r"a.png is in colours that the palette of MSRS does not have: \(10, 20, 30\)",
+    ):
         read_first(open_data_set(tmp_path, "train"))
 
 

@@ -99,10 +99,10 @@ def test_camera_info_comes_with_the_header_of_the_pictures(running):
 
 
 @pytest.mark.parametrize("palette", ["display", "published"])
-def test_label_info_is_latched_and_has_the_palette(bench, palette):
+def test_class_colors_are_latched_and_have_the_palette(bench, palette):
     assert bench.make_node(palette=palette).start()
     running = bench
-    infos = running.watch(topics.LABEL_INFO)
+    infos = running.watch(topics.CLASS_COLORS)
     running.until(lambda: infos)
     (info,) = infos
     labels = running.predictor.label_set
@@ -110,6 +110,15 @@ def test_label_info_is_latched_and_has_the_palette(bench, palette):
     assert [entry.class_id for entry in info.class_map] == list(range(labels.num_classes))
     color = info.class_map[1].color
     assert (color.r * 255, color.g * 255, color.b * 255) == pytest.approx(labels.colors(palette)[1])
+
+
+def test_label_info_is_latched_and_names_the_classes(running):
+    infos = running.watch(topics.LABEL_INFO)
+    running.until(lambda: infos)
+    names = running.predictor.label_set.class_names
+    assert [(entry.class_id, entry.class_name) for entry in infos[0].class_map] == [
+        *enumerate(names)
+    ]
 
 
 BAD_MESSAGES = {
