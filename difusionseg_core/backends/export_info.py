@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from difusionseg_core.classes import LabelSet, read_classes
 
@@ -49,7 +50,7 @@ class ExportInfo:
             )
         kinds = {"num_classes": int, "dim": int, "stride": int, "steps": int}
         names = [name for name in cls.__dataclass_fields__ if name != "label_set"]
-        values = {name: kinds.get(name, str)(metadata[name]) for name in names}
+        values: dict[str, Any] = {name: kinds.get(name, str)(metadata[name]) for name in names}
         return cls(**values, label_set=read_classes(metadata, values["num_classes"], path))
 
 

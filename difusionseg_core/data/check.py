@@ -94,7 +94,9 @@ def make_report(data_set: DataSet, summaries: Iterable[FrameSummary]) -> Report:
         day=day,
         night=night,
         day_night_by=by,
-        classes=_count_classes(data_set.label_set, by_label, usable) if by_label else [],
+        classes=_count_classes(data_set.label_set, by_label, usable)
+        if data_set.label_set and by_label
+        else [],
         ignored=float(np.sum(by_label, axis=0)[IGNORE] / np.sum(by_label)) if by_label else None,
         problems=data_set.missing + [one.problem for one in summaries if one.problem],
         notes=_notes(data_set, usable, by_label),
@@ -160,10 +162,11 @@ def _count_classes(
 
 def _day_and_night(data_set: DataSet, usable: list[FrameSummary]) -> tuple[int, int, str]:
     """(day, night, how that is known); MSRS and MFNet end their names in D or N."""
-    letters = [re.search(r"([DN])(_flip)?$", pair.name) for pair in data_set.pairs]
+    found = [re.search(r"([DN])(_flip)?$", pair.name) for pair in data_set.pairs]
+    letters = [letter[1] for letter in found if letter]
     split = data_set.split or data_set.folder.name
-    if all(letters):
-        by, nights = "names", [letter[1] == "N" for letter in letters]
+    if len(letters) == len(found):
+        by, nights = "names", [letter == "N" for letter in letters]
     elif split in ("test_day", "test_night"):
         by, nights = "split", [split == "test_night"] * len(data_set.pairs)
     else:

@@ -63,6 +63,7 @@ def read_pair_labels(pair: Pair, label_set: LabelSet | None) -> np.ndarray:
             f"{pair.labels}: the classes of the data set are not known; describe them in a "
             "data.yaml, of which 'difusionseg check-data DIR --write-data-yaml' makes a first one"
         )
+    assert pair.labels is not None
     return read_labels(pair.labels, label_set, pair.coding)
 
 

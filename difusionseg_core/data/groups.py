@@ -21,11 +21,12 @@ def find_groups(data_set: DataSet, extra: Sequence[Path] = ()) -> dict[str, set[
     does not exist or holds no image of the data set.
     """
     names = {pair.name for pair in data_set.pairs}
-    letters = {name: re.search(r"\d([DN])(_flip)?$", name) for name in names}
+    found = {name: re.search(r"\d([DN])(_flip)?$", name) for name in names}
+    letters = {name: letter[1] for name, letter in found.items() if letter}
     groups = {}
-    if all(letters.values()):
-        for group, letter in (("day", "D"), ("night", "N")):
-            groups[group] = {name for name in names if letters[name][1] == letter}
+    if len(letters) == len(names):
+        for group, wanted in (("day", "D"), ("night", "N")):
+            groups[group] = {name for name, letter in letters.items() if letter == wanted}
     for path in extra:
         members = _members(path) & names
         if not members:

@@ -132,7 +132,7 @@ def _without_alpha(path: Path, image: np.ndarray) -> np.ndarray:
 
 
 def _ids_of_colors(path: Path, rgb: np.ndarray, label_set: LabelSet) -> np.ndarray:
-    meaning = {}
+    meaning: dict[tuple[int, int, int], int] = {}
     for label, color in enumerate(label_set.palette):
         if color in meaning:
             first = label_set.class_names[meaning[color]]

@@ -25,10 +25,10 @@ def sample_page(frames: Sequence[Frame], label_set: LabelSet) -> np.ndarray:
     for frame in frames:
         thermal = cv2.cvtColor(to_uint8(frame.thermal), cv2.COLOR_GRAY2RGB)
         rows.append([_captioned(frame.rgb, frame.name), thermal])
-        if labelled and frame.labels is None:
-            rows[-1].append(np.full_like(frame.rgb, 255))
-        elif labelled:
+        if frame.labels is not None:
             rows[-1].append(overlay(frame.rgb, frame.labels, label_set))
+        elif labelled:
+            rows[-1].append(np.full_like(frame.rgb, 255))
     if not labelled:
         return contact_sheet(rows, ("RGB", "thermal"), _TILE)
     return contact_sheet(rows, ("RGB", "thermal", "labels"), _TILE, label_set)

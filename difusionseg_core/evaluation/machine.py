@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
+from typing import Any
 
 from difusionseg_core.parallel import available_cores
 
 
 def machine() -> dict[str, str | int]:
     """Processor, cores, graphics card, system and versions, for a report."""
+    torch: Any
     try:
         import torch
     except ImportError:  # other backends work without PyTorch

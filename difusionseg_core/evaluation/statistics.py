@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 _PERCENTILES = {"min": 0, "p5": 5, "median": 50, "p95": 95, "max": 100}
 _DIFFERENT_FAULTS = 20  # kept by text; what a whole recording can have is not bounded
 
 
-def distribution(values: Sequence[float]) -> dict[str, float] | None:
+def distribution(values: ArrayLike) -> dict[str, float] | None:
     """Minimum, 5th percentile, median, 95th percentile and maximum; signed if `values` are.
 
     Values that are not finite are left out; None if there are no others.
@@ -24,7 +24,7 @@ def distribution(values: Sequence[float]) -> dict[str, float] | None:
     return dict(zip(_PERCENTILES, found.tolist(), strict=True))
 
 
-def milliseconds(nanoseconds: Sequence[int]) -> dict[str, float] | None:
+def milliseconds(nanoseconds: ArrayLike) -> dict[str, float] | None:
     """`distribution`, in milliseconds."""
     return distribution(np.asarray(nanoseconds, np.int64) / 1e6)
 

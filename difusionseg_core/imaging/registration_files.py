@@ -35,7 +35,9 @@ def checkerboard_sheet(
     rows = []
     for rgb, thermal in pairs[:_SHOWN]:
         before = cv2.resize(thermal, rgb.shape[1::-1])
-        boards = [checkerboard(rgb, _grey(image)) for image in (before, align(rgb, thermal)[1])]
+        _, after = align(rgb, thermal)
+        assert after is not None
+        boards = [checkerboard(rgb, _grey(image)) for image in (before, after)]
         rows.append(boards)
     titles = ("before", f"after: {found.model}")
     return contact_sheet(rows, titles, _TILE)
@@ -46,6 +48,6 @@ def _as_double(number: str) -> str:
     return number if any(sign in number for sign in ".e") else f"{number}.0"
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def _grey(image: cv2.typing.MatLike) -> np.ndarray:
     # Equalised, so that edges are visible in the dark parts of a thermal image, too.
     return cv2.cvtColor(cv2.equalizeHist(image), cv2.COLOR_GRAY2RGB)

@@ -77,7 +77,7 @@ class ThermalNormalizer:
         precision = np.float64 if image.dtype in (np.int32, np.float64) else np.float32
         scaled = (image.astype(precision) - low) * (255.0 / (high - low))
         if self.invert:
-            scaled = 255.0 - scaled
+            scaled = np.subtract(255.0, scaled)
         if image.dtype.kind == "f":
             scaled[~np.isfinite(image)] = 0.0
         return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
@@ -95,12 +95,13 @@ class ThermalNormalizer:
             return self._range or (self.low, self.high)
         if self.mode == "minmax":
             return _widened(float(values.min()), float(values.max()), image.dtype)
-        return self._smoothed(*(float(v) for v in np.percentile(values, _PERCENTILES)))
+        low, high = np.percentile(values, _PERCENTILES).tolist()
+        return self._smoothed(low, high, image.dtype)
 
-    def _smoothed(self, low: float, high: float) -> tuple[float, float]:
+    def _smoothed(self, low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
         """The range of a frame, drawn towards that of the frames before it, which it joins."""
-        if _is_flat(low, high, self._dtype):
-            return self._range or _widened(low, high, self._dtype)
+        if _is_flat(low, high, dtype):
+            return self._range or _widened(low, high, dtype)
         if self._range is None or _overlap((low, high), self._range) < _LEAST_OVERLAP:
             self._range = low, high
         else:

@@ -61,8 +61,8 @@ def palette_colours(name: str) -> np.ndarray:
     """(256, 3) uint8 RGB, cold to hot. Raises ValueError for a name not in PALETTES."""
     if name in _DRAWN:
         places, colours = zip(*_DRAWN[name], strict=True)
-        ramp = np.arange(256)
-        channels = [np.interp(ramp, places, channel) for channel in zip(*colours, strict=True)]
+        levels = np.arange(256)
+        channels = [np.interp(levels, places, channel) for channel in zip(*colours, strict=True)]
         return np.rint(np.stack(channels, axis=1)).astype(np.uint8)
     if name not in _OPENCV:
         raise ValueError(f"palette '{name}' is unknown; use one of {', '.join(PALETTES)}")

@@ -61,7 +61,7 @@ def find_objects(
     )
     boxes[:, 2:] -= boxes[:, :2]
     kept: list[int] = []
-    for index in np.flatnonzero((boxes[:, 2:] >= 1).all(1)):
+    for index in np.flatnonzero((boxes[:, 2:] >= 1).all(1)).tolist():
         same = [other for other in kept if channel[other] == channel[index]]
         if not same or box_iou(boxes[index], boxes[same]).max() < _SAME_OBJECT:
             kept.append(index)

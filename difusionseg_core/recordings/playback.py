@@ -234,4 +234,4 @@ def _belongs(item: Item, group: list[Item]) -> bool:
         return False
     if item.stamp_ns is None:
         return item.name == group[-1].name
-    return item.stamp_ns <= max(other.stamp_ns for other in group)
+    return item.stamp_ns <= max(other.stamp_ns for other in group if other.stamp_ns is not None)

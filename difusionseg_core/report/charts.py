@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from matplotlib.typing import RcKeyType
@@ -93,7 +94,7 @@ def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray)
 
 
 def time_lines(
-    lines: Mapping[str, Mapping[str, tuple[Sequence[float], Sequence[float]]]],
+    lines: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     unit: str = "time [s]",
 ) -> bytes:
     """Charts below each other over one time axis: chart's name -> line's name -> (times, values).

@@ -144,6 +144,7 @@ def _templates() -> jinja2.Environment:
 
 def _escaped(text: object) -> str:
     """Text that Markdown shows as it is, also in a table."""
+    escaped = str(text)
     for character in "\\`*_<|":
-        text = str(text).replace(character, f"\\{character}")
-    return text.replace("\n", " ")
+        escaped = escaped.replace(character, f"\\{character}")
+    return escaped.replace("\n", " ")

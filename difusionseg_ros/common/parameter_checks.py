@@ -53,8 +53,8 @@ def report_foreign_files(node: Node, args: list[str] | None = None) -> None:
         )
 
 
-class LenientParameters:
-    """Mixed into a node class before rclpy's: `ros2 param set NODE slop 1` sets 1.0.
+class LenientParameters(Node):
+    """A node that takes integers for doubles: `ros2 param set NODE slop 1` sets 1.0.
 
     A read-only parameter that is set to the value it has is no error, so that
     `ros2 param load` takes a whole parameter file.

@@ -186,7 +186,9 @@ def _model(
 
 
 def _outputs(now: OutputsReport) -> tuple[bytes, str, dict[str, object]]:
-    values = {f"listeners of {name}": count for name, count in now.listeners.items()}
+    values: dict[str, object] = {
+        f"listeners of {name}": count for name, count in now.listeners.items()
+    }
     if now.shared:
         return WARN, f"another node publishes too: {', '.join(now.shared)}", values
     return OK, f"{sum(map(bool, now.listeners.values()))} topics are listened to", values
