@@ -21,6 +21,7 @@ from difusionseg_core.cli import (
     synthesize,
     train,
 )
+from difusionseg_core.cli.missing_packages import how_to_install
 
 COMMANDS = (
     predict,
@@ -53,9 +54,16 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit status. Errors that a user can fix are one line."""
+    arguments = sys.argv[1:] if arguments is None else arguments
     args = make_parser().parse_args(arguments)
     try:
         return args.run(args)
+    except ModuleNotFoundError as error:
+        if not error.name or error.name.startswith("difusionseg"):
+            raise  # a broken installation of this package: the traceback is wanted
+        missing = how_to_install(error.name.partition(".")[0], arguments[0])
+        print(f"difusionseg: {missing}", file=sys.stderr)
+        return 1
     except (ValueError, OSError, ImportError) as error:
         print(f"difusionseg: {error}", file=sys.stderr)
         return 1
