@@ -1,4 +1,4 @@
-"""What a file that should hold a model really is, read from its first and last bytes."""
+"""Files of models: which one a training's folder holds, and what a file really is."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import json
 import tarfile
 import zipfile
 from pathlib import Path
+
+SHIPPED = Path(__file__).parent / "weights"
+"""Folder of the weights that come with the package: `lite.safetensors`."""
 
 SAFETENSORS, TORCH_ZIP, TORCH_LEGACY = "safetensors", "torch zip", "torch legacy"
 
@@ -27,7 +30,7 @@ def kind_of(path: Path | str) -> str:
         raise ValueError(f"{path} is a folder; a file of weights was expected")
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}")
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         head = file.read(_HEAD)
     problem = _not_a_model(head)
     if problem is None:
@@ -42,6 +45,29 @@ def kind_of(path: Path | str) -> str:
             return SAFETENSORS
         problem = _other_format(path, head)
     raise ValueError(f"{path} {problem}")
+
+
+def model_of_run(folder: Path) -> Path:
+    """The weights in the folder of a training, or the exported model where there are only those.
+
+    Raises ValueError, saying what to pass, for other folders.
+    """
+    for ending in ("*.safetensors", "*.onnx"):
+        found = sorted(folder.glob(ending))
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(path.name for path in found)
+            raise ValueError(f"{folder} holds several models, {names}: pass one of the files")
+    checkpoints = sorted(folder.glob("checkpoints/*.ckpt"))
+    if checkpoints:
+        raise ValueError(
+            f"the training in {folder} has not ended, so it has no weights yet; pass a checkpoint "
+            f"of it: {checkpoints[-1]}"
+        )
+    if (folder / "latest").is_dir():
+        raise ValueError(f"{folder} holds several trainings; pass one of them: {folder / 'latest'}")
+    raise ValueError(f"{folder} is a folder without a model (.safetensors or .onnx)")
 
 
 def _not_a_model(head: bytes) -> str | None:
@@ -88,7 +114,7 @@ def _check_safetensors_length(path: Path, head: bytes) -> None:
     size, length = path.stat().st_size, 8 + int.from_bytes(head[:8], "little")
     if size < length:
         raise ValueError(_truncated(path, f"its header alone has {length} bytes, the file {size}"))
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         header = file.read(length)[8:]
     try:
         entries = json.loads(header)

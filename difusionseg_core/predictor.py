@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from difusionseg_core.backends.export_cache import cache_folder
+from difusionseg_core.backends.export_info import weights_digest
 from difusionseg_core.backends.selection import EXPORTED, WEIGHTS, open_backend
 from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.model_files import SHIPPED, model_of_run
 from difusionseg_core.network.preprocessing import pad
 from difusionseg_core.network.schedule import check_schedule, check_steps
 
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from difusionseg_core.network.model import DiFusionSeg
     from difusionseg_core.objects import DetectedObject
 
-_SHIPPED = Path(__file__).parent / "weights"
+_CHECKPOINTS = (".ckpt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -213,20 +217,47 @@ def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def find_weights(model: str | Path) -> Path:
-    """Return the file of a shipped model's name or of a path; raise ValueError for others."""
+    """Return the file of a model: of a shipped name, a file, or the folder of a training.
+
+    Weights are taken out of a checkpoint (.ckpt, .pth) once and kept in the user's cache. Raises
+    ValueError or FileNotFoundError, saying what to pass.
+    """
     if str(model) == "paper":
         raise ValueError(
             "no weights for 'paper' are shipped: pass the file of a checkpoint instead, made with "
             "'difusionseg convert CHECKPOINT.pth OUT.safetensors'"
         )
     if str(model) == "lite":
-        return _SHIPPED / "lite.safetensors"
-    if Path(model).suffix not in (WEIGHTS, *EXPORTED):
+        return SHIPPED / "lite.safetensors"
+    path = Path(model)
+    if path.is_dir():
+        return model_of_run(path)
+    if path.suffix in _CHECKPOINTS:
+        return _weights_of_checkpoint(path)
+    if path.suffix not in (WEIGHTS, *EXPORTED):
         raise ValueError(
-            f"model '{model}' is unknown; use 'lite' or the path of a {WEIGHTS} file, or of an "
-            f"exported one ({', '.join(EXPORTED)})"
+            f"model '{model}' is unknown; use 'lite', the folder of a training, or the path of a "
+            f"{WEIGHTS} file, of a checkpoint ({', '.join(_CHECKPOINTS)}), or of an exported model "
+            f"({', '.join(EXPORTED)})"
         )
-    return Path(model)
+    return path
+
+
+def _weights_of_checkpoint(path: Path) -> Path:
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no model file {path}")
+    weights = cache_folder() / f"{path.stem}-{weights_digest(path)[:16]}{WEIGHTS}"
+    if not weights.is_file():
+        if importlib.util.find_spec("torch") is None:
+            raise ImportError(
+                f"PyTorch, which reads the checkpoint {path}, is not installed: pip install torch, "
+                "or use the exported model (.onnx) beside the training's weights"
+            )
+        from difusionseg_core.checkpoints.weights_file import import_checkpoint
+
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        import_checkpoint(path, weights)
+    return weights
 
 
 def check_pair(rgb: np.ndarray | None, thermal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:

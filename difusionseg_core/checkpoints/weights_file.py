@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class ModelInfo:
         return self.label_set
 
     def metadata(self) -> dict[str, str]:
-        """As a weights file stores it."""
+        """As a weights file or a training's checkpoint stores it."""
         return {
             "format": FORMAT,
             "model": self.model,
@@ -71,6 +71,13 @@ class ModelInfo:
             "scaled_head": str(self.scaled_head),
             "classes": self.classes.to_json(),
         }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> ModelInfo:
+        """The inverse of `metadata`, for the file `path`."""
+        num_classes = int(metadata["num_classes"])
+        label_set = read_classes(metadata, num_classes, path)
+        return cls(metadata["model"], num_classes, metadata["scaled_head"] == "True", label_set)
 
 
 def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
@@ -103,12 +110,10 @@ def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
     weights, metadata = read_safetensors(path)
     if metadata.get("format") != FORMAT:
         raise ValueError(f"{path} was not written by this package; {_CONVERT}")
-    num_classes = int(metadata["num_classes"])
-    label_set = read_classes(metadata, num_classes, path)
-    info = ModelInfo(metadata["model"], num_classes, metadata["scaled_head"] == "True", label_set)
+    info = ModelInfo.from_metadata(metadata, path)
     check_finite(weights, path)
     model = create_model(info.model, info.num_classes, info.scaled_head)
-    model.label_set = label_set
+    model.label_set = info.classes
     load_strictly(model, weights, path)
     return model, info
 
@@ -139,7 +144,7 @@ def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, Model
     lite = any(name.startswith("backbone.context.") for name in weights)
     scaled_head = ".pointwise." in head
     found = ModelInfo("lite" if lite else "paper", len(weights[head]), scaled_head)
-    info = ModelInfo(**known) if known else found
+    info = ModelInfo.from_metadata(known, source) if known else found
     model = create_model(info.model, info.num_classes, info.scaled_head)
     if _HEADS[head]:
         weights = from_published(weights, list(model.state_dict()))

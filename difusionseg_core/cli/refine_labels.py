@@ -11,7 +11,7 @@ boxes, which its class maps already obey.
 """
 _EXAMPLE = """example:
   difusionseg refine-labels --data MSRS/train --model lite --output refined
-  difusionseg train --config config/train/lite_msrs.yaml --data.train '[refined]' \\
+  difusionseg train --config lite_msrs --data.train refined \\
       --data.validation MSRS/val --model.start difusionseg_core/weights/lite.safetensors
 """
 

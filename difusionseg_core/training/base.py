@@ -9,13 +9,16 @@ from dataclasses import replace
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from difusionseg_core.checkpoints.checkpoint_file import MODEL_INFO
 from difusionseg_core.checkpoints.weights_file import ModelInfo, start_from
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
+from difusionseg_core.model_files import SHIPPED
 from difusionseg_core.network.model import create_model
+from difusionseg_core.training.datamodule import as_list
 
 
 class Training(pl.LightningModule):
@@ -23,18 +26,22 @@ class Training(pl.LightningModule):
 
     What is drawn in a step (times and noise of the diffusion, dropped paths) depends on the seed of
     the data, the epoch, the batch and the rank alone: a resumed training draws what an
-    uninterrupted one would have drawn. With `start`, a weights file of this package or a published
-    checkpoint, training goes on from there.
+    uninterrupted one would have drawn. `start` is a weights file of this package or a checkpoint
+    to start from, `freeze` the parts of the model that keep their weights.
     """
 
-    def __init__(self, info: ModelInfo, start: str | None) -> None:
+    def __init__(
+        self, info: ModelInfo, start: str | None, freeze: str | list[str] | None = None
+    ) -> None:
         super().__init__()
         self.info = info
         self.model = create_model(info.model, info.num_classes, info.scaled_head)
         self.model = self.model.to(memory_format=torch.channels_last)
+        start = str(SHIPPED / "lite.safetensors") if start == "lite" else start
         started = start_from(self.model, start) if start else None
         self._start = (start, started)  # where the weights came from, and their classes
         self.label_set = info.classes
+        self.frozen = freeze_parts(self.model, as_list(freeze))
         self.scores: dict[str, float] = {}  # of the last validation, and how many images it had
 
     @abstractmethod
@@ -62,8 +69,11 @@ class Training(pl.LightningModule):
                 )
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """The loss of a batch, logged with its parts."""
         place = (self.trainer.datamodule.seed, self.current_epoch, batch_index, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+        for part in self.frozen:
+            part.eval()  # batch norms keep their statistics
         losses = self.losses(channels_last(batch))
         total = sum(losses.values())
         self.log("loss", total, prog_bar=True)
@@ -71,6 +81,7 @@ class Training(pl.LightningModule):
         return total
 
     def on_validation_epoch_start(self) -> None:
+        """Begin to count."""
         self.images = np.zeros(2, np.int64)  # all that were scored, and those with boxes
         self.confusion = np.zeros((self.info.num_classes,) * 2, np.int64)
         self.boxes = BoxScore()
@@ -88,15 +99,16 @@ class Training(pl.LightningModule):
             prediction = labels.to(torch.uint8).cpu().numpy()
             self.images[0] += 1
             self.confusion += confusion_matrix(truth, prediction, self.info.num_classes)
-            boxes = self.trainer.datamodule.validation.boxes_of(index)
+            boxes = self.trainer.datamodule.scored(self.trainer.testing).boxes_of(index)
             if boxes is not None:
                 self.images[1] += 1
                 self.boxes.add(prediction, boxes)
         return {"fused": output.fused[0, :, :height, :width], "labels": labels}
 
     def on_validation_epoch_end(self) -> None:
+        """Compute and log the scores over all ranks."""
         names = self.label_set.class_names
-        confusion = self._sum_over_ranks(self.confusion)
+        confusion = self.summed_confusion = self._sum_over_ranks(self.confusion)
         images, boxed = self._sum_over_ranks(self.images).tolist()
         self.scores = {"images": images}
         if confusion.any():
@@ -113,17 +125,41 @@ class Training(pl.LightningModule):
                 self.scores[f"f1/{names[label]}"] = self.boxes.f1(label)
         self.scores["score"] = self.scores.get("box_f1", self.scores.get("miou", 0.0))
         for name, value in self.scores.items():
-            self.log(name, float(value), prog_bar=name in ("miou", "box_f1"))
+            # All ranks have the same value, which is what Lightning asks for here.
+            self.log(name, float(value), prog_bar=name in ("miou", "box_f1"), sync_dist=True)
+
+    # The test data are scored as the validation data are.
+    on_test_epoch_start = on_validation_epoch_start
+    test_step = validation_step
+    on_test_epoch_end = on_validation_epoch_end
 
     def _sum_over_ranks(self, counts: np.ndarray) -> np.ndarray:
         total = torch.from_numpy(counts).to(self.device)
         return self.trainer.strategy.reduce(total, reduce_op="sum").cpu().numpy()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """Say which model it is, so that the checkpoint can be used as a model."""
         checkpoint["scores"] = self.scores
+        checkpoint[MODEL_INFO] = self.info.metadata()
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Restore the scores of the last validation."""
         self.scores = checkpoint.get("scores", {})
+
+
+def freeze_parts(model: nn.Module, names: list[str]) -> list[nn.Module]:
+    """The parts of a model by name, which no optimizer changes any more.
+
+    Raises ValueError for an unknown part.
+    """
+    parts = []
+    for name in names:
+        try:
+            parts.append(model.get_submodule(name).requires_grad_(False))
+        except AttributeError:
+            known = ", ".join(name for name, _ in model.named_children())
+            raise ValueError(f"there is no part '{name}' to freeze; the parts: {known}") from None
+    return parts
 
 
 def channels_last(batch: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -19,33 +19,49 @@ from difusionseg_core.training.paper_augmentation import PaperAugmentation, Pape
 
 
 class PairData(pl.LightningDataModule):
-    """Folders of pairs: `train`, `drawn` and `validation` with class maps, `fusion` without.
+    """Folders of pairs for training, validation and test.
 
-    With `boxes`, the class maps of `train` are corrected by the box files beside them; those of
-    `drawn` scenes are exact and stay as they are. The paper's
-    losses need the `PaperAugmentation`. `classes` is a data.yaml, or the name of a known data set,
-    for folders without a data.yaml. `batch_size` and `workers` are those of each rank.
+    The paper's losses need the `PaperAugmentation`. Raises ValueError for validation or test data
+    without masks and without boxes.
+
+    Args:
+        train: Data sets with masks. One folder, or several: [A, B].
+        validation: The data set that every validation is scored on.
+        test: A data set that the final weights are scored on once, at the end.
+        drawn: Synthetic scenes ('difusionseg synthesize').
+        fusion: Data sets without masks, for the fused image, and for a teacher.
+        boxes: Whether the box files beside the masks of `train` correct them.
+        classes: A data.yaml, or the name of a known data set, for folders without a data.yaml.
+        augmentation: Random changes of the training images, by class.
+        batch_size: Pairs in a step, for each GPU.
+        workers: Processes that load data, for each GPU.
+        seed: Seed of the order of the data and of augmentation; that of seed_everything.
     """
 
     def __init__(
         self,
-        train: list[str],
+        train: list[str] | str,
         validation: str,
-        drawn: list[str] | None = None,
-        fusion: list[str] | None = None,
+        drawn: list[str] | str | None = None,
+        fusion: list[str] | str | None = None,
         augmentation: PaperAugmentation | Augmentation = Augmentation(),  # noqa: B008 (frozen)
         boxes: bool = True,
         batch_size: int = 8,
         workers: int = 2,
         seed: int = 0,
         classes: str | None = None,
+        test: str | None = None,
     ) -> None:
         super().__init__()
-        folders = [(root, boxes) for root in train]
-        folders += [(root, False) for root in [*(drawn or []), *(fusion or [])]]
+        folders = [(root, boxes) for root in as_list(train)]
+        folders += [(root, False) for root in [*as_list(drawn), *as_list(fusion)]]
         kind = PaperDataset if isinstance(augmentation, PaperAugmentation) else PairDataset
         self.parts = [kind(root, augmentation, use, seed, classes) for root, use in folders]
         self.validation = PairDataset(validation, classes=classes)
+        self.test = PairDataset(test, classes=classes) if test else None
+        _check_scored(self.validation, "data.validation")
+        if self.test:
+            _check_scored(self.test, "data.test")
         self.batch_size = batch_size
         self.workers = workers
         self.seed = seed
@@ -55,7 +71,12 @@ class PairData(pl.LightningDataModule):
     @property
     def label_set(self) -> LabelSet:
         """The classes of all folders with labels. ValueError if two have different ones."""
-        return _common_label_set([*self.parts, self.validation])
+        tested = [self.test] if self.test else []
+        return _common_label_set([*self.parts, self.validation, *tested])
+
+    def scored(self, testing: bool) -> PairDataset:
+        """The pairs that a validation, or a test, is about."""
+        return self.test if testing and self.test else self.validation
 
     def class_counts(self, num_classes: int) -> np.ndarray:
         """(num_classes,) pixels of each class in all training pairs. Decodes them all."""
@@ -67,6 +88,7 @@ class PairData(pl.LightningDataModule):
         return counts
 
     def train_dataloader(self) -> DataLoader:
+        """The training pairs, in an order of each epoch."""
         for part in self.parts:
             part.preload()
         ranks = self.trainer.world_size
@@ -83,23 +105,44 @@ class PairData(pl.LightningDataModule):
         return dict(self._progress)
 
     def load_state_dict(self, state: dict[str, int]) -> None:
+        """Continue where the data were left."""
         # Not left to the loader: Lightning may have asked for it already, to count the steps, and
         # then does not hand it what a checkpoint says.
         self._progress.update(state)
 
     def val_dataloader(self) -> DataLoader:
+        """The validation pairs, one at a time."""
+        return self._in_order(self.scored(testing=False))
+
+    def test_dataloader(self) -> DataLoader:
+        """The test pairs, one at a time."""
+        return self._in_order(self.scored(testing=True))
+
+    def _in_order(self, pairs: PairDataset) -> DataLoader:
         ranks = {"rank": self.trainer.global_rank, "num_replicas": self.trainer.world_size}
-        sampler = DistributedSampler(self.validation, shuffle=False, **ranks)
+        sampler = DistributedSampler(pairs, shuffle=False, **ranks)
         _make_fork_safe()
-        return DataLoader(self.validation, sampler=sampler, num_workers=self.workers)
+        return DataLoader(pairs, sampler=sampler, num_workers=self.workers)
 
 
-def count_classes(folders: Sequence[str], classes: str | None = None) -> int:
+def as_list(names: str | list[str] | None) -> list[str]:
+    """One name, several, or none, as a list."""
+    return [names] if isinstance(names, str) else list(names or [])
+
+
+def _check_scored(pairs: PairDataset, option: str) -> None:
+    if not any(pair.labels or pair.boxes for pair in pairs.pairs):
+        raise ValueError(
+            f"{option} {pairs.root} has neither masks nor boxes, so nothing can be scored on it"
+        )
+
+
+def count_classes(folders: str | list[str], classes: str | None = None) -> int:
     """The number of classes of the first folder with labels; that of MSRS if none has any.
 
     Raises DataError for what is no data set.
     """
-    for folder in folders:
+    for folder in as_list(folders):
         data_set = find_data_set(folder, classes=classes)
         if data_set.is_labelled and data_set.label_set:
             return data_set.label_set.num_classes
@@ -139,6 +182,7 @@ class EpochSampler(Sampler[int]):
         self.skipped = 0  # indices at the beginning that are left out
 
     def set_epoch(self, epoch: int) -> None:
+        """Order the indices for this epoch."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.classes import MSRS
 from difusionseg_core.network.efficientnet_lite import load_imagenet_weights
 from difusionseg_core.training.base import Training
+from difusionseg_core.training.distillation import Teacher
 from difusionseg_core.training.objective import draw_diffusion, lite_losses
 
 _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer ones count as if they had this
@@ -19,14 +20,25 @@ _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer ones count as if
 class LiteTraining(Training):
     """Trains `lite` from ImageNet weights, or from the weights `start`.
 
-    `learning_rate` is that of the new parts, `backbone_factor` times it the backbone's; both rise
-    over `warmup` steps and then fall to zero along a cosine over the whole training.
-    `class_balance` is the power of a class's inverse share in the training pixels, which is its
-    loss weight: 0 for equal weights. `feedback` is the share of pictures, 0 to 1, for which the
-    decoder is given classes with noise over them. For the others it is given noise alone, which is
-    where the sampler begins, and all that a model of one step ever sees; at 0 there is no diffusion
-    at all. `lovasz` is the weight of the Lovasz-Softmax loss beside cross-entropy. Raises
-    ValueError for a `feedback` out of range or a negative `lovasz`.
+    Raises ValueError for a `feedback` out of range or a negative `lovasz`.
+
+    Args:
+        num_classes: Number of classes; that of the data if not given.
+        learning_rate: Learning rate of the new parts after the warm-up; it then falls to zero along
+            a cosine over the whole training.
+        backbone_factor: Learning rate of the backbone, relative to that of the new parts.
+        weight_decay: Weight decay.
+        warmup: Steps in which the learning rates rise.
+        class_balance: Power of a class's inverse share in the training pixels, which is its weight
+            in the loss; 0 for equal weights.
+        feedback: Share of images, 0 to 1, for which the decoder gets classes with noise on them.
+            For the others it gets noise alone, from which the sampler starts, and which is all that
+            a model of one step ever sees; 0 is a training without diffusion.
+        lovasz: Weight of the Lovasz-Softmax loss beside cross-entropy.
+        start: Weights file or checkpoint to start from, or 'lite' for the shipped weights.
+        freeze: Parts of the model that keep their weights, such as backbone.
+        teacher: Weights file of a model that teaches this one on pairs without masks (data.fusion).
+        teacher_weight: Weight of the teacher's loss.
     """
 
     def __init__(
@@ -40,20 +52,24 @@ class LiteTraining(Training):
         feedback: float = 1.0,
         lovasz: float = 0.0,
         start: str | None = None,
+        freeze: str | list[str] | None = None,
+        teacher: str | None = None,
+        teacher_weight: float = 1.0,
     ) -> None:
         if not 0 <= feedback <= 1:
             raise ValueError(f"feedback must be 0 to 1, not {feedback}")
         if not lovasz >= 0:
             raise ValueError(f"lovasz must not be negative, but is {lovasz}")
-        super().__init__(
-            ModelInfo("lite", MSRS.num_classes if num_classes is None else num_classes), start
-        )
+        number = MSRS.num_classes if num_classes is None else num_classes
+        super().__init__(ModelInfo("lite", number), start, freeze)
         self.save_hyperparameters()
+        self.teacher = Teacher(teacher, number) if teacher else None
         if not start:
             load_imagenet_weights(self.model.backbone.context)
         self.register_buffer("class_weight", torch.ones(self.info.num_classes), persistent=False)
 
     def setup(self, stage: str) -> None:
+        """Check the data, and prepare the losses."""
         super().setup(stage)
         counts = torch.from_numpy(self.trainer.datamodule.class_counts(self.info.num_classes))
         if not counts.any():
@@ -62,6 +78,13 @@ class LiteTraining(Training):
         self.class_weight.copy_((shares.max() / shares) ** self.hparams.class_balance)
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of a batch by name."""
+        if self.teacher is None:
+            return self._losses(batch)
+        with self.teacher.lesson(self.model, batch, self.hparams.teacher_weight) as lesson:
+            return {**self._losses(lesson.batch), "teacher": lesson.loss()}
+
+    def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image = batch["image"]
         time, noise = draw_diffusion(self.model, image, self.hparams.feedback)
         return lite_losses(
@@ -76,6 +99,7 @@ class LiteTraining(Training):
         )
 
     def configure_optimizers(self) -> dict:
+        """AdamW and the schedule of its learning rate, step by step."""
         options = self.hparams
         backbone = list(self.model.backbone.context.parameters())
         own = {id(p) for p in backbone}

@@ -21,10 +21,20 @@ _FIRST_FACTOR = 1e-6  # of the learning rate in the first step of the warm-up
 class PaperTraining(Training):
     """Trains `paper` as published: AdamW, a linear warm-up and a linear decay to zero.
 
-    The schedule spans `trainer.max_steps`, 100,000 in the paper. `scaled_head` is the classifier
-    that the authors use for MFD. `backbone` is a file of ImageNet weights of ConvNeXt-T, in the
-    names of torchvision, timm, or its authors; without it, and without `start`, all weights begin
-    at random.
+    The schedule spans `trainer.max_steps`, 100,000 in the paper. Raises ValueError if neither
+    `backbone`, `start` nor `from_scratch` is given.
+
+    Args:
+        num_classes: Number of classes; that of the data if not given.
+        scaled_head: Whether to use the classifier that the authors use for MFD.
+        learning_rate: Learning rate after the warm-up.
+        weight_decay: Weight decay.
+        warmup: Steps in which the learning rate rises.
+        backbone: File of ImageNet weights of ConvNeXt-T, in the names of torchvision, timm, or its
+            authors.
+        start: Weights file or checkpoint to start from.
+        from_scratch: Start from random weights, without a backbone file.
+        freeze: Parts of the model that keep their weights, such as backbone.
     """
 
     def __init__(
@@ -36,29 +46,35 @@ class PaperTraining(Training):
         warmup: int = 1500,
         backbone: str | None = None,
         start: str | None = None,
+        from_scratch: bool = False,
+        freeze: str | list[str] | None = None,
     ) -> None:
-        super().__init__(
-            ModelInfo(
-                "paper", MSRS.num_classes if num_classes is None else num_classes, scaled_head
-            ),
-            start,
-        )
+        if not (backbone or start or from_scratch):
+            raise ValueError(
+                "paper starts from ImageNet weights: pass their file as --model.backbone, other "
+                "weights as --model.start, or --model.from_scratch true for random ones"
+            )
+        number = MSRS.num_classes if num_classes is None else num_classes
+        super().__init__(ModelInfo("paper", number, scaled_head), start, freeze)
         self.save_hyperparameters()
         if backbone:
             load_convnext_weights(self.model.backbone, backbone)
 
     def setup(self, stage: str) -> None:
+        """Check the data, and prepare the losses."""
         super().setup(stage)
         if not all(isinstance(part, PaperDataset) for part in self.trainer.datamodule.parts):
             raise ValueError("PaperTraining needs --data.augmentation PaperAugmentation")
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of a batch by name."""
         image = batch["image"]
         time, noise = draw_diffusion(self.model, image)
         targets = batch["visible"], batch["thermal"]
         return paper_losses(self.model, image, batch["labels"], *targets, time, noise)
 
     def configure_optimizers(self) -> dict:
+        """AdamW and the schedule of its learning rate, step by step."""
         options = self.hparams
         optimizer = torch.optim.AdamW(
             decay_groups(self.model, options.weight_decay), options.learning_rate

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from difusionseg_core.checkpoints.weights_file import load_strictly, save_weight
 from difusionseg_core.files import write_file
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.run_folder import Run
 
 _PROTOCOL = {
     "miou": "mean IoU from one confusion matrix over all pixels of all images; class 0 counted, "
@@ -28,8 +31,10 @@ _PROTOCOL = {
 
 @dataclass(frozen=True)
 class Best:
-    """The epoch whose weights are kept. `chosen_by` is the score that made it the best one, None
-    where nothing was compared and it is the last one.
+    """The epoch whose weights are kept.
+
+    `chosen_by` is the score that made it the best one, None if it is the last one because nothing
+    was compared.
     """
 
     epoch: int
@@ -38,14 +43,19 @@ class Best:
     scores: dict[str, float]
 
 
-def write_results(trainer: pl.Trainer) -> None:
-    """Write MODEL.safetensors, metrics.json and model_card.md beside the logs (first rank)."""
-    folder = Path(trainer.log_dir or trainer.default_root_dir)  # asks all ranks
+def write_results(trainer: pl.Trainer, run: Run, export: bool) -> None:
+    """Write MODEL.safetensors, metrics.json and model_card.md into the run's folder (first rank).
+
+    With `export` also MODEL.onnx. The best weights are scored on the `test` data, if there are any.
+    Prints what was made and the commands that use it.
+    """
+    module, data = trainer.lightning_module, trainer.datamodule
+    best = _load_best(trainer, module)  # in all ranks, which score together
+    tested = _test_scores(trainer) if data.test is not None else {}
     if not trainer.is_global_zero:
         return
-    module, data = trainer.lightning_module, trainer.datamodule
-    best = _load_best(trainer, module)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = run.folder
+    run.keep_former_results()
     weights = folder / f"{module.info.model}.safetensors"
     save_weights(module.model, weights, module.info)
     measured = {
@@ -58,11 +68,43 @@ def write_results(trainer: pl.Trainer) -> None:
         },
         "diffusion_steps": module.model.steps,
         "validation": {"folder": data.validation.root, "pairs": len(data.validation)},
+        "test": {"folder": data.test.root, "scores": tested} if tested else None,
         "protocol": _PROTOCOL,
     }
     write_file(folder / "metrics.json", json.dumps(measured, indent=2) + "\n")
-    write_file(folder / "model_card.md", model_card(trainer, best))
-    print(f"{weights}, metrics.json and model_card.md: epoch {best.epoch}, {_listed(best.scores)}")
+    write_file(folder / "model_card.md", model_card(trainer, best, tested))
+    print(f"{weights}: epoch {best.epoch}, {_listed(best.scores)}")
+    if tested:
+        print(f"test on {data.test.root}: {_listed(tested)}")
+    if export:
+        _export(weights)
+    print(_how_to_use(folder, data.validation.root))
+
+
+def _test_scores(trainer: pl.Trainer) -> dict[str, float]:
+    module = trainer.lightning_module
+    validated = module.scores
+    trainer.test(module, trainer.datamodule, verbose=False)
+    tested, module.scores = module.scores, validated
+    return tested
+
+
+def _export(weights: Path) -> None:
+    """Write the model beside its weights, or say in one line why not: the weights are there."""
+    try:
+        from difusionseg_core.backends.export import export_file
+
+        export_file(weights, weights.with_suffix(".onnx"), beside_weights=True)
+    except (ImportError, ValueError) as error:
+        print(f"difusionseg: {weights} was not exported: {error}", file=sys.stderr)
+
+
+def _how_to_use(folder: Path, validation: str) -> str:
+    run = shlex.quote(str(folder))
+    return f"""{run} also holds metrics.json, model_card.md, config.yaml and checkpoints. To use it:
+  difusionseg predict --model {run} --rgb RGB --thermal THERMAL --output images
+  difusionseg evaluate --model {run} --data {shlex.quote(validation)} --output results
+  ros2 run difusionseg_ros fusion_node --ros-args -p model:={shlex.quote(str(folder.resolve()))}"""
 
 
 def _load_best(trainer: pl.Trainer, module: Training) -> Best:
@@ -81,8 +123,8 @@ def _load_best(trainer: pl.Trainer, module: Training) -> Best:
     return Best(trainer.current_epoch, trainer.global_step, None, module.scores)
 
 
-def model_card(trainer: pl.Trainer, best: Best) -> str:
-    """Markdown: made how and from what, and what was measured; nothing else is claimed."""
+def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str:
+    """Markdown: how and from what it was made, and what was measured, also on the test data."""
     module, data = trainer.lightning_module, trainer.datamodule
     info, options = module.info, dict(module.hparams)
     parameters = sum(parameter.numel() for parameter in module.model.parameters())
@@ -93,6 +135,10 @@ def model_card(trainer: pl.Trainer, best: Best) -> str:
     if best.chosen_by:
         kept += f", the one with the best `{best.chosen_by}` on the pairs below, which flatters it"
     rows = [f"| {name} | {_number(value)} |" for name, value in best.scores.items()]
+    if tested:
+        rows += ["", f"On {_described(data.test)}, once, at the end:", ""]
+        rows += ["| score | value |", "| --- | --- |"]
+        rows += [f"| {name} | {_number(value)} |" for name, value in tested.items()]
     protocol = [
         f"- `{name}`: {text}."
         for name, text in _PROTOCOL.items()

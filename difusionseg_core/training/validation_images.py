@@ -1,31 +1,36 @@
-"""Pictures of a few validation frames in TensorBoard, after every validation."""
+"""Images of validation frames and the confusion matrix in TensorBoard, after every validation."""
 
 from __future__ import annotations
 
 import lightning.pytorch as pl
 import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
+from matplotlib.figure import Figure
 from torch import Tensor
 
 from difusionseg_core.imaging.drawing import colorize, contact_sheet
+from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix
 
 _TITLES = ("RGB", "thermal", "fused", "predicted", "truth")
-_TILE = 240  # width of a picture on the page, pixels
+_TILE = 240  # width of an image on the sheet, pixels
 
 
 class Pictures(pl.Callback):
-    """A page of `count` frames spread over the validation set, the same every time.
+    """Sheets of frames and the confusion matrix.
 
-    With several ranks the first one shows what it has of them.
+    `count` frames are spread over the validation set, the same every time; `worst` frames are those
+    with the lowest mean IoU. With several ranks the first one shows what it has of the frames.
     """
 
-    def __init__(self, count: int = 4) -> None:
+    def __init__(self, count: int = 4, worst: int = 4) -> None:
         self.count = count
+        self.worst = worst
         self._rows: list[list[np.ndarray]] = []
+        self._worst: list[tuple[float, int, list[np.ndarray]]] = []  # score, index, row
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Forget the images of the epoch before."""
-        self._rows = []
+        self._rows, self._worst = [], []
 
     def on_validation_batch_end(
         self,
@@ -35,25 +40,66 @@ class Pictures(pl.Callback):
         batch: dict[str, Tensor],
         batch_index: int,
     ) -> None:
-        """Keep the first images, with what the model makes of them."""
+        """Keep an image that is to be shown, with what the model makes of it."""
+        if not trainer.is_global_zero:
+            return
         validation = trainer.datamodule.validation
         index, every = int(batch["index"]), max(len(validation) // self.count, 1)
-        if not trainer.is_global_zero or index // every >= self.count:
-            return
+        truth = batch["labels"][0].byte().cpu().numpy()
+        predicted = outputs["labels"].byte().cpu().numpy()
         # Of each stretch of the set, the first frame that this rank has.
-        if index % every >= trainer.world_size:
+        regular = index // every < self.count and index % every < trainer.world_size
+        score = image_score(truth, predicted, module.info.num_classes)
+        highest = self._worst[-1][0] if len(self._worst) >= self.worst else np.inf
+        bad = score is not None and self.worst > 0 and score < highest
+        if not (regular or bad):
             return
         sample = validation.sample(index)
         fused = outputs["fused"].permute(1, 2, 0).float().mul(255).round().byte().cpu().numpy()
-        predicted = outputs["labels"].byte().cpu().numpy()
         thermal = np.repeat(sample.thermal[..., None], 3, axis=2)
         masks = (colorize(labels, module.label_set) for labels in (predicted, sample.labels))
-        self._rows.append([sample.rgb, thermal, fused, *masks])
+        row = [sample.rgb, thermal, fused, *masks]
+        if regular:
+            self._rows.append(row)
+        if bad:
+            self._worst.append((score, index, row))
+            self._worst.sort(key=lambda entry: entry[:2])
+            del self._worst[self.worst :]
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write them to TensorBoard."""
-        if self._rows and isinstance(trainer.logger, TensorBoardLogger):
-            page = contact_sheet(self._rows, _TITLES, _TILE, module.label_set)
-            trainer.logger.experiment.add_image(
-                "validation", page, trainer.global_step, dataformats="HWC"
-            )
+        if not trainer.is_global_zero or not isinstance(trainer.logger, TensorBoardLogger):
+            return
+        board, step = trainer.logger.experiment, trainer.global_step
+        worst = [row for _, _, row in self._worst]
+        for name, rows in (("validation", self._rows), ("worst", worst)):
+            if rows:
+                sheet = contact_sheet(rows, _TITLES, _TILE, module.label_set)
+                board.add_image(name, sheet, step, dataformats="HWC")
+        if module.summed_confusion.any():
+            figure = confusion_figure(module.summed_confusion, module.label_set.class_names)
+            board.add_figure("confusion", figure, step)
+
+
+def image_score(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> float | None:
+    """Mean IoU of the classes in one image's masks (H, W), None without a labelled pixel."""
+    confusion = confusion_matrix(truth, predicted, num_classes)
+    return float(np.nanmean(class_iou(confusion))) if confusion.any() else None
+
+
+def confusion_figure(confusion: np.ndarray, names: tuple[str, ...]) -> Figure:
+    """A chart of a confusion matrix (K, K): the share of each true class (row) by prediction."""
+    shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    side = 2 + 0.5 * len(names)
+    figure = Figure(figsize=(side, side), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.set_xticks(range(len(names)), names, rotation=90)
+    axes.set_yticks(range(len(names)), names)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    for row, column in np.argwhere(shares >= 0.005):
+        color = "white" if shares[row, column] > 0.5 else "black"
+        text = f"{100 * shares[row, column]:.0f}"
+        axes.text(column, row, text, ha="center", va="center", color=color)
+    return figure

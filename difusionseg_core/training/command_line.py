@@ -1,0 +1,252 @@
+"""The command line of training: Lightning's, with a folder for each run and safe stops."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shlex
+import sys
+import warnings
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+import lightning.pytorch as pl
+from jsonargparse import ArgumentError, Namespace
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.utilities import rank_zero_only
+
+from difusionseg_core.training import lite, paper
+from difusionseg_core.training.base import Training
+from difusionseg_core.training.datamodule import PairData, count_classes
+from difusionseg_core.training.results import write_results
+from difusionseg_core.training.run_folder import CHECKPOINTS, Run, open_run
+from difusionseg_core.training.stopping import KeepLastState, StopOnSignal, TrainingStopped
+
+CONFIGURATIONS = Path(__file__).parent / "configurations"
+"""Shipped configurations; `--config NAME` takes one of them."""
+
+TRAININGS = {"lite": lite.LiteTraining, "paper": paper.PaperTraining}
+OWN_OPTIONS = {
+    "config": "configuration file, or one that is shipped, by name",
+    "output": "folder of this run (default: date and time, in trainer.default_root_dir)",
+    "overwrite": "remove the former training in --output first (default: false)",
+    "ckpt_path": "checkpoint or run's folder to continue from; last: the latest run's last state",
+    "export": "also write the weights as .onnx, which runs without PyTorch (default: true)",
+    "seed_everything": "seed of weights, data and noise (default: 0)",
+}
+
+_RUN = "DIFUSIONSEG_RUN"  # tells the processes that Lightning starts which run they belong to
+
+
+class CommandLine(LightningCLI):
+    """Lightning's command line over a model and data of this package."""
+
+    run: Run
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Declare our own options."""
+        parser.set_defaults({"model": {"class_path": "LiteTraining"}})
+        parser.link_arguments("seed_everything", "data.seed", compute_fn=int)
+        parser.add_argument("--ckpt_path", type=str, help=OWN_OPTIONS["ckpt_path"])
+        parser.add_argument("--output", type=str, help=OWN_OPTIONS["output"])
+        parser.add_argument("--overwrite", type=bool, default=False, help=OWN_OPTIONS["overwrite"])
+        parser.add_argument("--export", type=bool, default=True, help=OWN_OPTIONS["export"])
+
+    def before_instantiate_classes(self) -> None:
+        """Open the run's folder, and let Lightning write there."""
+        config = self.config
+        options = config.model.init_args
+        if options.num_classes is None:
+            options.num_classes = count_classes(config.data.train, config.data.classes)
+        self.asked = config.clone()
+        self.asked.update(Namespace(ckpt_path=None, output=None, overwrite=False))
+        runs = Path(config.trainer.default_root_dir or "runs")
+        self.run = _run_of_rank(config, runs)
+        config.ckpt_path = str(self.run.checkpoint) if self.run.checkpoint else None
+        config.trainer.default_root_dir = str(self.run.folder)
+        config.trainer.logger = _logging_to(config.trainer.logger, self.run.folder, runs)
+
+    def instantiate_classes(self) -> None:
+        """Make model, data and trainer; if that fails, nothing is left of the run."""
+        try:
+            # As Lightning does, which calls it by a deprecated name.
+            self.config_init = self.parser.instantiate(self.config)
+            self.datamodule, self.model = self.config_init.data, self.config_init.model
+            self.trainer = self.instantiate_trainer()
+        except Exception:
+            self.run.discard()
+            raise
+
+    def instantiate_trainer(self, **kwargs: object) -> pl.Trainer:
+        """The trainer, with checkpoints in the run's folder and safe stops."""
+        trainer = super().instantiate_trainer(**kwargs)
+        for callback in trainer.callbacks:
+            if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+                # Absolute: a training continued by another path knows its best score again.
+                callback.dirpath = str((self.run.folder / CHECKPOINTS).resolve())
+        # Averaging weights replaces the last ones when the training ends: keep these before.
+        trainer.callbacks.insert(0, KeepLastState(self.run.last))
+        trainer.callbacks.append(StopOnSignal(self.run.last))
+        return trainer
+
+
+def train(arguments: list[str]) -> int:
+    """Train as the options say; returns the exit status, 128 + N after signal N.
+
+    Raises ValueError or OSError, in one line, for options that cannot be.
+    """
+    line = None
+    # Several ranks start this program again by its own arguments, so these must stay as they are.
+    warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
+    # Of a training that continues, this is as it should be; the others have folders of their own.
+    warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
+    # The data module continues the loader, see `PairData.load_state_dict`.
+    warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
+    try:
+        line = _parse(arguments)
+        _record(line)
+        line.trainer.fit(line.model, line.datamodule, ckpt_path=line.config.ckpt_path)
+    except TrainingStopped as stop:
+        return _stopped(line, stop)
+    except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
+        if line is not None and not line.run.last.exists() and line.trainer.global_step == 0:
+            line.run.discard()
+        raise ValueError(_in_one_line(error) + _nearest_options(arguments, error)) from error
+    line.run.settle()
+    write_results(line.trainer, line.run, line.config.export)
+    return 0
+
+
+def _parse(arguments: list[str]) -> CommandLine:
+    return CommandLine(
+        Training,
+        PairData,
+        subclass_mode_model=True,
+        run=False,
+        args=with_shipped_configurations(arguments),
+        auto_configure_optimizers=False,
+        load_from_checkpoint_support=False,
+        save_config_callback=None,  # see _record
+        seed_everything_default=0,
+        trainer_defaults={"use_distributed_sampler": False},  # our data take care of ranks
+        parser_kwargs={"prog": "difusionseg train", "exit_on_error": False},
+    )
+
+
+def with_shipped_configurations(arguments: list[str]) -> list[str]:
+    """The arguments, with the paths of shipped configurations instead of their names.
+
+    Raises ValueError for a name that is neither a file nor shipped.
+    """
+    changed, expects_file = [], False
+    for argument in arguments:
+        option, equals, name = argument.partition("=")
+        if expects_file:
+            argument = _configuration(argument)
+        elif option == "--config" and equals:
+            argument = f"--config={_configuration(name)}"
+        expects_file = argument == "--config"
+        changed.append(argument)
+    return changed
+
+
+def _configuration(name: str) -> str:
+    shipped = CONFIGURATIONS / f"{name}.yaml"
+    if Path(name).is_file() or not re.fullmatch(r"[\w-]+", name):
+        return name
+    if not shipped.is_file():
+        names = ", ".join(sorted(path.stem for path in CONFIGURATIONS.glob("*.yaml")))
+        raise ValueError(f"there is no configuration file {name}, and none is shipped: {names}")
+    return str(shipped)
+
+
+def _run_of_rank(config: Namespace, runs: Path) -> Run:
+    output = Path(config.output) if config.output else None
+    if rank_zero_only.rank:  # started by the first rank
+        if _RUN not in os.environ and output is None:
+            raise ValueError("where a launcher starts the processes, name the run with --output")
+        folder = Path(os.environ.get(_RUN) or str(output))
+        return Run(folder, Path(config.ckpt_path) if config.ckpt_path else None, is_new=False)
+    run = open_run(runs, output, config.ckpt_path, config.overwrite)
+    os.environ[_RUN] = str(run.folder)
+    return run
+
+
+def _logging_to(logger: object, folder: Path, runs: Path) -> object:
+    """The configuration of loggers, with the run's folder where no other was chosen."""
+    if logger is False:
+        return logger
+    if logger is None or logger is True:
+        tensorboard = "lightning.pytorch.loggers.TensorBoardLogger"
+        logger = Namespace(class_path=tensorboard, init_args=Namespace(save_dir="."))
+    if isinstance(logger, list):
+        return [_logging_to(each, folder, runs) for each in logger]
+    options = logger.get("init_args") or Namespace()
+    if options.get("save_dir") in (None, ".", "./", str(runs)):
+        options.save_dir = str(folder)
+    if logger.class_path.rpartition(".")[2] in ("TensorBoardLogger", "CSVLogger"):
+        options.name = options.version = ""
+    logger.init_args = options
+    return logger
+
+
+@rank_zero_only
+def _record(line: CommandLine) -> None:
+    """Write the options into the run's folder, and let `latest` lead there."""
+    file = line.run.config_file()
+    line.parser.save(line.asked, file, skip_unset=False, multifile=False)
+    line.run.mark_latest()
+
+
+def _stopped(line: CommandLine, stop: TrainingStopped) -> int:
+    if rank_zero_only.rank == 0:
+        print(f"difusionseg: {stop}", end="", file=sys.stderr)
+        if stop.checkpoint:
+            command = ["difusionseg", "train", "--config", f"{line.run.folder}/config.yaml"]
+            command += ["--ckpt_path", str(stop.checkpoint)]
+            print(f" after step {stop.step}: saved {stop.checkpoint}", file=sys.stderr)
+            print(f"to continue: {shlex.join(command)}", file=sys.stderr)
+            line.run.settle()
+        else:
+            print(", nothing was saved", file=sys.stderr)
+            if line.trainer.global_step == 0:
+                line.run.discard()
+    return 128 + stop.number
+
+
+def option_names() -> set[str]:
+    """Names of all options that stand alone, without those within a class of Lightning."""
+    names = set(OWN_OPTIONS) | {"help", "print_config", "trainer", "model", "data"}
+    owners: Iterable[tuple[str, object]] = [
+        *(("model", training) for training in TRAININGS.values()),
+        ("data", PairData),
+        ("trainer", pl.Trainer),
+    ]
+    for group, owner in owners:
+        names |= {f"{group}.{name}" for name in inspect.signature(owner).parameters}
+    return names
+
+
+def _nearest_options(arguments: list[str], error: BaseException) -> str:
+    """What a misspelt option among the arguments should perhaps be, for the end of a message."""
+    if not isinstance(error, ArgumentError):
+        return ""
+    known, hints = option_names(), []
+    for argument in arguments:
+        name = argument.removeprefix("--").partition("=")[0].rstrip("+")
+        nested = name.count(".") > 1
+        if argument.startswith("--") and name not in known and not nested:
+            near = get_close_matches(name, known, n=1)
+            hints += [f"; --{name} is unknown, did you mean --{near[0]}?"] if near else []
+    return "".join(hints)
+
+
+def _in_one_line(error: BaseException) -> str:
+    """The message; of an error in making the model, which jsonargparse wraps, the error's own."""
+    while error.__cause__ and str(error).startswith("Does not validate against any"):
+        error = error.__cause__
+    return " ".join(str(error).split())

@@ -1,0 +1,97 @@
+"""Knowledge distillation: a trained model teaches `lite` on pairs without masks.
+
+Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from difusionseg_core.checkpoints.weights_file import load_model_and_info
+from difusionseg_core.classes import IGNORE
+from difusionseg_core.network.model import DiFusionSeg
+
+_SURE = 0.5  # probability from which on the teacher's class stands in for a missing label
+
+
+@dataclass
+class Lesson:
+    """A `batch` whose pairs without masks have the teacher's classes as labels.
+
+    `logits` collects what the student answers, `probabilities` (N, K, h, w) is the teacher's
+    answer for the pairs `unlabelled`, which are N indices.
+    """
+
+    batch: dict[str, Tensor]
+    unlabelled: Tensor
+    probabilities: Tensor
+    weight: float
+    logits: list[Tensor] = field(default_factory=list)
+
+    def loss(self) -> Tensor:
+        """Divergence of the student's classes from the teacher's, a mean over pixels."""
+        if not len(self.unlabelled):
+            return self.logits[0].sum() * 0
+        return self.weight * divergence(self.logits[0][self.unlabelled], self.probabilities)
+
+
+class Teacher:
+    """A trained model that is asked, not trained. Not a part of the checkpoints.
+
+    Raises ValueError if it has another number of classes than the student.
+    """
+
+    def __init__(self, path: Path | str, num_classes: int) -> None:
+        self.model, info = load_model_and_info(path)
+        if info.num_classes != num_classes:
+            raise ValueError(
+                f"the teacher {path} has {info.num_classes} classes, the model {num_classes}"
+            )
+        self.model.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def probabilities(self, image: Tensor) -> Tensor:
+        """(B, 4, H, W) normalised -> (B, K, H, W) probabilities of the classes."""
+        self.model.to(image.device)
+        return self.model(image).logits.softmax(dim=1)
+
+    @contextmanager
+    def lesson(
+        self, student: DiFusionSeg, batch: dict[str, Tensor], weight: float
+    ) -> Iterator[Lesson]:
+        """Answer for the pairs of a batch without masks, and listen to the student's answers."""
+        labels = batch["labels"].clone()
+        unlabelled = (labels == IGNORE).flatten(1).all(dim=1).nonzero().flatten()
+        probabilities = labels.new_empty(0)
+        if len(unlabelled):
+            probabilities = self.probabilities(batch["image"][unlabelled])
+            sure, classes = probabilities.max(dim=1)
+            labels[unlabelled] = classes.where(sure >= _SURE, torch.full_like(classes, IGNORE))
+        lesson = Lesson({**batch, "labels": labels}, unlabelled, probabilities, weight)
+        last_part = student.refinement if student.refinement is not None else student.classifier
+        handle = last_part.register_forward_hook(
+            lambda _module, _inputs, logits: lesson.logits.append(logits)
+        )
+        try:
+            yield lesson
+        finally:
+            handle.remove()
+
+
+def divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of classes from those of a teacher, nats per pixel.
+
+    `logits` (B, K, h, w);
+    `probabilities` (B, K, H, W) are averaged to their size.
+    """
+    target = F.adaptive_avg_pool2d(probabilities, logits.shape[-2:])
+    predicted = logits.float().log_softmax(dim=1)
+    pixels = logits.shape[0] * logits.shape[2] * logits.shape[3]
+    return F.kl_div(predicted, target, reduction="sum") / pixels

@@ -1,0 +1,178 @@
+"""Trainings that are stopped, continued, lengthened and used: nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from difusionseg_core.checkpoints.weights_file import load_model, load_model_and_info
+from difusionseg_core.cli.main import main
+from difusionseg_core.data.folder import LABELS, THERMAL, VISIBLE
+from difusionseg_core.data.image_files import write_png
+from difusionseg_core.predictor import find_weights
+from difusionseg_core.scenes import draw
+
+SIZE = (48, 64)
+STOP = """
+import os, signal
+import lightning.pytorch as pl
+
+class StopAt(pl.Callback):
+    def __init__(self, step: int, number: int):
+        self.step, self.number = step, number
+
+    def on_train_batch_start(self, trainer, module, batch, batch_index):
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), self.number)
+"""
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory) -> Path:
+    """Four pairs to train on, one to validate with, one without a mask."""
+    root = tmp_path_factory.mktemp("streets")
+    for split, seeds in (("train", range(4)), ("val", (10,)), ("unlabelled", (20, 21))):
+        for seed in seeds:
+            frame = draw(seed, SIZE)
+            images = {VISIBLE: frame.rgb, THERMAL: frame.thermal, LABELS: frame.labels}
+            if split == "unlabelled":
+                del images[LABELS]
+            for part, image in images.items():
+                (root / split / part).mkdir(parents=True, exist_ok=True)
+                write_png(root / split / part / f"{seed}.png", image)
+    return root
+
+
+@pytest.fixture
+def train(streets, tmp_path, monkeypatch):
+    """Runs `difusionseg train` with two steps an epoch, in an empty working folder."""
+    monkeypatch.chdir(tmp_path)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def run(*options: str) -> int:
+        return main(
+            [
+                "train",
+                "--config=lite_msrs",
+                f"--data.train={streets / 'train'}",
+                f"--data.validation={streets / 'val'}",
+                "--data.augmentation.crop=[32,48]",
+                "--data.batch_size=2",
+                "--data.workers=0",
+                "--export=false",
+                "--trainer.accelerator=cpu",
+                "--trainer.max_epochs=2",
+                "--trainer.check_val_every_n_epoch=1",
+                "--trainer.log_every_n_steps=1",
+                "--trainer.enable_progress_bar=false",
+                "--trainer.enable_model_summary=false",
+                *options,
+            ]
+        )
+
+    yield run
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def losses(folder: Path) -> dict[int, float]:
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    return {event.step: event.value for event in events.Scalars("loss")}
+
+
+def files(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_training_stopped_by_a_signal_continues_to_the_same_losses(
+    train, tmp_path, monkeypatch, capsys
+) -> None:
+    (tmp_path / "stop_at.py").write_text(STOP)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert train("--output=whole") == 0
+    expected, whole = losses(Path("whole")), files(Path("whole"))
+    assert sorted(expected) == [0, 1, 2, 3]
+    for number, step in ((signal.SIGINT, 0), (signal.SIGTERM, 1)):
+        stop = "--trainer.callbacks+=stop_at.StopAt"
+        at = [f"--trainer.callbacks.step={step}", f"--trainer.callbacks.number={int(number)}"]
+        capsys.readouterr()
+        assert train(stop, *at) == 128 + number
+        said = capsys.readouterr().err
+        assert f"stopped by {number.name} after step {step + 1}: saved" in said
+        run = Path("runs/lite/latest").resolve()
+        assert not (run / "metrics.json").exists()
+        # The printed command, without the callback that would stop it again.
+        command = shlex.split(re.search("to continue: (.*)", said)[1])
+        assert command[:2] == ["difusionseg", "train"]
+        config = Path(command[command.index("--config") + 1])
+        callbacks = r"(?m)^  - class_path: stop_at\.StopAt\n(    .*\n)*"
+        config.write_text(re.sub(callbacks, "", config.read_text()))
+        assert main(command[1:]) == 0
+        assert losses(run) == {
+            step: pytest.approx(loss, rel=1e-5) for step, loss in expected.items()
+        }
+        weights, same = (load_model(path / "lite.safetensors") for path in (run, Path("whole")))
+        for name, value in weights.state_dict().items():
+            torch.testing.assert_close(value, same.state_dict()[name], rtol=1e-4, atol=1e-5)
+    assert files(Path("whole")) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_what_a_training_leaves_is_a_model_and_can_be_lengthened(train, streets, capsys) -> None:
+    assert train("--export=true", f"--data.test={streets / 'val'}") == 0
+    run = Path("runs/lite/latest").resolve()
+    said = capsys.readouterr().out
+    for command in ("difusionseg predict --model", "difusionseg evaluate --model", "fusion_node"):
+        assert command in said
+    measured = json.loads((run / "metrics.json").read_text())
+    assert measured["step"] == 4 and measured["test"]["scores"] == measured["scores"]
+    assert "once, at the end" in (run / "model_card.md").read_text()
+
+    assert find_weights(run) == run / "lite.safetensors" and (run / "lite.onnx").is_file()
+    weights, info = load_model_and_info(find_weights(run / "checkpoints" / "last.ckpt"))
+    kept = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert info == load_model_and_info(find_weights(run))[1]
+    for name, value in weights.state_dict().items():
+        assert torch.equal(value, kept["state_dict"][f"model.{name}"])
+
+    former = {name: data for name, (_, data) in files(run).items() if name.startswith("lite.")}
+    assert train("--trainer.max_epochs=3", "--ckpt_path=last") == 0
+    assert Path("runs/lite/latest").resolve() == run and len(list(run.parent.iterdir())) == 2
+    assert json.loads((run / "metrics.json").read_text())["step"] == 6
+    assert sorted(losses(run)) == list(range(6))
+    assert {name: (run / "after_step_4" / name).read_bytes() for name in former} == former
+    assert (run / "config_2.yaml").is_file()
+
+    before = files(run)
+    assert train() == 0  # a second training
+    assert train(f"--output={run}") == 1  # refused
+    assert files(run) == before
+    assert Path("runs/lite/latest").resolve() != run
+
+
+def test_refused_trainings_leave_nothing(train, streets, tmp_path, capsys) -> None:
+    for options, complaint in (
+        ([f"--data.validation={streets / 'unlabelled'}"], "neither masks nor boxes"),
+        (["--ckpt_path=last"], "no checkpoint to continue from in runs/lite"),
+        (["--data.batch_size=9"], "do not fill"),
+        (["--model.start=nowhere.pth"], "nowhere.pth"),
+    ):
+        assert train(*options) == 1
+        assert complaint in capsys.readouterr().err
+        left = [path for path in tmp_path.rglob("*") if path.is_file()]
+        assert not left
