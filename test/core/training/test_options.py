@@ -1,0 +1,63 @@
+"""The help of `difusionseg train`, and options that a whole training is not needed for."""
+
+from __future__ import annotations
+
+import pytest
+
+from difusionseg_core.network.model import create_model
+from difusionseg_core.training.base import freeze_parts
+from difusionseg_core.training.command_line import (
+    CONFIGURATIONS,
+    TRAININGS,
+    option_names,
+    with_shipped_configurations,
+)
+from difusionseg_core.training.datamodule import PairData, as_list
+from difusionseg_core.training.option_help import help_text, options_of
+
+OWNERS = [("data", PairData), *(("model", training) for training in TRAININGS.values())]
+
+
+@pytest.mark.parametrize(("group", "owner"), OWNERS)
+def test_every_option_of_ours_is_explained(group, owner) -> None:
+    text, known = help_text(), option_names()
+    for option, meaning in options_of(group, owner):
+        assert len(meaning.partition(" (default")[0]) > 9, f"{option} has no meaning"
+        assert option in text and option.removeprefix("--") in known
+
+
+def test_the_help_is_readable() -> None:
+    text = help_text()
+    assert text.startswith("usage: difusionseg train") and "examples:" in text
+    assert all(len(line) <= 100 for line in text.splitlines())
+    assert "lite_msrs, paper_fmb, paper_mfd, paper_msrs" in text and "--help_all" in text
+
+
+def test_shipped_configurations_are_found_by_name(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shipped = str(CONFIGURATIONS / "lite_msrs.yaml")
+    assert with_shipped_configurations(["--config", "lite_msrs", "--x"]) == [
+        "--config",
+        shipped,
+        "--x",
+    ]
+    assert with_shipped_configurations(["--config=lite_msrs"]) == [f"--config={shipped}"]
+    (tmp_path / "lite_msrs").write_text("")  # a file of the user's comes first
+    assert with_shipped_configurations(["--config=lite_msrs"]) == ["--config=lite_msrs"]
+    with pytest.raises(ValueError, match="none is shipped: lite_msrs, paper_fmb"):
+        with_shipped_configurations(["--config=lite"])
+
+
+def test_one_folder_needs_no_brackets() -> None:
+    assert as_list("a") == as_list(["a"]) == ["a"] and as_list(None) == []
+
+
+def test_frozen_parts_learn_nothing() -> None:
+    model = create_model("lite")
+    parts = freeze_parts(model, ["backbone.context", "neck"])
+    frozen = {id(parameter) for part in parts for parameter in part.parameters()}
+    assert frozen and all(
+        parameter.requires_grad != (id(parameter) in frozen) for parameter in model.parameters()
+    )
+    with pytest.raises(ValueError, match="no part 'head' to freeze; the parts: backbone, neck"):
+        freeze_parts(model, ["head"])
