@@ -11,7 +11,14 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # The marker of each folder's tests; "slow" comes on top where a file sets it.
-LAYERS = {"core": "core", "ros": "ros", "pip_ros": "ros", "system": "system", "tools": "ros"}
+LAYERS = {
+    "core": "core",
+    "ros": "ros",
+    "pip_ros": "ros",
+    "system": "system",
+    "launch": "system",
+    "tools": "ros",
+}
 
 # Packages that the robot installation of the README does without. A test file that needs a missing
 # one is skipped with the reason, whichever module of ours imports it.

@@ -62,6 +62,10 @@ class LenientParameters(Node):
 
     defaults: Mapping[str, Any] = {}  # of the parameters, by name
 
+    def set_parameters(self, parameter_list: list[Parameter]) -> list[SetParametersResult]:
+        """Set the parameters one by one, as rclpy's method does."""
+        return [self.set_parameters_atomically([item]) for item in parameter_list]
+
     def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
         """Set all or none of the parameters, as rclpy's method does."""
         changed = [self._as_declared(item) for item in parameter_list]

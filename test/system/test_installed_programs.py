@@ -12,6 +12,8 @@ from difusionseg_core.start import how_to_install
 
 MISSING = """
 import importlib.abc, sys
+
+pytestmark = pytest.mark.slow
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {names!r}:

@@ -12,6 +12,8 @@ from lifecycle_msgs.msg import State, Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.duration import Duration
 
+pytestmark = pytest.mark.slow
+
 SERVICE_TIMEOUT = 5.0  # service_timeout
 BOND_TIMEOUT = 4.0  # bond_timeout
 STATES = {
