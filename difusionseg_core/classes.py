@@ -182,7 +182,7 @@ def _palette(value: object) -> tuple[Color, ...]:
             raise ValueError(f"palette: {one!r} is not [red, green, blue]")
         if not all(_is_int(channel) and 0 <= channel <= 255 for channel in one):
             raise ValueError(f"palette: {one!r} is not three whole numbers from 0 to 255")
-    return tuple(tuple(one) for one in value)  # type: ignore[misc]
+    return tuple(tuple(one) for one in value)
 
 
 def _is_int(value: object) -> bool:

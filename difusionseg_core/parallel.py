@@ -24,7 +24,8 @@ from concurrent.futures import (
 )
 from contextlib import contextmanager
 from multiprocessing.context import SpawnContext, SpawnProcess
-from typing import TypeVar
+from multiprocessing.process import BaseProcess
+from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -45,7 +46,9 @@ class Context(SpawnContext):
         super().__init__()
         self.started: list[SpawnProcess] = []
 
-    def Process(self, *arguments: object, **options: object) -> SpawnProcess:  # noqa: N802
+    def Process(  # type: ignore[override]  # the base class has a class here
+        self, *arguments: Any, **options: Any
+    ) -> SpawnProcess:
         """Make a process as `multiprocessing.Process` does."""
         process = _Process(*arguments, **options)
         self.started.append(process)
@@ -54,7 +57,7 @@ class Context(SpawnContext):
 
 class _Process(SpawnProcess):
     @staticmethod
-    def _Popen(process_obj: SpawnProcess) -> object:  # noqa: N802
+    def _Popen(process_obj: BaseProcess) -> Any:
         # A child imports what `__main__` names as its file or module; an empty one names nothing.
         main = sys.modules["__main__"]
         sys.modules["__main__"] = types.ModuleType("__main__")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -86,7 +86,7 @@ class Predictor:
         self._noise = np.empty(0, np.float32)
 
     @classmethod
-    def from_pretrained(cls, model: str | Path, **options: object) -> Predictor:
+    def from_pretrained(cls, model: str | Path, **options: Any) -> Predictor:
         """Load shipped weights ("lite"), a weights file (.safetensors) or an exported model.
 
         `options` are those of `Predictor`. Raises ValueError or FileNotFoundError, which say what

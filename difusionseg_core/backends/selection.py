@@ -70,11 +70,11 @@ def _fastest_first(model: DiFusionSeg | Path, device: str) -> tuple[str, ...]:
     if kind == "tensorrt":
         return ("onnxruntime",)
     if kind == "cuda" or (kind == "auto" and _has_cuda()):
-        order = "torch", "onnxruntime"
+        order = ["torch", "onnxruntime"]
     elif _is_published(model):
-        order = "torch", "openvino", "onnxruntime"
+        order = ["torch", "openvino", "onnxruntime"]
     else:
-        order = "openvino", "onnxruntime", "torch"
+        order = ["openvino", "onnxruntime", "torch"]
     return tuple(name for name in order if name != "torch" or model.suffix == WEIGHTS)
 
 

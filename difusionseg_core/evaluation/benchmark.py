@@ -7,13 +7,13 @@ them take turns, frame by frame, so that a change in the machine's speed meets b
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from statistics import median
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -120,7 +120,7 @@ class _Runner:
             self._process.terminate()
             self._process.join()
 
-    def _answer(self):
+    def _answer(self) -> Any:
         try:
             answer = self._pipe.recv()
         except EOFError:
@@ -151,7 +151,7 @@ def _serve(pipe: Connection, what: Configuration) -> None:
 def _predictor(what: Configuration) -> Predictor:
     from difusionseg_core import Predictor, create_model
 
-    options = {
+    options: dict[str, Any] = {
         "device": what.device,
         "backend": what.backend,
         "precision": what.precision,
@@ -201,10 +201,10 @@ def _watched(model: nn.Module | None, device: str) -> Iterator[list[tuple[str, f
             torch.cuda.synchronize(device)
         return perf_counter()
 
-    def before(name: str):
+    def before(name: str) -> Callable[..., None]:
         return lambda *_: begun.__setitem__(name, now())
 
-    def after(name: str):
+    def after(name: str) -> Callable[..., None]:
         return lambda *_: calls.append((name, begun[name], now()))
 
     hooks = []

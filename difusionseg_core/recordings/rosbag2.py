@@ -202,7 +202,7 @@ class RecordingWriter:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)
 
     def declare_topics_of(self, recording: Recording) -> None:

@@ -14,11 +14,15 @@ RGB_CAMERA_INFO, THERMAL_CAMERA_INFO = "rgb/camera_info", "thermal/camera_info"
 TRANSPORTS = ("compressed", "compressedDepth")
 """Endings that image_transport adds to topics of CompressedImage."""
 
-_THERMAL_WORDS = ("thermal", "thermo", "ir", "lwir", "flir", "lepton", "boson", "infra", "optris")
-_THERMAL_WORDS += ("seek", "tau", "heat", "infrared")
+_THERMAL_WORDS = (
+    *("thermal", "thermo", "ir", "lwir", "flir", "lepton", "boson", "infra", "optris"),
+    *("seek", "tau", "heat", "infrared"),
+)
 _COLOR_WORDS = ("rgb", "color", "colour", "visible", "vis", "bgr")
-_OTHER_WORDS = ("depth", "disparity", "mask", "label", "labels", "segmentation", "confidence")
-_OTHER_WORDS += ("fused", "overlay", "ground", "debug", "detections", "left_depth", "mono_depth")
+_OTHER_WORDS = (
+    *("depth", "disparity", "mask", "label", "labels", "segmentation", "confidence"),
+    *("fused", "overlay", "ground", "debug", "detections", "left_depth", "mono_depth"),
+)
 
 
 class TopicError(ValueError):

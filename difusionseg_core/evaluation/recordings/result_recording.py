@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
 from difusionseg_core.predictor import Prediction
@@ -44,7 +45,7 @@ class ResultRecording:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception: object) -> None:
+    def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)
 
     def add(self, frame: RecordedFrame, prediction: Prediction) -> None:
