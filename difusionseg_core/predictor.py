@@ -19,10 +19,10 @@ from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.model_files import SHIPPED, model_of_run
 from difusionseg_core.network.preprocessing import pad
 from difusionseg_core.network.schedule import check_schedule, check_steps
+from difusionseg_core.objects import DetectedObject, find_objects
 
 if TYPE_CHECKING:
     from difusionseg_core.network.model import DiFusionSeg
-    from difusionseg_core.objects import DetectedObject
 
 _CHECKPOINTS = (".ckpt", ".pth")
 
@@ -33,7 +33,8 @@ class Prediction:
 
     `fused` (H, W, 3) uint8 RGB; `labels` (H, W) uint8 class ids, the mask; `confidence` (H, W)
     float32, 0..1, the probability of the class chosen. `timings` are seconds by stage: preprocess,
-    inference, postprocess. `objects` are None if the weights have no object head.
+    inference, postprocess. `objects` are persons, bikes and cars as boxes, best first; None if the
+    weights have no object head.
     """
 
     fused: np.ndarray
@@ -160,19 +161,22 @@ class Predictor:
         thermal = _stacked([pad(to_uint8(thermal)) for _, thermal in checked])
         noise = self.first_noise(*thermal.shape)
         prepared = perf_counter()
-        fused, *maps = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
+        outputs = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
         inferred = perf_counter()
-        maps = [_enlarged(image, thermal.shape[1:]) for image in maps]
+        fused, labels, confidence, *object_maps = outputs
+        maps = [_enlarged(image, thermal.shape[1:]) for image in (labels, confidence)]
         fused, labels, confidence = (
             np.ascontiguousarray(image[:, :height, :width]) for image in (fused, *maps)
         )
+        objects = [find_objects(*one, height, width) for one in zip(*object_maps, strict=True)]
         timings = {
             "preprocess": prepared - start,
             "inference": inferred - prepared,
             "postprocess": perf_counter() - inferred,
         }
         return [
-            Prediction(*of_pair, timings) for of_pair in zip(fused, labels, confidence, strict=True)
+            Prediction(*of_pair, timings, objects[index] if object_maps else None)
+            for index, of_pair in enumerate(zip(fused, labels, confidence, strict=True))
         ]
 
     def first_noise(self, batch: int, height: int, width: int) -> np.ndarray:

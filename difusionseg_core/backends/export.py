@@ -113,7 +113,7 @@ def compare(model: DiFusionSeg, path: Path, size: tuple[int, int] | None) -> Dif
     noise = rng.standard_normal(model.noise_shape(image), np.float32)
 
     exported = open_backend(path, device="cpu", precision="float32")
-    fused, labels, confidence = exported.run(
+    fused, labels, confidence, *_ = exported.run(
         rgb[None], thermal[None], noise, model.steps, model.schedule
     )
     expected = model.eval()(image, torch.from_numpy(noise), model.steps)

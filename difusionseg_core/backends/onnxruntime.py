@@ -48,7 +48,7 @@ class OnnxRuntimeBackend:
 
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, ...]:
         """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
         inputs = {
             "rgb": rgb,

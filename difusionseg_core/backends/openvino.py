@@ -51,7 +51,7 @@ class OpenVINOBackend:
 
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, ...]:
         """Shapes and results are those of `InferenceGraph`.
 
         The first frame of a new size or number of steps takes about a second longer.

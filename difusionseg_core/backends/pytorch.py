@@ -56,7 +56,7 @@ class TorchBackend:
     @torch.inference_mode()
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, ...]:
         """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
         self.model.schedule = schedule
         pictures = [torch.from_numpy(np.ascontiguousarray(array)) for array in (rgb, thermal)]
@@ -69,8 +69,7 @@ class TorchBackend:
                 outputs = self._graph(rgb, thermal, first, steps)
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemory(str(error)) from error
-        fused, labels, confidence = (output.cpu().numpy() for output in outputs)
-        return fused, labels, confidence
+        return tuple(output.cpu().numpy() for output in outputs)
 
     def to_cpu(self) -> None:
         """Run on the CPU from now on, and free the GPU's memory."""
@@ -102,7 +101,7 @@ class TorchScriptBackend:
     @torch.inference_mode()
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, ...]:
         """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
         inputs = (rgb, thermal, noise, noise_levels(steps, schedule))
         try:

@@ -24,6 +24,7 @@ from difusionseg_core.network.schedule import noise_levels
 OPSET = 18
 INPUTS = ("rgb", "thermal", "noise", "levels")
 OUTPUTS = ("fused", "labels", "confidence")
+OBJECT_OUTPUTS = ("peaks", "extents")  # of a model with an object head, after the others
 _FREE_SIZES = {
     "rgb": {0: "batch", 1: "height", 2: "width"},
     "thermal": {0: "batch", 1: "height", 2: "width"},
@@ -48,7 +49,7 @@ def export_onnx(model: DiFusionSeg, path: Path, name: str, weights: str) -> None
             dynamo=False,  # the newer exporter knows no loops, and takes 20 times as long
             opset_version=OPSET,
             input_names=list(INPUTS),
-            output_names=list(OUTPUTS),
+            output_names=[*OUTPUTS, *(OBJECT_OUTPUTS if model.objects else ())],
             dynamic_axes=_FREE_SIZES,
             # The weights stay what they are in the weights file: compilers fold batch norms too.
             training=torch.onnx.TrainingMode.PRESERVE,
@@ -86,11 +87,12 @@ def _recorded(model: DiFusionSeg) -> tuple[torch.jit.ScriptModule, tuple[Tensor,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # tracing warns of every size that it follows
         encode = torch.jit.trace(_Encode(graph), (rgb, thermal, noise), check_trace=False)
-        fused, encoded = encode(rgb, thermal, noise)
+        fused, encoded, *_ = encode(rgb, thermal, noise)
         level = levels[0, :1]
         step = torch.jit.trace(_Step(model), (noise, level, level, encoded), check_trace=False)
         classify = torch.jit.trace(_Classify(graph), (noise, encoded, fused), check_trace=False)
-        return torch.jit.script(_Loop(encode, step, classify)).eval(), inputs
+        loop = _LoopWithObjects if model.objects else _Loop
+        return torch.jit.script(loop(encode, step, classify)).eval(), inputs
 
 
 def fix_size(path: Path, size: tuple[int, int], stride: int) -> None:
@@ -142,11 +144,9 @@ class _Encode(nn.Module):
         super().__init__()
         self.graph = graph
 
-    def forward(
-        self, rgb: Tensor, thermal: Tensor, noise: Tensor
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        fused, encoded = self.graph.encode(rgb, thermal, noise)
-        return fused, tuple(vars(encoded).values())
+    def forward(self, rgb: Tensor, thermal: Tensor, noise: Tensor) -> tuple:
+        fused, encoded, objects = self.graph.encode(rgb, thermal, noise)
+        return fused, tuple(vars(encoded).values()), *objects
 
 
 class _Step(nn.Module):
@@ -193,3 +193,16 @@ class _Loop(nn.Module):
             features, state = self.step(state, levels[index, :1], levels[index, 1:], encoded)
         labels, confidence = self.classify(features, encoded, fused)
         return fused, labels, confidence
+
+
+class _LoopWithObjects(_Loop):
+    def forward(
+        self, rgb: Tensor, thermal: Tensor, noise: Tensor, levels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        fused, encoded, peaks, extents = self.encode(rgb, thermal, noise)
+        features = noise
+        state = noise
+        for index in range(levels.size(0)):
+            features, state = self.step(state, levels[index, :1], levels[index, 1:], encoded)
+        labels, confidence = self.classify(features, encoded, fused)
+        return fused, labels, confidence, peaks, extents

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from difusionseg_core.network.model import DiFusionSeg, create_model
 
 FORMAT = "difusionseg"
 
+_ADDED = ("fusion.light.weight",)  # since version 0.1
 _SHOWN = 12  # problems in one message
 _CONVERT = "convert it first: difusionseg convert CHECKPOINT OUT.safetensors"
 # The weight that counts the classes, and whether its name is the authors'.
@@ -37,16 +38,17 @@ _HEADS = {
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """The model that a weights file is for: `model` "paper" or "lite", its head and its classes.
+    """The model that a weights file is for: `model` "paper" or "lite", its heads and its classes.
 
-    Without `label_set` the classes are those of `label_set_of`. Raises ValueError if there are not
-    `num_classes` of them.
+    `objects` says whether it has an object head. Without `label_set` the classes are those of
+    `label_set_of`. Raises ValueError if there are not `num_classes` of them.
     """
 
     model: str
     num_classes: int
     scaled_head: bool = False
     label_set: LabelSet | None = None
+    objects: bool = False
 
     def __post_init__(self) -> None:
         if self.label_set is None:
@@ -62,6 +64,12 @@ class ModelInfo:
         assert self.label_set is not None
         return self.label_set
 
+    def create(self) -> DiFusionSeg:
+        """The model, without weights."""
+        model = create_model(self.model, self.num_classes, self.scaled_head, self.objects)
+        model.label_set = self.classes
+        return model
+
     def metadata(self) -> dict[str, str]:
         """As a weights file or a training's checkpoint stores it."""
         return {
@@ -69,6 +77,7 @@ class ModelInfo:
             "model": self.model,
             "num_classes": str(self.num_classes),
             "scaled_head": str(self.scaled_head),
+            "objects": str(self.objects),
             "classes": self.classes.to_json(),
         }
 
@@ -77,7 +86,9 @@ class ModelInfo:
         """The inverse of `metadata`, for the file `path`."""
         num_classes = int(metadata["num_classes"])
         label_set = read_classes(metadata, num_classes, path)
-        return cls(metadata["model"], num_classes, metadata["scaled_head"] == "True", label_set)
+        scaled_head = metadata["scaled_head"] == "True"
+        objects = metadata.get("objects") == "True"  # not in files of version 0.1
+        return cls(metadata["model"], num_classes, scaled_head, label_set, objects)
 
 
 def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
@@ -112,9 +123,8 @@ def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
         raise ValueError(f"{path} was not written by this package; {_CONVERT}")
     info = ModelInfo.from_metadata(metadata, path)
     check_finite(weights, path)
-    model = create_model(info.model, info.num_classes, info.scaled_head)
-    model.label_set = info.classes
-    load_strictly(model, weights, path)
+    model = info.create()
+    load_strictly(model, _completed(weights, model), path)
     return model, info
 
 
@@ -143,14 +153,20 @@ def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, Model
         )
     lite = any(name.startswith("backbone.context.") for name in weights)
     scaled_head = ".pointwise." in head
-    found = ModelInfo("lite" if lite else "paper", len(weights[head]), scaled_head)
+    objects = any(name.startswith("objects.") for name in weights)
+    found = ModelInfo("lite" if lite else "paper", len(weights[head]), scaled_head, objects=objects)
     info = ModelInfo.from_metadata(known, source) if known else found
-    model = create_model(info.model, info.num_classes, info.scaled_head)
+    model = info.create()
     if _HEADS[head]:
         weights = from_published(weights, list(model.state_dict()))
-    model.label_set = info.classes
-    load_strictly(model, weights, source)
+    load_strictly(model, _completed(weights, model), source)
     return model, info
+
+
+def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tensor]:
+    """With zeros for what files of version 0.1 lack, which changes nothing in what they compute."""
+    own = model.state_dict()
+    return {name: torch.zeros_like(own[name]) for name in _ADDED if name in own} | weights
 
 
 def export_checkpoint(source: Path, target: Path) -> ModelInfo:
@@ -163,24 +179,6 @@ def export_checkpoint(source: Path, target: Path) -> ModelInfo:
     with replaced_file(target) as unfinished:
         torch.save({"state_dict": to_published(model.state_dict())}, unfinished)
     return info
-
-
-def average_weights(sources: Sequence[Path], target: Path) -> ModelInfo:
-    """Write the mean of weights files, tensor by tensor.
-
-    Raises as `load_model` does, and ValueError if the files are of different models.
-    """
-    models, infos = zip(*(load_model_and_info(source) for source in sources), strict=True)
-    for source, info in zip(sources, infos, strict=True):
-        if info != infos[0]:
-            raise ValueError(f"{source} holds {info}, but {sources[0]} {infos[0]}")
-    states = [model.state_dict() for model in models]
-    with torch.no_grad():
-        for name, tensor in states[0].items():  # integers, the batch counts, are rounded down
-            mean = torch.stack([state[name].double() for state in states]).mean(0)
-            tensor.copy_(mean)
-    save_weights(models[0], target, infos[0])
-    return infos[0]
 
 
 def load_published_weights(model: DiFusionSeg, state_dict: dict[str, Tensor]) -> None:
@@ -196,7 +194,8 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
     """Fill a model from a weights file of this package, or from a checkpoint.
 
     From weights for another number of classes everything else is taken; what depends on that number
-    (classifiers, class embedding) stays as it is, and a log line names it. Returns the classes of
+    (classifiers, class embedding) stays as it is, and a log line names it. An object head that the
+    weights lack stays as it is, too. Returns the classes of
     the weights. Raises as `load_model` and `load_checkpoint` do.
     """
     path = Path(path)
@@ -217,6 +216,9 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
             model.num_classes,
             ", ".join(new),
         )
+    if model.objects is not None and source.objects is None:
+        own = model.state_dict()
+        weights |= {name: own[name] for name in own if name.startswith("objects.")}
     load_strictly(model, weights, path)
     return info.classes
 

@@ -6,7 +6,6 @@ import argparse
 import sys
 
 from difusionseg_core.cli import (
-    average,
     benchmark,
     check_data,
     compare,
@@ -16,7 +15,6 @@ from difusionseg_core.cli import (
     export,
     import_labels,
     predict,
-    refine_labels,
     register,
     synthesize,
     train,
@@ -32,8 +30,6 @@ COMMANDS = (
     check_data,
     import_labels,
     synthesize,
-    refine_labels,
-    average,
     register,
     convert,
     export,

@@ -112,11 +112,14 @@ def _stripes(image: Tensor) -> list[tuple[int, int]]:
 class LumaFusion(nn.Module):
     """A light fusion module: fused brightness from both cameras, colour from the RGB one.
 
-    Brightness starts from the brighter of the two at every pixel and a small network at half size
-    draws what that choice loses. Colour differences are the RGB image's own, reduced only where
-    they would leave the range, so nothing is clipped.
+    Brightness starts from the brighter of the two at every pixel; a small network at half size
+    corrects what that choice loses, and what it adds where a thermal image is bright all over: it
+    is told the brightness of both images around a pixel and the thermal image's mean. Colour
+    differences are the RGB image's own, reduced only where they would leave the range, so nothing
+    is clipped.
 
-    `features` (B, dim, H/4, W/4), `image` (B, 4, H, W) normalised, H and W even -> (B, 3, H, W).
+    `features` (B, dim, h, w), `image` (B, 4, H, W) normalised, H and W multiples of 4 ->
+    (B, 3, H, W).
     """
 
     def __init__(self, dim: int, hidden: int = 8) -> None:
@@ -127,16 +130,28 @@ class LumaFusion(nn.Module):
         self.correction = nn.Conv2d(hidden, 4, 3, padding=1)
         for parameter in self.correction.parameters():
             nn.init.zeros_(parameter)  # start as the pixel-wise maximum
+        self.light = nn.Conv2d(3, hidden, 1, bias=False)
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
         """Fuse an image (B, 4, H, W) with its features to RGB (B, 3, H, W) in 0..1."""
         rgb, thermal = pictures(image)
         luma = luminance(rgb)
-        detail = self.high(F.pixel_unshuffle(torch.cat([luma, thermal], dim=1), 2))
-        detail = self.join(detail + resize(self.low(features), detail.shape[-2:]))
+        both = torch.cat([luma, thermal], dim=1)
+        detail = self.high(F.pixel_unshuffle(both, 2))
+        low = self.low(features) + self.light(_brightness(both, features.shape[-2:]))
+        detail = self.join(detail + resize(low, detail.shape[-2:]))
         correction = F.pixel_shuffle(self.correction(detail), 2)
         fused_luma = (torch.maximum(luma, thermal) + correction).clamp(0, 1)
         return fused_luma + (rgb - luma) * _chroma_gain(rgb - luma, fused_luma)
+
+
+def _brightness(both: Tensor, size: torch.Size) -> Tensor:
+    """(B, 3, h, w) of luma and thermal (B, 2, H, W): both in small, and the thermal mean; -1..3."""
+    # Of each 4x4 pixels the middle ones; for a pooling OpenVINO would reorder the whole image.
+    small = F.interpolate(both, scale_factor=0.25, mode="bilinear")
+    mean = small[:, 1:].mean((2, 3), keepdim=True)
+    small = resize(small, size)
+    return 4 * torch.cat([small, mean.expand_as(small[:, 1:])], dim=1) - 1
 
 
 def pictures(image: Tensor) -> tuple[Tensor, Tensor]:

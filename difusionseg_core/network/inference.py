@@ -14,12 +14,15 @@ from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD
 
 
 class InferenceGraph(nn.Module):
-    """`rgb` (B, H, W, 3), `thermal` (B, H, W) uint8, `noise` (B * R, dim, h, w) -> three pictures.
+    """`rgb` (B, H, W, 3), `thermal` (B, H, W) uint8, `noise` (B * R, dim, h, w) -> three images.
 
     H and W are multiples of 4. Out come `fused` (B, H, W, 3) uint8 RGB, rounded; `labels` (B, H/s,
     W/s) uint8; `confidence` (B, H/s, W/s) float32 in 0..1, the probability of the class chosen; s
     is the model's `label_stride`. The R noises of a pair are denoised side by side and their
     probabilities averaged, so that where they disagree the confidence falls.
+
+    A model with an object head adds `peaks` (B, 3, H/4, W/4) float32 and `extents`
+    (B, 4, H/4, W/4) float32, from which `objects.find_objects` makes a list.
     """
 
     def __init__(self, model: DiFusionSeg) -> None:
@@ -28,16 +31,20 @@ class InferenceGraph(nn.Module):
 
     def forward(
         self, rgb: Tensor, thermal: Tensor, noise: Tensor, steps: int
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        fused, encoded = self.encode(rgb, thermal, noise)
+    ) -> tuple[Tensor, ...]:
+        fused, encoded, objects = self.encode(rgb, thermal, noise)
         *_, features = self.model.denoise(encoded, noise, steps)
-        return fused, *self.classify(features, encoded, fused)
+        return fused, *self.classify(features, encoded, fused), *objects
 
-    def encode(self, rgb: Tensor, thermal: Tensor, noise: Tensor) -> tuple[Tensor, Encoded]:
-        """The fused picture, and what the diffusion needs, once for each noise."""
+    def encode(
+        self, rgb: Tensor, thermal: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Encoded, tuple[Tensor, ...]]:
+        """The fused image, what the diffusion needs, once for each noise, and the object maps."""
         encoded = self.model.encode(_normalize(rgb, thermal))
         fused = (encoded.fused * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
-        return fused, encoded.repeated(noise.shape[0] // rgb.shape[0])
+        maps = self.model.find_objects(encoded)
+        objects = () if maps is None else (maps.peaks(), maps.extent)
+        return fused, encoded.repeated(noise.shape[0] // rgb.shape[0]), objects
 
     def classify(self, features: Tensor, encoded: Encoded, fused: Tensor) -> tuple[Tensor, Tensor]:
         """The decoder's last features -> labels and confidence."""

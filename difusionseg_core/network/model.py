@@ -23,6 +23,7 @@ from difusionseg_core.network.decoder import Decoder
 from difusionseg_core.network.fusion import FusionModule, LumaFusion
 from difusionseg_core.network.layers import conv_norm, in_float32, resize
 from difusionseg_core.network.neck import MergedPyramid
+from difusionseg_core.network.object_head import ObjectHead, ObjectMaps
 from difusionseg_core.network.preprocessing import SIZE_MULTIPLE
 from difusionseg_core.network.schedule import time_steps
 from difusionseg_core.network.time_embedding import TimeEmbedding
@@ -34,10 +35,13 @@ CODE_SCALE = 0.01
 
 @dataclass(frozen=True)
 class Output:
-    """`fused` (B, 3, H, W) RGB in 0..1 and `logits` (B, K, H, W) of the last step."""
+    """`fused` (B, 3, H, W) RGB in 0..1 and `logits` (B, K, H, W) of the last step; `objects` where
+    the model has a head for them.
+    """
 
     fused: Tensor
     logits: Tensor
+    objects: ObjectMaps | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,8 @@ class DiFusionSeg(nn.Module):
 
     The decoder works at `stride`, on h = ceil(H / stride) rows. Where it is coarser than 4,
     `refinement` draws the final logits at stride 4. Classes are worth asking for at every
-    `label_stride`-th pixel; the finer logits of `forward` are interpolated.
+    `label_stride`-th pixel; the finer logits of `forward` are interpolated. `objects` finds boxes
+    in what the neck gives, beside the diffusion.
     """
 
     def __init__(
@@ -86,6 +91,7 @@ class DiFusionSeg(nn.Module):
         steps: int,
         schedule: str,
         label_stride: int = 1,
+        objects: ObjectHead | None = None,
     ) -> None:
         super().__init__()
         self.label_stride = label_stride
@@ -113,6 +119,7 @@ class DiFusionSeg(nn.Module):
         self.decoder = decoder
         self.classifier = classifier
         self.refinement = refinement
+        self.objects = objects
         self.auxiliary = nn.Sequential(  # a second classifier, on the features, for training only
             *conv_norm(dim, dim, 3, groups=None),
             nn.ReLU(inplace=True),
@@ -134,7 +141,7 @@ class DiFusionSeg(nn.Module):
         encoded = self.encode(image)
         *_, features = self.denoise(encoded, noise, timesteps)
         logits = self.segment(features, encoded)
-        return Output(encoded.fused, resize(logits, image.shape[-2:]))
+        return Output(encoded.fused, resize(logits, image.shape[-2:]), self.find_objects(encoded))
 
     def encode(self, image: Tensor) -> Encoded:
         """Everything before the diffusion."""
@@ -181,6 +188,12 @@ class DiFusionSeg(nn.Module):
             return in_float32(self.classifier, features)
         return self.refinement(features, encoded.detail)
 
+    def find_objects(self, encoded: Encoded) -> ObjectMaps | None:
+        """Where objects are; None where the model has no head for them."""
+        if self.objects is None:
+            return None
+        return self.objects(encoded.features, encoded.detail)
+
     def encode_classes(self, labels: Tensor) -> Tensor:
         """Class ids (B, h, w), 255 for ignored pixels -> their code (B, dim, h, w)."""
         rows = labels.long().masked_fill(labels == IGNORE, self.num_classes)
@@ -188,20 +201,25 @@ class DiFusionSeg(nn.Module):
         return nn.functional.embedding(rows, codes).permute(0, 3, 1, 2)
 
 
-def create_model(name: str, num_classes: int = 9, scaled_head: bool = False) -> DiFusionSeg:
+def create_model(
+    name: str, num_classes: int = 9, scaled_head: bool = False, objects: bool = False
+) -> DiFusionSeg:
     """Build a network, without trained weights.
 
     `name` is "paper", the published network, or "lite", the real-time one. `scaled_head` gives
-    `paper` the classifier that the authors use for the data set MFD. Raises ValueError for another
-    name.
+    `paper` the classifier that the authors use for the data set MFD; `objects` gives `lite` a head
+    that finds persons, bikes and cars as boxes. Raises ValueError for another name, and for
+    `paper` with `objects`.
 
     >>> create_model("lite").eval()(torch.zeros(1, 4, 64, 96)).logits.shape
     torch.Size([1, 9, 64, 96])
     """
+    if name == "paper" and objects:
+        raise ValueError("model 'paper' has no object head; use 'lite'")
     if name == "paper":
         return _paper(num_classes, scaled_head)
     if name == "lite":
-        return _lite(num_classes)
+        return _lite(num_classes, objects)
     raise ValueError(f"model '{name}' is unknown; use 'paper' or 'lite'")
 
 
@@ -223,7 +241,7 @@ def _paper(num_classes: int, scaled_head: bool) -> DiFusionSeg:
     )
 
 
-def _lite(num_classes: int) -> DiFusionSeg:
+def _lite(num_classes: int, objects: bool) -> DiFusionSeg:
     dim = 64
     return DiFusionSeg(
         backbone=TwoPathBackbone(),
@@ -236,6 +254,7 @@ def _lite(num_classes: int) -> DiFusionSeg:
         num_classes=num_classes,
         steps=1,
         schedule="chained",
+        objects=ObjectHead(dim) if objects else None,
         label_stride=2,  # as fine as it is trained; full size costs a tenth of the time
     )
 

@@ -25,7 +25,7 @@ class TwoPathBackbone(nn.Module):
         super().__init__()
         self.context = EfficientNetLite0()
         self.detail = nn.Sequential(
-            *_strided(4, 16), *_strided(16, DETAIL_WIDTH), *_separable(DETAIL_WIDTH, DETAIL_WIDTH)
+            *_strided(4, 16), *_strided(16, DETAIL_WIDTH), *separable(DETAIL_WIDTH, DETAIL_WIDTH)
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
@@ -45,7 +45,7 @@ class TwoPathNeck(nn.Module):
         super().__init__()
         self.pyramid = MergedPyramid(EfficientNetLite0.widths, dim, groups=None, merge_level=1)
         self.project = nn.Conv2d(dim, DETAIL_WIDTH, 1)
-        self.detail = nn.Sequential(*_separable(DETAIL_WIDTH, DETAIL_WIDTH))
+        self.detail = nn.Sequential(*separable(DETAIL_WIDTH, DETAIL_WIDTH))
         self.stride = 16
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
@@ -61,7 +61,7 @@ class DetailRefinement(nn.Module):
         super().__init__()
         self.project = nn.Conv2d(dim, DETAIL_WIDTH, 1)
         self.layers = nn.Sequential(
-            *_separable(DETAIL_WIDTH, DETAIL_WIDTH), nn.Conv2d(DETAIL_WIDTH, num_classes, 1)
+            *separable(DETAIL_WIDTH, DETAIL_WIDTH), nn.Conv2d(DETAIL_WIDTH, num_classes, 1)
         )
 
     def forward(self, features: Tensor, detail: Tensor) -> Tensor:
@@ -73,7 +73,8 @@ def _strided(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
     return conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)
 
 
-def _separable(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+def separable(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
+    """Depthwise 3x3 and pointwise convolution, a batch norm after each."""
     return (
         nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
         nn.BatchNorm2d(in_channels),

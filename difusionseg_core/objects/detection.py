@@ -60,11 +60,16 @@ def find_objects(
         axis=1,
     )
     boxes[:, 2:] -= boxes[:, :2]
-    kept: list[int] = []
-    for index in np.flatnonzero((boxes[:, 2:] >= 1).all(1)).tolist():
-        same = [other for other in kept if channel[other] == channel[index]]
-        if not same or box_iou(boxes[index], boxes[same]).max() < _SAME_OBJECT:
+    whole = (boxes[:, 2:] >= 1).all(1)
+    channel, scores, boxes = channel[whole], scores[whole], boxes[whole]
+    overlapping = _iou(boxes[:, None], boxes) >= _SAME_OBJECT
+    overlapping &= channel[:, None] == channel
+    free = np.ones(len(boxes), bool)
+    kept = []
+    for index in range(len(boxes)):
+        if free[index]:
             kept.append(index)
+            free &= ~overlapping[index]
     return [
         DetectedObject(OBJECT_CLASSES[channel[index]], float(scores[index]), *boxes[index].tolist())
         for index in kept[:MOST_OBJECTS]
@@ -73,7 +78,12 @@ def find_objects(
 
 def box_iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(N,) intersections over unions of a box (x, y, width, height) with others (N, 4)."""
-    first = np.maximum(box[:2], others[:, :2])
-    last = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
-    intersection = (last - first).clip(min=0).prod(axis=1)
-    return intersection / (box[2:].prod() + others[:, 2:].prod(axis=1) - intersection)
+    return _iou(box, others)
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(...) intersections over unions of boxes (..., 4), x, y, width and height."""
+    first = np.maximum(a[..., :2], b[..., :2])
+    last = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    intersection = (last - first).clip(min=0).prod(axis=-1)
+    return intersection / (a[..., 2:].prod(axis=-1) + b[..., 2:].prod(axis=-1) - intersection)

@@ -5,27 +5,36 @@ Geometry and colour follow the paper's training; the rest is what a robot's came
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 
 from difusionseg_core.classes import IGNORE
 
-_PASTED_CLASSES = (2, 3)  # person, bike
-_SMALLEST_PASTED = 60  # pixels
+PASTED_CLASSES = (2, 3, 5, 6, 7)
+"""Classes whose objects are pasted: person, bike, car stop, guardrail, cone."""
+_SMALLEST_PASTED = 40  # pixels
 _SIMILAR_LIGHT = 30  # difference of the mean RGB value
+_VISIBLE_SHARE = 0.4  # of a box that must be inside a crop for the object to count
+_MOST_SHIFT = 12.0  # pixels that the thermal image may be off
 
 
 @dataclass(frozen=True)
 class Sample:
-    """`rgb` (H, W, 3) uint8, `thermal` (H, W) uint8, `labels` (H, W) uint8 ids with 255 for
-    ignore.
+    """`rgb` (H, W, 3) uint8, `thermal` (H, W) uint8, `labels` (H, W) uint8 ids with 255 for ignore,
+    `boxes` (N, 5) float32: class id, left, top, right, bottom in pixels.
     """
 
     rgb: np.ndarray
     thermal: np.ndarray
     labels: np.ndarray
+    boxes: np.ndarray = field(default_factory=lambda: np.empty((0, 5), np.float32))
+
+    @property
+    def images(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """RGB image, thermal image and labels."""
+        return self.rgb, self.thermal, self.labels
 
 
 @dataclass(frozen=True)
@@ -34,11 +43,12 @@ class Augmentation:
 
     `scale` is the range of the random resize relative to the image, `crop` (height, width) in
     pixels, `class_share` the largest share that one class may have in a crop (ten tries). `focus`
-    is the probability that the crop is placed on a pixel of a rare class, `paste` that people and
-    bikes of another sample are put into this one, `mix` that a window of the crop is another
-    sample's. The probabilities of camera effects are `no_rgb` and `no_thermal` (a camera missing:
-    its image is black), `exposure` (the RGB image far too dark or too bright), `contrast` (thermal
-    contrast and brightness), `shift` (thermal image off by up to 3 pixels), `noise`, `blur`.
+    is the probability that the crop is placed on a pixel of a rare class, each class as likely as
+    another; `paste` that objects of another sample are put into this one. The probabilities of
+    camera effects are `no_rgb` and `no_thermal` (a camera missing: its image is black), `exposure`
+    (the RGB image far too dark or too bright), `contrast` (gain, offset, gamma and automatic ranges
+    of thermal cameras), `inverted` (a thermal image in which hot is dark), `shift` (thermal image
+    off by up to 12 pixels), `noise`, `blur`.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -47,21 +57,17 @@ class Augmentation:
     focus: float = 0.0
     rare_classes: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
     paste: float = 0.0
-    mix: float = 0.0
     no_rgb: float = 0.0
     no_thermal: float = 0.0
     exposure: float = 0.0
     contrast: float = 0.0
+    inverted: float = 0.0
     shift: float = 0.0
     noise: float = 0.0
     blur: float = 0.0
 
-    def __call__(
-        self, sample: Sample, rng: np.random.Generator, other: Sample | None = None
-    ) -> Sample:
+    def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         sample = random_crop(sample, self, rng)
-        if other is not None:
-            sample = mix_crops(sample, random_crop(other, self, rng), rng)
         if rng.random() < 0.5:
             sample = flip(sample)
         rgb = photometric_distortion(sample.rgb, rng)
@@ -70,6 +76,8 @@ class Augmentation:
             rgb = exposure(rgb, rng)
         if rng.random() < self.contrast:
             thermal = thermal_contrast(thermal, rng)
+        if rng.random() < self.inverted:
+            thermal = 255 - thermal
         if rng.random() < self.shift:
             thermal = misalign(thermal, rng)
         if rng.random() < self.blur:
@@ -94,16 +102,20 @@ def random_crop(sample: Sample, options: Augmentation, rng: np.random.Generator)
     labels = cv2.resize(sample.labels, (width, height), interpolation=cv2.INTER_NEAREST)
     top, left = _crop_corner(labels, options, rng)
     window = (slice(top, top + options.crop[0]), slice(left, left + options.crop[1]))
+    scale = np.array([width, height] * 2, np.float32) / np.tile(sample.labels.shape[::-1], 2)
+    boxes = sample.boxes.copy()
+    boxes[:, 1:] = boxes[:, 1:] * scale - np.float32([left, top] * 2)
     return Sample(
         _pad(cv2.resize(sample.rgb, (width, height))[window], options.crop, 0),
         _pad(cv2.resize(sample.thermal, (width, height))[window], options.crop, 0),
         _pad(labels[window], options.crop, IGNORE),
+        _clip_boxes(boxes, *options.crop),
     )
 
 
 def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sample:
-    """Put up to three groups of people and bikes of another sample into this one (as in Ghiasi et
-    al., CVPR 2021).
+    """Put up to four groups of objects of another sample into this one (as in Ghiasi et al., CVPR
+    2021).
 
     They keep about the height in the image at which they stood, and so their size is right for
     their distance. Nothing is pasted between day and night, or between images of different sizes.
@@ -113,45 +125,61 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
         return sample
     if rng.random() < 0.5:
         donor = flip(donor)
-    groups = np.isin(donor.labels, _PASTED_CLASSES).astype(np.uint8)
-    _, regions, boxes, _ = cv2.connectedComponentsWithStats(groups)
-    large = np.flatnonzero(boxes[1:, cv2.CC_STAT_AREA] >= _SMALLEST_PASTED) + 1
+    groups = np.isin(donor.labels, PASTED_CLASSES).astype(np.uint8)
+    _, regions, areas, _ = cv2.connectedComponentsWithStats(groups)
+    large = np.flatnonzero(areas[1:, cv2.CC_STAT_AREA] >= _SMALLEST_PASTED) + 1
     height, width = groups.shape
-    pasted = Sample(*(image.copy() for image in vars(sample).values()))
-    for region in rng.permutation(large)[:3]:
-        left, top, across, down = (int(value) for value in boxes[region, :4])
+    images = tuple(image.copy() for image in sample.images)
+    rgb, thermal, labels = images
+    boxes = [sample.boxes]
+    for region in rng.permutation(large)[:4]:
+        left, top, across, down = (int(value) for value in areas[region, :4])
         new_left = int(rng.integers(0, width - across + 1))
         new_top = int(np.clip(top + rng.integers(-8, 9), 0, height - down))
         source = (slice(top, top + down), slice(left, left + across))
         target = (slice(new_top, new_top + down), slice(new_left, new_left + across))
         inside = regions[source] == region
-        # Soft edges, so that the cut itself does not tell where the object is.
+        # Soft edges, so that the cut itself does not show where the object is.
         share = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)
-        for image, other in ((pasted.rgb, donor.rgb), (pasted.thermal, donor.thermal)):
+        for image, other in ((rgb, donor.rgb), (thermal, donor.thermal)):
             weight = share[..., None] if image.ndim == 3 else share
             blended = image[target] * (1 - weight) + other[source] * weight
             image[target] = (blended + 0.5).astype(np.uint8)
-        pasted.labels[target][inside] = donor.labels[source][inside]
-    return pasted
+        labels[target][inside] = donor.labels[source][inside]
+        boxes.append(
+            _boxes_on(donor.boxes, regions == region) + _moved(new_left - left, new_top - top)
+        )
+    return Sample(*images, np.concatenate(boxes))
 
 
-def mix_crops(sample: Sample, other: Sample, rng: np.random.Generator) -> Sample:
-    """A window of `other` in the place of the same window of `sample`, half the time of full height
-    (as in Yun et al., ICCV 2019): what is around an object then tells less of what it is.
-    """
-    height, width = sample.labels.shape
-    rows = (0, height) if rng.random() < 0.5 else sorted(rng.integers(0, height + 1, 2))
-    columns = sorted(rng.integers(0, width + 1, 2))
-    window = (slice(*rows), slice(*columns))
-    mixed = Sample(*(image.copy() for image in vars(sample).values()))
-    for image, source in zip(vars(mixed).values(), vars(other).values(), strict=True):
-        image[window] = source[window]
-    return mixed
+def _boxes_on(boxes: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """The boxes whose centre is on the region (H, W)."""
+    height, width = region.shape
+    x = (boxes[:, [1, 3]].mean(1).astype(int)).clip(0, width - 1)
+    y = (boxes[:, [2, 4]].mean(1).astype(int)).clip(0, height - 1)
+    return boxes[region[y, x]]
+
+
+def _moved(right: int, down: int) -> np.ndarray:
+    return np.float32([0, right, down, right, down])
+
+
+def _clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The visible parts of boxes, without those that are mostly outside the image."""
+    clipped = boxes.copy()
+    clipped[:, 1::2] = boxes[:, 1::2].clip(0, width)
+    clipped[:, 2::2] = boxes[:, 2::2].clip(0, height)
+    visible, whole = (
+        (part[:, 3] - part[:, 1]) * (part[:, 4] - part[:, 2]) for part in (clipped, boxes)
+    )
+    return clipped[visible > _VISIBLE_SHARE * whole]
 
 
 def flip(sample: Sample) -> Sample:
     """Mirror left and right."""
-    return Sample(*(np.ascontiguousarray(image[:, ::-1]) for image in vars(sample).values()))
+    boxes = sample.boxes.copy()
+    boxes[:, [1, 3]] = sample.labels.shape[1] - sample.boxes[:, [3, 1]]
+    return Sample(*(np.ascontiguousarray(image[:, ::-1]) for image in sample.images), boxes)
 
 
 def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -184,18 +212,28 @@ def exposure(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def thermal_contrast(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another gain, offset and gamma, as cameras and their automatic ranges differ."""
-    levels = np.linspace(0, 1, 256) ** rng.uniform(0.6, 1.6)
-    table = np.clip(255 * levels * rng.uniform(0.6, 1.8) + rng.uniform(-20, 40), 0, 255)
+    """Another gain, offset and gamma, as cameras differ; one time in four, after the image's own
+    histogram was flattened, wholly or in part, as automatic gain does it.
+    """
+    if rng.random() < 0.25:
+        share = rng.uniform(0.3, 1)
+        thermal = cv2.addWeighted(cv2.equalizeHist(thermal), share, thermal, 1 - share, 0)
+    levels = np.linspace(0, 1, 256) ** rng.uniform(0.4, 1.7)
+    table = np.clip(255 * levels * rng.uniform(0.5, 1.6) + rng.uniform(-20, 70), 0, 255)
     return cv2.LUT(thermal, table.astype(np.uint8))
 
 
 def misalign(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shift by up to 3 pixels each way; edges repeat."""
-    dx, dy = rng.uniform(-3, 3, 2)
-    matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float32)
-    size = thermal.shape[::-1]
-    return cv2.warpAffine(thermal, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    """Shift by up to 12 pixels, mostly by few, turn by up to 1 degree and scale by up to 2 %; edges
+    repeat.
+    """
+    height, width = thermal.shape
+    turn, scale = rng.uniform(-1, 1), rng.uniform(0.98, 1.02)
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, scale)
+    direction = rng.uniform(0, 2 * np.pi)
+    distance = _MOST_SHIFT * rng.random() ** 2
+    matrix[:, 2] += distance * np.cos(direction), distance * np.sin(direction)
+    return cv2.warpAffine(thermal, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
 
 
 def add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -209,8 +247,9 @@ def _crop_corner(
 ) -> tuple[int, int]:
     free = [max(side - crop, 0) for side, crop in zip(labels.shape, options.crop, strict=True)]
     if rng.random() < options.focus:
-        rare = np.flatnonzero(np.isin(labels, options.rare_classes))
-        if rare.size:
+        present = np.intersect1d(np.unique(labels), options.rare_classes)
+        if present.size:
+            rare = np.flatnonzero(labels == rng.choice(present))
             place = np.unravel_index(rng.choice(rare), labels.shape)
             corner = [
                 int(np.clip(at - rng.integers(crop), 0, most))

@@ -13,12 +13,15 @@ from torch import Tensor, nn
 
 from difusionseg_core.checkpoints.checkpoint_file import MODEL_INFO
 from difusionseg_core.checkpoints.weights_file import ModelInfo, start_from
+from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
 from difusionseg_core.model_files import SHIPPED
-from difusionseg_core.network.model import create_model
 from difusionseg_core.training.datamodule import as_list
+
+_COMMON_CLASSES = (1, 2, 3, 4, 5, 7)
+"""Of MSRS: those that many images have; guardrails and bumps are in a few."""
 
 
 class Training(pl.LightningModule):
@@ -35,8 +38,7 @@ class Training(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.info = info
-        self.model = create_model(info.model, info.num_classes, info.scaled_head)
-        self.model = self.model.to(memory_format=torch.channels_last)
+        self.model = info.create().to(memory_format=torch.channels_last)
         start = str(SHIPPED / "lite.safetensors") if start == "lite" else start
         started = start_from(self.model, start) if start else None
         self._start = (start, started)  # where the weights came from, and their classes
@@ -113,7 +115,8 @@ class Training(pl.LightningModule):
         self.scores = {"images": images}
         if confusion.any():
             self.scores["miou"] = mean_iou(confusion)
-        for name, iou in zip(names, class_iou(confusion), strict=True):
+        confusion_iou = class_iou(confusion)
+        for name, iou in zip(names, confusion_iou, strict=True):
             if np.isfinite(iou):
                 self.scores[f"iou/{name}"] = float(iou)
         for counts in vars(self.boxes).values():
@@ -123,10 +126,12 @@ class Training(pl.LightningModule):
             self.scores["box_f1"] = self.boxes.mean_f1()
             for label in BOX_CLASSES.values():
                 self.scores[f"f1/{names[label]}"] = self.boxes.f1(label)
-        self.scores["score"] = self.scores.get("box_f1", self.scores.get("miou", 0.0))
+        common = [confusion_iou[label] for label in _COMMON_CLASSES if label < len(confusion_iou)]
+        if self.label_set.has_same_classes(MSRS) and np.isfinite(common).any():
+            self.scores["miou_common"] = float(np.nanmean(common))
         for name, value in self.scores.items():
             # All ranks have the same value, which is what Lightning asks for here.
-            self.log(name, float(value), prog_bar=name in ("miou", "box_f1"), sync_dist=True)
+            self.log(name, float(value), prog_bar=name in ("miou", "miou_common"), sync_dist=True)
 
     # The test data are scored as the validation data are.
     on_test_epoch_start = on_validation_epoch_start

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,10 +13,34 @@ import torch
 from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Sampler
 
 from difusionseg_core.classes import MSRS, LabelSet
+from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import find_data_set
-from difusionseg_core.training.augmentation import Augmentation
+from difusionseg_core.training.augmentation import Augmentation, Sample
 from difusionseg_core.training.pair_dataset import PairDataset
 from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset
+
+
+class JoinedPairs(ConcatDataset):
+    """Several data sets of pairs as one, for validation; "index" of an item counts through all."""
+
+    datasets: list[PairDataset]
+
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
+        return {**super().__getitem__(index), "index": index}
+
+    def boxes_of(self, index: int) -> list[Box] | None:
+        """The objects that people marked; None where the data set has none."""
+        part, own_index = self._place(index)
+        return part.boxes_of(own_index)
+
+    def sample(self, index: int) -> Sample:
+        """The images as they are on the disk."""
+        part, own_index = self._place(index)
+        return part.sample(own_index)
+
+    def _place(self, index: int) -> tuple[PairDataset, int]:
+        part = bisect_right(self.cumulative_sizes, index)
+        return self.datasets[part], index - self.cumulative_sizes[part] + len(self.datasets[part])
 
 
 class PairData(pl.LightningDataModule):
@@ -27,10 +52,11 @@ class PairData(pl.LightningDataModule):
     Args:
         train: Data sets with masks. One folder, or several: [A, B].
         validation: The data set that every validation is scored on.
+        split: Data sets with masks, of which every fifth pair is for validation, the others are for
+            training.
         test: A data set that the final weights are scored on once, at the end.
         drawn: Synthetic scenes ('difusionseg synthesize').
         fusion: Data sets without masks, for the fused image, and for a teacher.
-        boxes: Whether the box files beside the masks of `train` correct them.
         classes: A data.yaml, or the name of a known data set, for folders without a data.yaml.
         augmentation: Random changes of the training images, by class.
         batch_size: Pairs in a step, for each GPU.
@@ -42,10 +68,10 @@ class PairData(pl.LightningDataModule):
         self,
         train: list[str] | str,
         validation: str,
+        split: list[str] | str | None = None,
         drawn: list[str] | str | None = None,
         fusion: list[str] | str | None = None,
         augmentation: PaperAugmentation | Augmentation = Augmentation(),  # noqa: B008 (frozen)
-        boxes: bool = True,
         batch_size: int = 8,
         workers: int = 2,
         seed: int = 0,
@@ -53,13 +79,17 @@ class PairData(pl.LightningDataModule):
         test: str | None = None,
     ) -> None:
         super().__init__()
-        folders = [(root, boxes) for root in as_list(train)]
-        folders += [(root, False) for root in [*as_list(drawn), *as_list(fusion)]]
         kind = PaperDataset if isinstance(augmentation, PaperAugmentation) else PairDataset
-        self.parts = [kind(root, augmentation, use, seed, classes) for root, use in folders]
-        self.validation = PairDataset(validation, classes=classes)
+        folders = [*as_list(train), *as_list(drawn), *as_list(fusion)]
+        self.parts = [kind(root, augmentation, seed, classes) for root in folders]
+        scored = [PairDataset(validation, classes=classes)]
+        for root in as_list(split):
+            self.parts.append(kind(root, augmentation, seed, classes, kept=not_held_out))
+            scored.append(PairDataset(root, classes=classes, kept=is_held_out))
+        self.validation = JoinedPairs(scored)
         self.test = PairDataset(test, classes=classes) if test else None
-        _check_scored(self.validation, "data.validation")
+        for part in scored:
+            _check_scored(part, "data.validation")
         if self.test:
             _check_scored(self.test, "data.test")
         self.batch_size = batch_size
@@ -72,9 +102,9 @@ class PairData(pl.LightningDataModule):
     def label_set(self) -> LabelSet:
         """The classes of all folders with labels. ValueError if two have different ones."""
         tested = [self.test] if self.test else []
-        return _common_label_set([*self.parts, self.validation, *tested])
+        return _common_label_set([*self.parts, *self.validation.datasets, *tested])
 
-    def scored(self, testing: bool) -> PairDataset:
+    def scored(self, testing: bool) -> PairDataset | JoinedPairs:
         """The pairs that a validation, or a test, is about."""
         return self.test if testing and self.test else self.validation
 
@@ -230,6 +260,16 @@ class TrainingLoader(DataLoader):
             self._progress["batches"] += 1
             yield batch
         self._progress["batches"] = 0
+
+
+def is_held_out(position: int) -> bool:
+    """Whether the pair at a position in a folder of `split`, by name, is for validation."""
+    return position % 5 == 0
+
+
+def not_held_out(position: int) -> bool:
+    """Whether it is for training."""
+    return not is_held_out(position)
 
 
 def _make_fork_safe() -> None:

@@ -15,6 +15,8 @@ from difusionseg_core.training.distillation import Teacher
 from difusionseg_core.training.objective import draw_diffusion, lite_losses
 
 _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer ones count as if they had this
+# Of the learning rate, for few small layers with losses of their own.
+_FUSION_FACTOR, _OBJECTS_FACTOR = 3.0, 4.0
 
 
 class LiteTraining(Training):
@@ -35,6 +37,8 @@ class LiteTraining(Training):
             For the others it gets noise alone, from which the sampler starts, and which is all that
             a model of one step ever sees; 0 is a training without diffusion.
         lovasz: Weight of the Lovasz-Softmax loss beside cross-entropy.
+        objects: Whether the model has a head that finds persons, bikes and cars as boxes; if not
+            given, it has one for the classes of MSRS, which it needs.
         start: Weights file or checkpoint to start from, or 'lite' for the shipped weights.
         freeze: Parts of the model that keep their weights, such as backbone.
         teacher: Weights file of a model that teaches this one on pairs without masks (data.fusion).
@@ -51,6 +55,7 @@ class LiteTraining(Training):
         class_balance: float = 0.25,
         feedback: float = 1.0,
         lovasz: float = 0.0,
+        objects: bool | None = None,
         start: str | None = None,
         freeze: str | list[str] | None = None,
         teacher: str | None = None,
@@ -61,7 +66,8 @@ class LiteTraining(Training):
         if not lovasz >= 0:
             raise ValueError(f"lovasz must not be negative, but is {lovasz}")
         number = MSRS.num_classes if num_classes is None else num_classes
-        super().__init__(ModelInfo("lite", number), start, freeze)
+        objects = number == MSRS.num_classes if objects is None else objects
+        super().__init__(ModelInfo("lite", number, objects=objects), start, freeze)
         self.save_hyperparameters()
         self.teacher = Teacher(teacher, number) if teacher else None
         if not start:
@@ -71,6 +77,11 @@ class LiteTraining(Training):
     def setup(self, stage: str) -> None:
         """Check the data, and prepare the losses."""
         super().setup(stage)
+        if self.info.objects and not self.label_set.has_same_classes(MSRS):
+            raise ValueError(
+                f"the object head needs the classes of {MSRS.name}, but the data set has those of "
+                f"{self.label_set.name}; add --model.objects false"
+            )
         counts = torch.from_numpy(self.trainer.datamodule.class_counts(self.info.num_classes))
         if not counts.any():
             raise ValueError("no training pair has a class map")
@@ -92,25 +103,28 @@ class LiteTraining(Training):
             image,
             batch["labels"],
             self.class_weight,
-            batch["weights"],
             time,
             noise,
             self.hparams.lovasz,
+            batch,
         )
 
     def configure_optimizers(self) -> dict:
         """AdamW and the schedule of its learning rate, step by step."""
         options = self.hparams
-        backbone = list(self.model.backbone.context.parameters())
-        own = {id(p) for p in backbone}
-        rest = [p for p in self.model.parameters() if id(p) not in own]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": rest, "lr": options.learning_rate},
-                {"params": backbone, "lr": options.learning_rate * options.backbone_factor},
-            ],
-            weight_decay=options.weight_decay,
-        )
+        parts = [
+            (self.model.backbone.context, options.backbone_factor),
+            (self.model.fusion, _FUSION_FACTOR),
+            *([(self.model.objects, _OBJECTS_FACTOR)] if self.info.objects else []),
+        ]
+        own = {id(parameter) for part, _ in parts for parameter in part.parameters()}
+        rest = [parameter for parameter in self.model.parameters() if id(parameter) not in own]
+        groups = [{"params": rest, "lr": options.learning_rate}]
+        groups += [
+            {"params": list(part.parameters()), "lr": options.learning_rate * factor}
+            for part, factor in parts
+        ]
+        optimizer = torch.optim.AdamW(groups, weight_decay=options.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
 
         def factor(step: int) -> float:

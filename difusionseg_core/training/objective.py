@@ -9,16 +9,20 @@ from torch import Tensor
 from difusionseg_core.network import diffusion
 from difusionseg_core.network.fusion import luminance, pictures
 from difusionseg_core.network.model import DiFusionSeg, Encoded
+from difusionseg_core.network.object_head import ObjectMaps
+from difusionseg_core.training.fusion_objective import fusion_losses
 from difusionseg_core.training.losses import (
     cross_entropy,
-    difference_correlation,
+    extent_loss,
     fusion_loss,
+    heat_loss,
     lovasz_softmax,
     synergy_loss,
 )
 
 AUXILIARY_WEIGHT = 0.4
-CORRELATION_WEIGHT = 0.05
+HEAT_WEIGHT = 0.15
+EXTENT_WEIGHT = 0.4
 # Every n-th pixel of a row and column that `lite` is held against: finer than its logits, at stride
 # 4, and than those of its helping classifiers, at stride 16, yet far cheaper than all of them.
 _FINE, _COARSE = 2, 4
@@ -55,40 +59,51 @@ def lite_losses(
     image: Tensor,
     labels: Tensor,
     class_weight: Tensor,
-    weights: Tensor,
     time: Tensor,
     noise: Tensor,
     lovasz: float = 0.0,
+    objects: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """The objective of `lite`: as the paper's, with weights of classes (K,) and of pixels
-    (B, H, W), and with fusion judged by brightness alone, since its colours are the RGB image's
-    own.
+    """The objective of `lite`: as the paper's, with weights of classes (K,), and with fusion judged
+    by brightness alone, since its colours are the RGB image's own.
 
     The coarse classifier, whose classes the sampler feeds back, is trained beside the final one.
-    In place of the synergy loss, which pulls the picture towards one camera by class, the picture
-    is to add to each camera what the other one saw. `lovasz` weighs the Lovasz-Softmax loss of the
-    final classifier, which is left out at 0.
+    In place of the paper's losses of the fused image are those of `fusion_objective`. `lovasz`
+    weighs the Lovasz-Softmax loss of the final classifier, which is left out at 0. `objects` holds
+    the batch's `ObjectTargets` by name, for a model with an object head.
     """
     encoded = model.encode(image)
     features = _denoised(model, encoded, labels, time, noise)
 
     def classes(logits: Tensor, every: int) -> Tensor:
-        thinned = (labels[:, ::every, ::every], class_weight, weights[:, ::every, ::every])
-        return cross_entropy(logits, *thinned)
+        return cross_entropy(logits, labels[:, ::every, ::every], class_weight)
 
-    fused, visible, thermal = (_middle(part) for part in (encoded.fused, *pictures(image)))
-    fused, visible = luminance(fused), luminance(visible)
     logits = model.segment(features, encoded)
     losses = {
         "cross_entropy": classes(logits, _FINE),
         "coarse": AUXILIARY_WEIGHT * classes(model.classifier(features), _COARSE),
         "auxiliary": AUXILIARY_WEIGHT * classes(model.auxiliary(encoded.features), _COARSE),
-        "fusion": fusion_loss(fused, visible, thermal),
-        "correlation": CORRELATION_WEIGHT * (2 - difference_correlation(fused, visible, thermal)),
+        **_fusion_losses(encoded.fused, image),
     }
     if lovasz:
         losses["lovasz"] = lovasz * lovasz_softmax(logits, labels[:, ::_COARSE, ::_COARSE])
+    maps = model.find_objects(encoded)
+    if maps is not None and objects is not None:
+        losses |= _object_losses(maps, objects)
     return losses
+
+
+def _fusion_losses(fused: Tensor, image: Tensor) -> dict[str, Tensor]:
+    # Half of the images, and their middles, are enough to judge fusion by.
+    half = slice(0, None, 2)
+    fused, visible, thermal = (_middle(part[half]) for part in (fused, *pictures(image)))
+    return fusion_losses(luminance(fused), luminance(visible), thermal)
+
+
+def _object_losses(maps: ObjectMaps, objects: dict[str, Tensor]) -> dict[str, Tensor]:
+    heat = heat_loss(maps.heat, objects["heat"], objects["heat_weight"])
+    extent = extent_loss(maps.extent, objects["extent"], objects["extent_weight"])
+    return {"heat": HEAT_WEIGHT * heat, "extent": EXTENT_WEIGHT * extent}
 
 
 def _middle(pictures: Tensor) -> Tensor:

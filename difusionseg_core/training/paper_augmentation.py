@@ -84,7 +84,7 @@ def random_crop(sample: Sample, options: PaperAugmentation, rng: np.random.Gener
             for side, crop in zip(sample.labels.shape, options.crop, strict=True)
         )
         if attempt == 10 or _is_mixed(sample.labels[window], options.class_share):
-            return Sample(*(np.ascontiguousarray(image[window]) for image in vars(sample).values()))
+            return Sample(*(np.ascontiguousarray(image[window]) for image in sample.images))
     raise AssertionError
 
 

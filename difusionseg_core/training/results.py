@@ -23,7 +23,7 @@ _PROTOCOL = {
     "255 left out, classes in neither truth nor prediction left out",
     "iou": "IoU of one class, from the same matrix",
     "box_f1": "mean of the F1 of person, bike and car",
-    "score": "box_f1 where people's boxes are given, miou elsewhere; the best epoch has most",
+    "miou_common": "mean IoU of car, person, bike, kerb, car stop and cone, from the same matrix",
     "f1": "harmonic mean of boxes found (30 % of their pixels carry the class; sides of 12 pixels "
     "or more) and pixels inside boxes (grown by 4 pixels)",
 }
@@ -67,7 +67,7 @@ def write_results(trainer: pl.Trainer, run: Run, export: bool) -> None:
             "classes": module.label_set.class_names,
         },
         "diffusion_steps": module.model.steps,
-        "validation": {"folder": data.validation.root, "pairs": len(data.validation)},
+        "validation": {part.root: len(part) for part in data.validation.datasets},
         "test": {"folder": data.test.root, "scores": tested} if tested else None,
         "protocol": _PROTOCOL,
     }
@@ -78,7 +78,7 @@ def write_results(trainer: pl.Trainer, run: Run, export: bool) -> None:
         print(f"test on {data.test.root}: {_listed(tested)}")
     if export:
         _export(weights)
-    print(_how_to_use(folder, data.validation.root))
+    print(_how_to_use(folder, data.validation.datasets[0].root))
 
 
 def _test_scores(trainer: pl.Trainer) -> dict[str, float]:
@@ -167,7 +167,8 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
             "",
             "## Measured",
             "",
-            f"On {_described(data.validation)}; {module.model.steps} diffusion steps.",
+            *(f"On {_described(part)}." for part in data.validation.datasets),
+            f"Diffusion steps: {module.model.steps}.",
             "",
             *(["| score | value |", "| --- | --- |", *rows, ""] if rows else ["Nothing.", ""]),
             *protocol,
@@ -182,8 +183,7 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
 def _described(part: PairDataset) -> str:
     labelled = sum(pair.labels is not None for pair in part.pairs)
     boxed = sum(pair.boxes is not None for pair in part.pairs)
-    text = f"`{part.root}`: {len(part)} pairs, {labelled} with a class map, {boxed} with boxes"
-    return text + (", by which class maps were corrected" if part.boxes and boxed else "")
+    return f"`{part.root}`: {len(part)} pairs, {labelled} with a class map, {boxed} with boxes"
 
 
 def _listed(scores: dict[str, float]) -> str:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 
 from difusionseg_core.classes import IGNORE
-from difusionseg_core.data.boxes import Box, correct_labels, read_boxes
+from difusionseg_core.data.boxes import Box, read_boxes
 from difusionseg_core.data.image_files import DataError
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
 from difusionseg_core.training.augmentation import Augmentation, Sample
-from difusionseg_core.training.object_weights import object_weights
 from difusionseg_core.training.pair_dataset import PairDataset
 
 CAR, PERSON, BIKE = 1, 2, 3
@@ -30,22 +29,6 @@ def test_bad_box_lines_are_named(tmp_path, line) -> None:
     file.write_text(f"0 0.5 0.5 0.1 0.1\n{line}\n")
     with pytest.raises(DataError, match="line 2"):
         read_boxes(file, 100, 100)
-
-
-def test_labels_are_corrected_by_boxes() -> None:
-    labels = np.zeros((100, 100), np.uint8)
-    labels[10:40, 10:30] = PERSON  # in its box
-    labels[60:80, 60:80] = CAR  # in no box
-    labels[90:95, 90:95] = IGNORE  # open, but no object is there
-    boxes = [Box(PERSON, 10, 10, 30, 40), Box(BIKE, 40, 10, 80, 40)]
-    corrected = correct_labels(labels, boxes)
-    assert (corrected[10:40, 10:30] == PERSON).all()
-    assert (corrected[60:80, 60:80] == 0).all()
-    assert (corrected[90:95, 90:95] == 0).all()
-    assert np.array_equal(correct_labels(labels, []), labels)  # nobody looked
-    missed = corrected[10:40, 40:80]
-    assert missed[15, 20] == BIKE and missed[0, 0] == IGNORE
-    assert 0.3 < (missed == BIKE).mean() < 0.8
 
 
 def test_box_score() -> None:
@@ -99,7 +82,6 @@ def test_dataset_items(folder) -> None:
     assert item["index"] == 0
     assert item["image"].shape == (4, 48, 64) and item["labels"].shape == (48, 64)
     assert (item["labels"] == CAR).sum() == 100
-    assert (PairDataset(folder, boxes=True)[0]["labels"] == CAR).sum() == 0
 
 
 def test_pictures_without_truth_are_ignored_by_losses(folder) -> None:
@@ -143,16 +125,3 @@ def test_focus_puts_rare_classes_into_the_crop() -> None:
     focused = Augmentation(scale=(1, 1), crop=(40, 40), focus=1.0)
     for seed in range(5):
         assert (focused(sample, np.random.default_rng(seed)).labels == BIKE).any()
-
-
-def test_small_objects_weigh_more_than_large_ones() -> None:
-    labels = np.zeros((100, 100), np.uint8)
-    labels[:5, :8] = PERSON  # 40 pixels
-    labels[8:48, :64] = PERSON  # 2560
-    labels[50:, :] = CAR  # 5000
-    labels[:, 99] = IGNORE
-    weights = object_weights(labels)
-    assert weights.dtype == np.float32
-    assert weights[0, 0] == 1.5  # the most
-    assert weights[30, 10] == pytest.approx(1.25)
-    assert weights[60, 10] == weights[45, 80] == weights[0, 99] == 1

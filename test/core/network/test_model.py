@@ -86,7 +86,7 @@ def test_files_that_are_no_weights(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match="no weights file"):
         load_model(file)
     file.write_bytes(b"not this")
-    with pytest.raises(ValueError, match="no safetensors file"):
+    with pytest.raises(ValueError, match="neither a PyTorch nor a safetensors file"):
         load_model(file)
 
 

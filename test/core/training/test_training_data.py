@@ -9,9 +9,8 @@ import torch
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.preprocessing import normalize
-from difusionseg_core.training.augmentation import Augmentation, Sample, mix_crops
-from difusionseg_core.training.datamodule import EpochSampler, TrainingLoader
-from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.augmentation import Augmentation, Sample, misalign, paste_objects
+from difusionseg_core.training.datamodule import EpochSampler, PairData, TrainingLoader
 from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset, stretched
 
 CAR, PERSON = 1, 2
@@ -147,29 +146,56 @@ def test_a_loader_goes_on_in_the_midst_of_an_epoch(folder, workers) -> None:
     assert len(list(resumed)) == 3
 
 
-def test_a_mixed_crop_shows_one_sample_in_a_window_of_another_in_all_images() -> None:
-    ground = sample(48, 64)
-    other = Sample(255 - ground.rgb, 255 - ground.thermal, np.full((48, 64), PERSON, np.uint8))
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        mixed = mix_crops(ground, other, rng)
-        window = mixed.labels == PERSON
-        for image, first, second in zip(
-            *(vars(one).values() for one in (mixed, ground, other)), strict=True
-        ):
-            np.testing.assert_array_equal(image[window], second[window])
-            np.testing.assert_array_equal(image[~window], first[~window])
-        rows, columns = window.any(1), window.any(0)
-        np.testing.assert_array_equal(window, rows[:, None] & columns)
-        assert (np.diff(np.flatnonzero(columns)) == 1).all()
+def with_person(height: int = 96, width: int = 128) -> Sample:
+    """A bright person of 10 x 30 pixels on a dark ground, with its box."""
+    labels = np.zeros((height, width), np.uint8)
+    labels[40:70, 50:60] = PERSON
+    bright = np.where(labels == PERSON, 200, 20).astype(np.uint8)
+    boxes = np.float32([[PERSON, 50, 40, 60, 70]])
+    return Sample(np.repeat(bright[..., None], 3, 2), bright, labels, boxes)
 
 
-def test_a_data_set_mixes_as_often_as_asked(folder) -> None:
-    size = {"scale": (1, 1), "crop": (48, 64)}
-    never = PairDataset(folder, Augmentation(**size))
-    always = PairDataset(folder, Augmentation(**size, mix=1.0))
-    changed = [
-        not torch.equal(first["labels"], second["labels"])
-        for first, second in zip(never, always, strict=True)
-    ]
-    assert len(changed) == 7 and sum(changed) > 2
+@pytest.mark.parametrize("scale", [0.7, 1.0, 1.6])
+def test_boxes_stay_around_their_objects(scale) -> None:
+    changes = Augmentation(scale=(scale, scale), crop=(80, 96))
+    seen = 0
+    for seed in range(20):
+        changed = changes(with_person(), np.random.default_rng(seed))
+        rows, columns = np.nonzero(changed.labels == PERSON)
+        for _, left, top, right, bottom in changed.boxes:
+            seen += 1
+            found = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+            np.testing.assert_allclose([left, top, right, bottom], found, atol=1.01)
+    assert seen >= 10
+
+
+def test_objects_are_pasted_with_their_boxes() -> None:
+    empty = Sample(*(np.zeros_like(image) for image in with_person().images))
+    for seed in range(5):
+        pasted = paste_objects(empty, with_person(), np.random.default_rng(seed))
+        ((label, left, top, right, bottom),) = pasted.boxes.astype(int)
+        assert label == PERSON and (pasted.labels[top:bottom, left:right] == PERSON).all()
+        assert (pasted.labels == PERSON).sum() == 300
+        assert pasted.rgb[top + 15, left + 5, 0] == pasted.thermal[top + 15, left + 5] == 200
+    assert not len(empty.boxes)
+
+
+def test_thermal_images_are_shifted_by_twelve_pixels_at_most() -> None:
+    dot = np.zeros((121, 161), np.uint8)
+    dot[59:62, 79:82] = 255
+    distances = []
+    for seed in range(60):
+        rows, columns = np.nonzero(misalign(dot, np.random.default_rng(seed)) > 100)
+        distances.append(np.hypot(rows.mean() - 60, columns.mean() - 80))
+    assert max(distances) < 13.5 and np.median(distances) < 6 and max(distances) > 6
+
+
+def test_pairs_held_out_are_never_trained_on(folder) -> None:
+    data = PairData(train=[], validation=str(folder), split=[str(folder)])
+    trained = {pair.name for part in data.parts for pair in part.pairs}
+    _, held_out = data.validation.datasets
+    validated = {pair.name for pair in held_out.pairs}
+    assert trained == set("bcdeg") and validated == set("af")
+    assert len(data.validation) == 9
+    assert data.validation[8]["index"] == 8
+    np.testing.assert_array_equal(data.validation.sample(8).rgb, held_out.sample(1).rgb)

@@ -1,0 +1,59 @@
+"""An anchor-free object head for `lite`: where objects have their centres, and how far it is from
+there to their sides. After CenterNet (Zhou et al., 2019) and TTFNet (Liu et al., AAAI 2020).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from difusionseg_core.network.layers import resize
+from difusionseg_core.network.two_path import DETAIL_WIDTH, separable
+from difusionseg_core.objects import OBJECT_CLASSES
+
+_HIDDEN = 48
+_FIRST_SCORE = 0.02  # before training, so that the many empty places do not drown the few objects
+_FIRST_EXTENT = 16.0  # pixels
+_MOST = 4.0  # of the logarithm: 0.3 to 870 pixels
+
+
+@dataclass(frozen=True)
+class ObjectMaps:
+    """`heat` (B, 3, H/4, W/4), logits that a cell is the centre of an object of each of
+    `OBJECT_CLASSES`; `extent` (B, 4, H/4, W/4), distances in pixels from the cell's middle to the
+    left, top, right and bottom side of that object's box.
+    """
+
+    heat: Tensor
+    extent: Tensor
+
+    def peaks(self) -> Tensor:
+        """(B, 3, H/4, W/4) scores 0 to 1 of cells that are the best of their 3x3, 0 elsewhere."""
+        scores = self.heat.float().sigmoid()
+        return scores * (scores == F.max_pool2d(scores, 3, stride=1, padding=1))
+
+
+class ObjectHead(nn.Module):
+    """The neck's `features` (B, dim, h, w) and `detail` (B, DETAIL_WIDTH, H/4, W/4) -> maps."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.project = nn.Conv2d(dim, DETAIL_WIDTH, 1)
+        self.layers = nn.Sequential(
+            *separable(DETAIL_WIDTH, _HIDDEN),
+            *separable(_HIDDEN, _HIDDEN),
+            nn.Conv2d(_HIDDEN, len(OBJECT_CLASSES) + 4, 1),
+        )
+        last = self.layers[-1]
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        nn.init.constant_(last.bias.data[: len(OBJECT_CLASSES)], -math.log(1 / _FIRST_SCORE - 1))
+
+    def forward(self, features: Tensor, detail: Tensor) -> ObjectMaps:
+        x = self.layers(detail + resize(self.project(features), detail.shape[-2:])).float()
+        heat, extent = x.split([len(OBJECT_CLASSES), 4], dim=1)
+        # Sizes span from a few pixels to the whole image: what is learned is their logarithm.
+        return ObjectMaps(heat, _FIRST_EXTENT * extent.clamp(-_MOST, _MOST).exp())
