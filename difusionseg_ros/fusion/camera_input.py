@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,17 +11,24 @@ import numpy as np
 from message_filters import SimpleFilter, Subscriber
 from rclpy.node import Node
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
+from difusionseg_core.cameras import camera_watch
+from difusionseg_core.cameras.camera_watch import CameraWatch
+from difusionseg_core.cameras.stamp_quality import ARRIVAL, StampQuality
 from difusionseg_core.imaging.camera_images import BadImage, check, thermal_pixels
 from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
-from difusionseg_ros.common.image_messages import check_stamp, rgb_array
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion
+from difusionseg_ros.common.image_messages import check_stamp, rgb_array, stamp_ns
 from difusionseg_ros.common.middleware import other_users_of_shared_memory
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.common.topics import RGB_IMAGE, THERMAL_IMAGE, Topic
 from difusionseg_ros.fusion.diagnostics import CameraReport
 from difusionseg_ros.fusion.latched import Latched
 from difusionseg_ros.fusion.parameters import Settings
+
+_INSPECTION_PERIOD = 1.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -30,18 +38,21 @@ class Camera:
     topic: Topic
     encodings: Sequence[str]
     to_array: Callable[[Image | CompressedImage, int], np.ndarray]
+    role: str = camera_watch.RGB
 
 
 RGB = Camera(RGB_IMAGE, RGB_ENCODINGS, rgb_array)
-THERMAL = Camera(THERMAL_IMAGE, THERMAL_ENCODINGS, thermal_pixels)
+THERMAL = Camera(THERMAL_IMAGE, THERMAL_ENCODINGS, thermal_pixels, camera_watch.THERMAL)
 
 
 class CameraInput(SimpleFilter):
     """Subscribes to a camera, counts and names bad messages, and emits the others.
 
-    `transport` is "raw" or "compressed"; the compressed topic lies beside the base topic,
-    remapped or not, as with image_transport. `bad` counts the messages refused so far;
-    `calibration_fault` says why its images are not undistorted, although that is asked for.
+    `transport` is "raw", "compressed" or "compressedDepth"; the topics of the latter two lie beside
+    the base topic, remapped or not, as with image_transport. `bad` counts the messages refused so
+    far. Messages whose stamp the parameter `..._stamps` replaces are emitted with the time of their
+    arrival as stamp. `calibration_fault` says why its images are not undistorted,
+    although that is asked for.
     """
 
     def __init__(
@@ -54,8 +65,8 @@ class CameraInput(SimpleFilter):
     ) -> None:
         super().__init__()
         self.topic = node.resolve_topic_name(camera.topic.name)
-        if transport == "compressed":
-            self.topic += "/compressed"
+        if transport != "raw":
+            self.topic += f"/{transport}"
         self.bad = 0
         self.calibration_fault = ""
         self._received = 0
@@ -65,7 +76,9 @@ class CameraInput(SimpleFilter):
         self._camera = camera
         self._settings = settings
         self._log = log
-        kind = CompressedImage if transport == "compressed" else Image
+        self._watch = CameraWatch(camera.role)
+        self._last_inspection = -math.inf
+        kind = Image if transport == "raw" else CompressedImage
         self._latched = Latched(node, kind, self.topic, self._accept)
         self._latched.look()
         self._subscriber = Subscriber(
@@ -82,6 +95,23 @@ class CameraInput(SimpleFilter):
         """Whether the camera has sent no sound message for `camera_timeout`."""
         return self._silence() > self._settings().camera_timeout
 
+    @property
+    def used_stamps(self) -> StampQuality:
+        """How the stamps that pairing uses lie to arrival."""
+        return ARRIVAL if self._stamps() == "arrival" else self._watch.stamps
+
+    def inspect(
+        self,
+        message: Image | CompressedImage,
+        pixels: np.ndarray,
+        conversion: ThermalConversion | None = None,
+    ) -> None:
+        """Look at decoded pixels for diagnostics, once a second; see `CameraWatch.inspect`."""
+        now = time.monotonic()
+        if now - self._last_inspection >= _INSPECTION_PERIOD:
+            self._last_inspection = now
+            self._watch.inspect(message, pixels, conversion)
+
     def refuse(self, error: BadImage) -> None:
         """Count a message as bad, and say so in the log."""
         self.bad += 1
@@ -91,6 +121,7 @@ class CameraInput(SimpleFilter):
     def report(self) -> CameraReport:
         """Totals since this input was made, and how long no sound message has come."""
         self._latched.look()
+        settings = self._settings()
         return CameraReport(
             topic=self.topic,
             received=self._received,
@@ -99,6 +130,8 @@ class CameraInput(SimpleFilter):
             silence=self._silence(),
             calibration_fault=self.calibration_fault,
             hint=self._hint(),
+            facts=self._watch.facts(),
+            findings=self._watch.findings(settings.camera_timeout, settings.rgb_bits),
         )
 
     def close(self) -> None:
@@ -129,12 +162,32 @@ class CameraInput(SimpleFilter):
 
     def _accept(self, message: Image | CompressedImage) -> None:
         self._received += 1
-        limit = self._settings().max_image_bytes
+        now = time.monotonic()
+        self._watch.received(message, stamp_ns(message.header), self._now_ns())
         try:
-            check_stamp(message.header)
-            check(message, self._camera.encodings, limit)
+            self._check_stamp(message)
+            check(message, self._camera.encodings, self._settings().max_image_bytes)
         except BadImage as error:
             self.refuse(error)
             return
-        self._last_sound = time.monotonic()
+        self._watch.accepted(message, now)
+        self._last_sound = now
         self.signalMessage(message)
+
+    def _check_stamp(self, message: Image | CompressedImage) -> None:
+        """Put the time of arrival in place of the stamp where the parameter asks for it."""
+        stamps = self._stamps()
+        if stamps == "arrival" or (stamps == "auto" and stamp_ns(message.header) == 0):
+            message.header.stamp = Time(nanoseconds=self._now_ns()).to_msg()
+        try:
+            check_stamp(message.header)
+        except BadImage as error:
+            raise BadImage(
+                f"{error}; or set the parameter {self._camera.role}_stamps to arrival"
+            ) from None
+
+    def _now_ns(self) -> int:
+        return self._node.get_clock().now().nanoseconds
+
+    def _stamps(self) -> str:
+        return getattr(self._settings(), f"{self._camera.role}_stamps")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from difusionseg_core.cameras.camera_watch import Finding
 from difusionseg_core.pairing import PairingCounts
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -15,7 +16,10 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 @dataclass(frozen=True)
 class CameraReport:
-    """A camera: its topic, totals, the latest complaint, and seconds since its last good image."""
+    """A camera: its topic, totals, the latest complaint, and seconds since its last good image.
+
+    `facts` are what it sends, `findings` what is doubtful about it (see `cameras.camera_watch`).
+    """
 
     topic: str
     received: int
@@ -24,6 +28,8 @@ class CameraReport:
     silence: float
     calibration_fault: str = ""  # why its images are not undistorted, although that is asked for
     hint: str = ""  # the likely reason why nothing comes
+    facts: Mapping[str, str] = field(default_factory=dict)
+    findings: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Report:
 
     `time` is monotonic [s]. Of recent pairs, `offsets` [s] are by how much the thermal stamp was
     later, `lags` [s] by how much the thermal image arrived later. `apart` [s] is the newest thermal
-    stamp minus the newest RGB stamp, None before both came.
+    stamp minus the newest RGB stamp, None before both came. `clock_advice` says what to set if the
+    cameras' clocks differ.
     """
 
     time: float
@@ -75,6 +82,7 @@ class Report:
     apart: float | None
     model: ModelReport
     outputs: OutputsReport
+    clock_advice: str = ""
 
 
 def statuses(
@@ -114,6 +122,8 @@ def _camera(
         "received": now.received,
         "bad messages": now.bad,
         "last error": now.last_error,
+        **now.facts,
+        **{f"hint: {finding.kind}": finding.text for finding in now.findings},
     }
     refused = now.bad - before.bad
     if now.silence > timeout:
@@ -124,6 +134,9 @@ def _camera(
         return WARN, f"{refused} bad messages: {now.last_error}", values
     if now.calibration_fault:
         return WARN, f"neither image is undistorted: {now.calibration_fault}", values
+    warnings = [finding.text for finding in now.findings if finding.warning]
+    if warnings:
+        return WARN, "; ".join(warnings), values
     return OK, f"{rate:.1f} images/s", values
 
 
@@ -153,7 +166,9 @@ def _pairing(
         return WARN, "stamps jumped back in time", values
     if new["dropped_rgb"] and new["dropped_thermal"] and not new["paired"]:
         apart = "" if now.apart is None else f", the newest by {now.apart:+.3f} s"
-        return ERROR, f"no pairs: thermal and RGB stamps differ by more than slop{apart}", values
+        advice = f": {now.clock_advice}" if now.clock_advice else ""
+        line = f"no pairs: thermal and RGB stamps differ by more than slop{apart}{advice}"
+        return ERROR, line, values
     return OK, f"{rate:.1f} pairs/s", values
 
 

@@ -133,6 +133,7 @@ class FrameProcessor:
         try:
             if frame.rgb is not None:
                 rgb = rgb_array(frame.rgb, settings.max_image_bytes, settings.rgb_bits)
+                self._rgb.inspect(frame.rgb, rgb)
         except BadImage as error:
             self._rgb.refuse(error)
         try:
@@ -140,6 +141,7 @@ class FrameProcessor:
                 # Grey before it is aligned: the black around it must not move the thermal range.
                 counts = thermal_pixels(frame.thermal, settings.max_image_bytes)
                 thermal = self._conversion(counts)
+                self._thermal.inspect(frame.thermal, counts, self._conversion)
                 degrees = self._degrees(cropped(counts, settings.thermal_crop), settings)
         except BadImage as error:
             self._thermal.refuse(error)

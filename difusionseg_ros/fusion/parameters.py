@@ -31,6 +31,8 @@ from difusionseg_core.imaging.thermal_conversion import PALETTE_CHOICES, Thermal
 from difusionseg_core.network.schedule import MAX_STEPS
 from difusionseg_ros.common.program import ParameterHelp, type_name
 
+STAMPS = ("header", "arrival", "auto")
+
 
 class BadParameter(ValueError):
     """A parameter cannot be used; the message is one line that names it and what is allowed."""
@@ -121,9 +123,19 @@ class Settings:
     thermal_time_offset: float = _parameter(
         0.0,
         "added to thermal stamps before pairing [s]; negative if the thermal camera stamps late",
-        minimum=-3600.0,
-        maximum=3600.0,
+        minimum=-1e10,
+        maximum=1e10,
         run_time=True,
+    )
+    rgb_stamps: str = _parameter(
+        "header",
+        "time of RGB images: header (their stamp), arrival (when they reach the node), auto "
+        "(arrival if they have no stamp)",
+        choices=STAMPS,
+        run_time=True,
+    )
+    thermal_stamps: str = _parameter(
+        "header", "the same for thermal images", choices=STAMPS, run_time=True
     )
     camera_timeout: float = _parameter(
         2.0,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from functools import partial
@@ -16,6 +15,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difusionseg_core.backends import OutOfMemory
+from difusionseg_core.cameras.stamp_quality import clock_advice
 from difusionseg_core.pairing import NearestStampPairer
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.common.throttled_log import ThrottledLog
@@ -23,14 +23,12 @@ from difusionseg_ros.common.topics import RGB_CAMERA_INFO, THERMAL_CAMERA_INFO, 
 from difusionseg_ros.fusion import diagnostics
 from difusionseg_ros.fusion.camera_input import RGB, THERMAL, CameraInput
 from difusionseg_ros.fusion.frame_processor import Frame, FrameProcessor
+from difusionseg_ros.fusion.frame_totals import FrameTotals
 from difusionseg_ros.fusion.nearest_sync import NearestSync, PairTiming
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.fusion.single_camera import Bypass
 from difusionseg_ros.fusion.worker import NewestWinsWorker
-from difusionseg_ros.msg import FrameStatus
-
-_RECENT = 100  # frames over which diagnostics give statistics
 
 
 class Pipeline:
@@ -57,14 +55,9 @@ class Pipeline:
         self._settings = settings
         self._give_up = give_up
         self._log = ThrottledLog(node.get_logger(), lambda: settings().log_period)
-        self._processed = 0
-        self._alone = 0
-        self._failed = 0
-        self._last_failure = ""
+        self._totals = FrameTotals()
         self._moved = ""
-        self._offsets: deque[float] = deque(maxlen=_RECENT)
-        self._lags: deque[float] = deque(maxlen=_RECENT)
-        self._latencies: deque[float] = deque(maxlen=_RECENT)
+        self._warned: set[tuple[str, str]] = set()  # topic and kind of the findings in the log
 
         with ExitStack() as opened:  # closes what is there if something below fails
             self._connect(settings(), opened)
@@ -132,8 +125,7 @@ class Pipeline:
     def _pair_arrived(
         self, rgb: Image | CompressedImage, thermal: Image | CompressedImage, timing: PairTiming
     ) -> None:
-        self._offsets.append(timing.offset_ns * 1e-9)
-        self._lags.append(timing.lag)
+        self._totals.paired(timing)
         self._submit(rgb, thermal, timing.arrived, timing.offset_ns * 1e-9)
 
     def _given_up(self, camera: CameraInput) -> bool:
@@ -165,17 +157,9 @@ class Pipeline:
             status = self._processor.process(frame)
         if status is None:
             return
-        self._processed += 1
-        self._alone += status.mode != FrameStatus.BOTH
-        if not math.isnan(status.latency.total):
-            self._latencies.append(status.latency.total)
-        counts = self._sync.counts
-        status.paired = counts.paired
-        status.processed = self._processed
-        status.dropped_rgb = counts.dropped_rgb
-        status.dropped_thermal = counts.dropped_thermal
-        status.dropped_pairs = self._worker.replaced
-        status.bad_messages = self._rgb.bad + self._thermal.bad
+        self._totals.finished(
+            status, self._sync.counts, self._worker.replaced, self._rgb.bad + self._thermal.bad
+        )
         self._outputs.publish_status(status)
 
     def _make_room(self, error: OutOfMemory) -> None:
@@ -188,9 +172,8 @@ class Pipeline:
         self._node.get_logger().error(f"network: {self._moved}; going on on the CPU: {error}")
 
     def _process_failed(self, error: Exception) -> None:
-        self._failed += 1
-        self._last_failure = " ".join(f"{type(error).__name__}: {error}".split())
-        self._log.error("network", f"a frame failed: {self._last_failure}")
+        self._totals.raised(error)
+        self._log.error("network", f"a frame failed: {self._totals.last_failure}")
 
     def _diagnose(self) -> None:
         report = self._report()
@@ -205,6 +188,19 @@ class Pipeline:
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._outputs.publish_diagnostics(message)
         self._last_report = report
+        self._log_findings(report)
+
+    def _log_findings(self, report: diagnostics.Report) -> None:
+        """Log each warning about the cameras' images once, and again if it comes back."""
+        present = {
+            (camera.topic, finding.kind): finding
+            for camera in (report.rgb, report.thermal)
+            for finding in camera.findings
+            if finding.warning
+        }
+        for topic, kind in present.keys() - self._warned:
+            self._node.get_logger().warning(f"{topic}: {present[topic, kind].text}")
+        self._warned = set(present)
 
     def _report(self) -> diagnostics.Report:
         return diagnostics.Report(
@@ -212,24 +208,35 @@ class Pipeline:
             rgb=self._rgb.report(),
             thermal=self._thermal.report(),
             pairing=self._sync.counts,
-            offsets=tuple(self._offsets),
-            lags=tuple(self._lags),
+            offsets=tuple(self._totals.offsets),
+            lags=tuple(self._totals.lags),
             apart=_seconds(self._sync.newest_apart_ns),
+            clock_advice=self._clock_advice(),
             model=diagnostics.ModelReport(
                 device=self._predictor.device,
                 backend=self._predictor.backend,
                 steps=self._settings().steps,
-                processed=self._processed,
-                alone=self._alone,
+                processed=self._totals.processed,
+                alone=self._totals.alone,
                 replaced=self._worker.replaced,
-                failed=self._failed,
-                last_error=self._last_failure,
-                latencies=tuple(self._latencies),
+                failed=self._totals.failed,
+                last_error=self._totals.last_failure,
+                latencies=tuple(self._totals.latencies),
                 moved=self._moved,
                 paused=self.paused,
             ),
             outputs=self._outputs.report(),
         )
+
+    def _clock_advice(self) -> str:
+        settings = self._settings()
+        advice = clock_advice(
+            self._rgb.used_stamps,
+            self._thermal.used_stamps,
+            settings.slop,
+            settings.thermal_time_offset,
+        )
+        return "" if advice is None else advice.text
 
 
 def _nanoseconds(seconds: float) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from difusionseg_core.cameras.camera_watch import Finding
 from difusionseg_core.pairing import PairingCounts
 from difusionseg_ros.fusion.diagnostics import (
     ERROR,
@@ -51,6 +52,16 @@ NOW = Report(
     model=replace(BEFORE.model, processed=16, replaced=2, latencies=(0.08, 0.05, 0.06)),
     outputs=replace(BEFORE.outputs, listeners={"fused/image": 0, "segmentation/mask": 2}),
 )
+FROZEN = Finding(
+    "frozen", "thermal image has not changed for 5 s: stuck shutter or driver?", warning=True
+)
+LOST_DEPTH = Finding(
+    "lost depth", "16-bit counts arrive as 8 bits, 4 grey levels are left: set …", warning=True
+)
+UNKNOWN_PALETTE = Finding(
+    "palette", "thermal colours match no known palette, their luma is taken", warning=True
+)
+TELEMETRY = Finding("telemetry", "2 rows differ", {"thermal_crop": [2, 0, 0, 0]})
 
 
 def status_of(part, now, before=BEFORE):
@@ -102,6 +113,34 @@ def test_all_is_well():
             {"thermal": replace(NOW.thermal, bad=3, last_error="step is 0")},
             WARN,
             "3 bad messages: step is 0",
+        ),
+        (
+            "thermal camera",
+            {"thermal": replace(NOW.thermal, findings=[FROZEN])},
+            WARN,
+            "thermal image has not changed for 5 s: stuck shutter or driver?",
+        ),
+        (
+            "thermal camera",
+            {"thermal": replace(NOW.thermal, findings=[LOST_DEPTH])},
+            WARN,
+            "16-bit counts arrive as 8 bits, 4 grey levels are left",
+        ),
+        (
+            "thermal camera",
+            {"thermal": replace(NOW.thermal, findings=[UNKNOWN_PALETTE])},
+            WARN,
+            "thermal colours match no known palette",
+        ),
+        (
+            "pairing",
+            {
+                "pairing": PairingCounts(dropped_rgb=5, dropped_thermal=5),
+                "apart": 37.0,
+                "clock_advice": "thermal stamps are 37.000 s ahead of RGB stamps",
+            },
+            ERROR,
+            "the newest by +37.000 s: thermal stamps are 37.000 s ahead of RGB stamps",
         ),
         ("pairing", {"pairing": PairingCounts(paired=1, jumps=1)}, WARN, "jumped back"),
         (
@@ -179,3 +218,11 @@ def test_a_fault_of_the_past_is_no_present_one():
     assert level == OK
     assert values["last error"] == "step is 0"
     assert values["bad messages"] == "3"
+
+
+def test_facts_and_hints_stand_in_the_values():
+    thermal = replace(NOW.thermal, facts={"encoding": "mono16"}, findings=[TELEMETRY])
+    level, _, values = status_of("thermal camera", replace(NOW, thermal=thermal))
+    assert level == OK
+    assert values["encoding"] == "mono16"
+    assert values["hint: telemetry"] == "2 rows differ"

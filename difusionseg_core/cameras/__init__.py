@@ -1,0 +1,1 @@
+"""What a camera's messages show about it, for diagnostics and `doctor`; imports `imaging`."""
