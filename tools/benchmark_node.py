@@ -41,6 +41,7 @@ from difusionseg_ros.common.middleware import use_image_transport
 from difusionseg_ros.common.topics import DIAGNOSTICS, FRAME_STATUS, FUSED, MASK
 from difusionseg_ros.msg import FrameStatus, StageLatency
 from tools.command import measurement_parser, run_to_end, written
+from tools.complaints import Complaints
 from tools.ros_graph import Graph, GraphFailed, use_own_domain
 from tools.synthetic_cameras import SyntheticCameras
 
@@ -78,6 +79,7 @@ class Listener(Node):
         super().__init__("benchmark_listener")
         self.clear()
         self.network: dict[str, str] = {}
+        self.complaints = Complaints()
         self.create_subscription(FUSED.type, FUSED.name, self._take_fused, FUSED.qos(), raw=True)
         self.create_subscription(MASK.type, MASK.name, self._take_mask, MASK.qos(), raw=True)
         self.create_subscription(
@@ -109,6 +111,7 @@ class Listener(Node):
             self.statuses.append(status)
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        self.complaints.take(message)
         for status in message.status:
             if status.name.endswith(": network"):
                 self.network = {item.key: item.value for item in status.values}
@@ -227,7 +230,12 @@ def _fusion_node(options: Options, executor: SingleThreadedExecutor) -> Iterator
 
 
 def _await_frames(graph: Graph, listener: Listener, count: int, timeout: float) -> None:
-    if not graph.spin_until(lambda: len(listener.delays) >= count, timeout):
+    def is_decided() -> bool:
+        if listener.complaints.refusal():
+            raise GraphFailed(f"the fusion node cannot run: {listener.complaints.refusal()}")
+        return len(listener.delays) >= count
+
+    if not graph.spin_until(is_decided, timeout):
         raise GraphFailed(graph.with_log(f"no fused image came within {timeout:.0f} s"))
 
 

@@ -40,6 +40,8 @@ from tools.ros_graph import Graph, GraphFailed, use_own_domain
 START_TIMEOUT = 120.0  # seconds until the node has loaded its network and listens
 FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame warms the network up
 FRAME_TIMEOUT = 10.0
+# Without any result for this long, an error that the node reports ends the demo; seconds.
+USELESS_AFTER = 7.0
 # Without a result for this long, one more pair is sent: one of unequal stamps may be certain only
 # with the next image (see NearestStampPairer). Seconds for the first frame; then a factor on the
 # longest time that a frame has taken, and the least.
@@ -83,12 +85,13 @@ class Player:
         self._under_way: deque[tuple[int, PublishedPair]] = deque()  # with their numbers
         self._patience = FIRST_PATIENCE
         self._longest = 0.0
+        self._begin = 0.0
         rows = min(SHEET_ROWS, replay.source.frames)
         self._sheet_frames = set(np.linspace(0, replay.source.frames - 1, rows).astype(int))
 
     def play(self) -> Figures:
         """Play everything. Raises GraphFailed where nothing at all comes back."""
-        begin = time.monotonic()
+        begin = self._begin = time.monotonic()
         with tqdm(total=self._replay.source.frames, unit="frame", desc="demo") as progress:
             while (pair := self._replay.publish_next()) is not None:
                 self._under_way.append((self._figures.sent, pair))
@@ -112,9 +115,24 @@ class Player:
             )
         return self._figures
 
+    def _end_if_useless(self) -> None:
+        """Raise GraphFailed, with the node's own reason, if it can use nothing of the source."""
+        if self._figures.latencies or any(f.is_complete() for f in self._recorder.frames.values()):
+            return
+        complaints = self._recorder.complaints
+        waited = time.monotonic() - self._begin > USELESS_AFTER
+        reason = complaints.error() if waited else complaints.refusal()
+        if reason:
+            raise GraphFailed(f"the fusion node cannot use the source: {reason}")
+
     def _wait_for(self, pair: PublishedPair, timeout: float) -> None:
         begin = time.monotonic()
-        if self._graph.spin_until(lambda: self._recorder.is_complete(pair.stamp_ns), timeout):
+
+        def is_complete() -> bool:
+            self._end_if_useless()
+            return self._recorder.is_complete(pair.stamp_ns)
+
+        if self._graph.spin_until(is_complete, timeout):
             self._longest = max(self._longest, time.monotonic() - begin)
             self._patience = max(LEAST_PATIENCE, PATIENCE_FACTOR * self._longest)
 
@@ -125,6 +143,7 @@ class Player:
 
         def is_decided() -> bool:
             # Results come in order: one of a later pair means that this pair's will not come.
+            self._end_if_useless()
             later = (other.stamp_ns for _, other in self._under_way)
             return any(map(self._recorder.is_complete, (pair.stamp_ns, *later)))
 

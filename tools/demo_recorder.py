@@ -16,8 +16,17 @@ from difusionseg_core.classes import LabelSet
 from difusionseg_core.imaging.camera_images import mask_array, rgb_array, thermal_array
 from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_core.recordings.topic_choice import RGB, THERMAL
-from difusionseg_ros.common.topics import CLASS_COLORS, FRAME_STATUS, FUSED, MASK, OVERLAY, Topic
+from difusionseg_ros.common.topics import (
+    CLASS_COLORS,
+    DIAGNOSTICS,
+    FRAME_STATUS,
+    FUSED,
+    MASK,
+    OVERLAY,
+    Topic,
+)
 from difusionseg_ros.msg import ClassColors, FrameStatus
+from tools.complaints import Complaints
 
 PICTURES = (FUSED, MASK, OVERLAY)
 KEPT_FRAMES = 20  # frames remembered at a time; what is older than that is not coming any more
@@ -56,7 +65,7 @@ class Frame:
 class Recorder(Node):
     """Subscribes to what the replay publishes (`source_topics`: type by topic) and to the outputs.
 
-    `frames` are the latest ones by RGB stamp in nanoseconds.
+    `frames` are the latest ones by RGB stamp in nanoseconds; `complaints` what the node says.
     """
 
     def __init__(self, source_topics: Mapping[str, str]) -> None:
@@ -73,7 +82,17 @@ class Recorder(Node):
         for topic in PICTURES:
             self._subscribe(topic, self._picture_taker(topic))
         self._subscribe(FRAME_STATUS, self._take_status)
-        self._subscribe(CLASS_COLORS, self._take_class_colors)
+from difusionseg_ros.common.topics import (
+    CLASS_COLORS,
+    DIAGNOSTICS,
+    FRAME_STATUS,
+    FUSED,
+    MASK,
+    OVERLAY,
+    Topic,
+)
+from difusionseg_ros.msg import ClassColors, FrameStatus
+from tools.complaints import Complaints
 
     def is_complete(self, stamp_ns: int) -> bool:
         """Whether everything about the frame with this RGB stamp has come."""

@@ -1,0 +1,45 @@
+"""Why a fusion node gives no output, from what it says on /diagnostics."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+_CAMERAS = ("rgb camera", "thermal camera")
+
+
+class Complaints:
+    """Keeps the latest statuses of one node."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, DiagnosticStatus] = {}
+
+    def take(self, message: DiagnosticArray) -> None:
+        """Take a message of /diagnostics."""
+        for status in message.status:
+            self._statuses[status.name.rpartition(": ")[2]] = status
+
+    def refusal(self) -> str:
+        """The reason in one line if every image of a camera was refused so far, else ""."""
+        for camera in _CAMERAS:
+            values = self._values(camera)
+            received = values.get("received", "0")
+            if received != "0" and values.get("bad messages") == received:
+                return f"{values['topic']}: every image is refused: {values['last error']}"
+        return ""
+
+    def error(self) -> str:
+        """The reason in one line if a camera was never heard, or no images pair, else "".
+
+        A camera that fell silent is not meant: it may be waiting for the node.
+        """
+        for camera in _CAMERAS:
+            if self._values(camera).get("received") == "0":
+                return self._statuses[camera].message
+        pairing = self._statuses.get("pairing")
+        if pairing is not None and "differ by more than slop" in pairing.message:
+            return pairing.message
+        return self.refusal()
+
+    def _values(self, part: str) -> dict[str, str]:
+        status = self._statuses.get(part)
+        return {} if status is None else {item.key: item.value for item in status.values}
