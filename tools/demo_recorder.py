@@ -82,17 +82,9 @@ class Recorder(Node):
         for topic in PICTURES:
             self._subscribe(topic, self._picture_taker(topic))
         self._subscribe(FRAME_STATUS, self._take_status)
-from difusionseg_ros.common.topics import (
-    CLASS_COLORS,
-    DIAGNOSTICS,
-    FRAME_STATUS,
-    FUSED,
-    MASK,
-    OVERLAY,
-    Topic,
-)
-from difusionseg_ros.msg import ClassColors, FrameStatus
-from tools.complaints import Complaints
+        self.complaints = Complaints()
+        self._subscribe(DIAGNOSTICS, self.complaints.take)
+        self._subscribe(CLASS_COLORS, self._take_class_colors)
 
     def is_complete(self, stamp_ns: int) -> bool:
         """Whether everything about the frame with this RGB stamp has come."""

@@ -102,8 +102,8 @@ class CameraWatch:
     def facts(self) -> dict[str, str]:
         """What the camera sends, for people to read; only what is known."""
         facts = {
-            "encoding": self._layout,
-            "format": "" if self._format is None else f"'{self._format}'",
+            "encoding": " ".join(self._layout.split()),
+            "format": "" if self._format is None else repr(self._format),
             "size": self._size,
             "stamps": self.stamps.text(),
         }

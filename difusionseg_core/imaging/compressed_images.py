@@ -85,7 +85,7 @@ def decode_compressed(message: Any, max_bytes: int | None = None, bits: int = 16
         data = data[_DEPTH_HEADER.size :]
     elif format.depth and not data.startswith(_PNG):
         raise BadImage(
-            f"the compressedDepth image (format '{message.format[:40]}') holds no PNG; set the "
+            f"the compressedDepth image (format {message.format[:40]!r}) holds no PNG; set the "
             "publisher's parameter .compressedDepth.format to png"
         )
     _refuse_png_size(data, max_bytes)
@@ -111,7 +111,7 @@ def _decoded(data: bytes, text: str) -> np.ndarray:
     except cv2.error as error:
         image, reason = None, f": {error}"
     if image is None:
-        line = f"the compressed image (format '{text[:40]}') does not decode{reason}"
+        line = f"the compressed image (format {text[:40]!r}) does not decode{reason}"
         raise BadImage(" ".join(line.split()))
     return image
 

@@ -54,7 +54,7 @@ def check_raw(message: Any, encodings: Collection[str], max_bytes: int | None = 
     width, height, step = message.width, message.height, message.step
     if message.encoding not in encodings or message.encoding not in ENCODINGS:
         known = ", ".join(encodings)
-        raise BadImage(f"encoding '{message.encoding[:40]}' is not one of {known}")
+        raise BadImage(f"encoding {message.encoding[:40]!r} is not one of {known}")
     if width == 0 or height == 0:
         raise BadImage(f"the image is empty, {width}x{height} pixels")
     encoding = ENCODINGS[message.encoding]
