@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from difusionseg_core.cli.options import add_model_options, count, predictor_options
 from difusionseg_core.parallel import available_cores
+
+if TYPE_CHECKING:
+    from difusionseg_core.imaging.camera_settings import CameraSettings
 
 _EXAMPLE = """examples:
   difusionseg evaluate-bag sample --output results
@@ -52,6 +56,13 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     )
     node = parser.add_argument_group("as the node's parameters")
     node.add_argument(
+        "--params-file",
+        type=Path,
+        metavar="FILE",
+        help="parameter file of the node: pairing, thermal conversion, registration, undistortion, "
+        "model and steps are taken from it, unless given here",
+    )
+    node.add_argument(
         "--slop", type=float, default=0.05, help="largest time difference within a pair [s] (0.05)"
     )
     node.add_argument(
@@ -88,15 +99,15 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="use a Dask cluster whose workers see the files under the same paths",
     )
     add_model_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, defaults=_take_defaults(parser))
 
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate; what cannot be used is named, and the exit status is then 1."""
+    cameras = _complete(args)
     from difusionseg_core.evaluation.recordings.batch import BatchJob, evaluate_recordings
     from difusionseg_core.evaluation.recordings.header_scan import Pairing
     from difusionseg_core.evaluation.recordings.recording_run import RecordingOptions
-    from difusionseg_core.imaging.alignment import IDENTITY
 
     options = RecordingOptions(
         predictor=predictor_options(args),
@@ -104,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
         thermal_topic=args.thermal_topic,
         mask_topic=args.mask_topic,
         pairing=Pairing(args.slop, args.thermal_time_offset, args.queue_size),
-        thermal_to_rgb=tuple(args.thermal_to_rgb or IDENTITY),
+        cameras=cameras,
         fusion_every=args.fusion_every,
     )
     result = evaluate_recordings(
@@ -125,11 +136,52 @@ def run(args: argparse.Namespace) -> int:
         if result.total and "segmentation" in result.total:
             print(f"mIoU {result.total['segmentation']['mIoU']:.4f} over all (class 0 counted)")
     for name, report in result.reports.items():
+        for line in report["warnings"]:
+            print(f"difusionseg: warning: {name}: {line}", file=sys.stderr)
         for line in report["faults"]:
             print(f"difusionseg: {name}: {line}", file=sys.stderr)
     print(f"results are in {args.output}")
     faults = any(report["faults"] for report in result.reports.values())
     return 1 if result.problems or faults else 0
+
+
+_FROM_FILE = (
+    *("slop", "queue_size", "thermal_time_offset", "thermal_to_rgb"),
+    *("model", "device", "backend", "precision", "steps"),
+)
+"""Options that are parameters of the node by the same name."""
+
+
+def _take_defaults(parser: argparse.ArgumentParser) -> dict[str, Any]:
+    """Defaults of the options in `_FROM_FILE`, which the parser then leaves out if not given."""
+    defaults = {}
+    for action in parser._actions:
+        if action.dest in _FROM_FILE:
+            defaults[action.dest], action.default = action.default, argparse.SUPPRESS
+    return defaults
+
+
+def _complete(args: argparse.Namespace) -> CameraSettings:
+    """Add what was not given, from the parameter file or by default; return the cameras' part."""
+    from difusionseg_core.imaging.camera_settings import (
+        CameraSettings,
+        node_parameters,
+        read_camera_settings,
+    )
+
+    values, cameras = dict(args.defaults), CameraSettings()
+    if args.params_file is not None:
+        cameras = read_camera_settings(args.params_file)
+        parameters = node_parameters(args.params_file)
+        values |= {name: parameters[name] for name in _FROM_FILE if name in parameters}
+    for name, value in values.items():
+        if not hasattr(args, name):
+            setattr(args, name, value)
+    return replace(
+        cameras,
+        thermal_to_rgb=tuple(args.thermal_to_rgb or cameras.thermal_to_rgb),
+        thermal_time_offset=args.thermal_time_offset,
+    )
 
 
 def _print(report: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -42,6 +43,19 @@ class Calibration:
             )
         if not (self.k[0] and self.k[4] and self.width and self.height):
             raise ValueError("the camera_info holds no calibration: focal length or size is 0")
+
+    @classmethod
+    def from_info(cls, info: Any) -> Calibration:
+        """That of a sensor_msgs/CameraInfo, from ROS or from rosbags. Raises ValueError."""
+        return cls(
+            width=info.width,
+            height=info.height,
+            model=info.distortion_model,
+            d=tuple(info.d),
+            k=tuple(info.k),
+            r=tuple(info.r),
+            p=tuple(info.p),
+        )
 
     @property
     def rectified(self) -> np.ndarray:

@@ -24,6 +24,7 @@ _THERMAL = {
     "thermal_invert": "invert",
     "thermal_crop": "crop",
 }
+_OTHERS = ("thermal_to_rgb", "undistort", "thermal_time_offset", "rgb_bits", "max_image_bytes")
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,18 @@ class CameraSettings:
     """The node's parameters that say how images are converted, undistorted, aligned and paired.
 
     `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `thermal_time_offset` is
-    added to thermal stamps [s]. `rgb` and `thermal_camera` are calibrations for `undistort`, None
-    where images are used as they are (the node takes them from camera_info).
+    added to thermal stamps [s], `rgb_bits` are the significant bits of RGB images with 16 bits a
+    channel, and larger images than `max_image_bytes` are refused. `rgb` and `thermal_camera` are
+    calibrations for `undistort`, None where images are used as they are (the node takes them from
+    camera_info).
     """
 
     thermal: ThermalOptions = field(default_factory=ThermalOptions)
     thermal_to_rgb: tuple[float, ...] = IDENTITY
     undistort: bool = False
     thermal_time_offset: float = 0.0
+    rgb_bits: int = 16
+    max_image_bytes: int = 25_000_000
     rgb: Calibration | None = None
     thermal_camera: Calibration | None = None
 
@@ -56,14 +61,14 @@ def read_camera_settings(path: Path) -> CameraSettings:
     Raises ValueError, in one line, for a file that is not a parameter file, or a value that cannot
     be used, and OSError.
     """
-    values = _parameters(path)
+    values = node_parameters(path)
     thermal = {}
     for name, option in _THERMAL.items():
         if name in values:
             thermal[option] = _like(path, name, values[name], getattr(ThermalOptions(), option))
     others = {
         name: _like(path, name, values[name], getattr(CameraSettings(), name))
-        for name in ("thermal_to_rgb", "undistort", "thermal_time_offset")
+        for name in _OTHERS
         if name in values
     }
     settings = CameraSettings(ThermalOptions(**thermal), **others)
@@ -74,8 +79,10 @@ def read_camera_settings(path: Path) -> CameraSettings:
     return settings
 
 
-def _parameters(path: Path) -> dict[str, Any]:
-    """All parameters of the file, whatever the node's name in it."""
+def node_parameters(path: Path) -> dict[str, Any]:
+    """All parameters of the file, whatever the node's name in it. Raises as
+    `read_camera_settings`.
+    """
     try:
         content = yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -104,6 +111,9 @@ def _like(path: Path, name: str, value: Any, default: Any) -> Any:
     """The value as the type of the default; integers are taken for numbers."""
     if isinstance(default, bool | str):
         if type(value) is type(default):
+            return value
+    elif isinstance(default, int):
+        if isinstance(value, int) and not isinstance(value, bool):
             return value
     elif isinstance(default, float):
         if isinstance(value, int | float) and not isinstance(value, bool):

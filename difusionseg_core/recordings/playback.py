@@ -13,6 +13,7 @@ from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.image_files import DataError
 from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
+from difusionseg_core.recordings.time_span import time_span
 from difusionseg_core.recordings.topic_choice import (
     MASK,
     RGB,
@@ -127,7 +128,7 @@ class RecordingSource:
         )
         shown_ns = 0 if step_ns < 0 else self._longest_pause_ns
         self._notice(
-            f"{kind} by {_in_words(abs(step_ns) / 1e9)} after {played_ns / 1e9:.1f} s; "
+            f"{kind} by {time_span(abs(step_ns) / 1e9)} after {played_ns / 1e9:.1f} s; "
             f"playing on after {shown_ns / 1e9:g} s"
         )
         return shown_ns
@@ -199,14 +200,6 @@ def open_source(
 def _ending(topic: str, kind: str) -> str:
     """The ending that a topic of compressed images has in the replay."""
     return (transport_ending(topic) or "/compressed") if kind == COMPRESSED_IMAGE else ""
-
-
-def _in_words(seconds: float) -> str:
-    """A time span for people: 12 s, 5.3 min, 7.0 h, 3.2 days, 56.7 years."""
-    for unit, length in (("years", 31_557_600), ("days", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def instants(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -22,6 +22,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from difusionseg_core.files import new_output
 from difusionseg_core.imaging import camera_images
+from difusionseg_core.imaging.alignment import Calibration
 from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
 from difusionseg_core.recordings import topic_choice
 from difusionseg_core.recordings.salvage import SalvagedReader, storage_files
@@ -250,20 +251,26 @@ class RecordingWriter:
         self._write(topic, COMPRESSED_IMAGE, stamp_ns, frame_id, fields)
 
     def write_camera_info(
-        self, topic: str, stamp_ns: int, frame_id: str, width: int, height: int
+        self,
+        topic: str,
+        stamp_ns: int,
+        frame_id: str,
+        width: int,
+        height: int,
+        calibration: Calibration | None = None,
     ) -> None:
-        """A sensor_msgs/CameraInfo of a camera that was not calibrated."""
+        """A sensor_msgs/CameraInfo; without a calibration that of a camera that has none."""
         region = _types().types["sensor_msgs/msg/RegionOfInterest"](
             x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         )
         fields = {
             "width": width,
             "height": height,
-            "distortion_model": "",
-            "d": np.zeros(0),
-            "k": np.zeros(9),
-            "r": np.zeros(9),
-            "p": np.zeros(12),
+            "distortion_model": calibration.model if calibration else "",
+            "d": np.array(calibration.d if calibration else (), np.float64),
+            "k": np.array(calibration.k if calibration else 9 * (0.0,)),
+            "r": np.array(calibration.r if calibration else 9 * (0.0,)),
+            "p": np.array(calibration.p if calibration else 12 * (0.0,)),
             "binning_x": 0,
             "binning_y": 0,
             "roi": region,

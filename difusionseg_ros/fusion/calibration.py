@@ -41,7 +41,7 @@ class Undistortion:
         for camera, info in (("rgb", rgb), ("thermal", thermal)):
             try:
                 if info is not None:
-                    calibrations.append(_calibration(info))
+                    calibrations.append(Calibration.from_info(info))
                 elif late:
                     self.faults[camera] = f"nothing has come on {camera}/camera_info"
             except ValueError as error:
@@ -56,18 +56,6 @@ def rectified_info(info: CameraInfo) -> CameraInfo:
     rectified = copy.copy(info)
     rectified.distortion_model = "plumb_bob"
     rectified.d = [0.0] * 5
-    rectified.k = _calibration(info).rectified.ravel()
+    rectified.k = Calibration.from_info(info).rectified.ravel()
     rectified.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     return rectified
-
-
-def _calibration(info: CameraInfo) -> Calibration:
-    return Calibration(
-        width=info.width,
-        height=info.height,
-        model=info.distortion_model,
-        d=tuple(info.d),
-        k=tuple(info.k),
-        r=tuple(info.r),
-        p=tuple(info.p),
-    )

@@ -9,8 +9,11 @@ from rclpy.parameter import Parameter
 
 from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.recordings.header_scan import Pairing
+from difusionseg_core.imaging.alignment import Calibration
+from difusionseg_core.imaging.camera_images import decode
+from difusionseg_core.predictor import PredictorOptions
 from difusionseg_core.recordings.playback import instants, open_source
-from difusionseg_core.recordings.rosbag2 import RecordingWriter
+from difusionseg_core.recordings.rosbag2 import Recording, RecordingWriter
 from difusionseg_core.recordings.topic_choice import RGB
 from difusionseg_ros.common import topics
 from difusionseg_ros.fusion.parameters import Settings
@@ -85,3 +88,88 @@ def test_it_pairs_as_the_node_does(bench, recording, untrained_weights, tmp_path
     ]
     assert [stamp for stamp, _ in live] == [stamp for stamp, _ in offline]
     assert np.allclose([o for _, o in live], [o for _, o in offline])
+
+
+CALIBRATION = Calibration(
+    width=SIZE[1],
+    height=SIZE[0],
+    model="plumb_bob",
+    d=(-0.2, 0.05, 0.0, 0.0, 0.0),
+    k=(50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0),
+    r=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+    p=(50.0, 0.0, 32.0, 0.0, 0.0, 50.0, 24.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+)
+SHIFTED = "thermal_to_rgb: [1.1, 0, 3, 0, 1.1, -2, 0, 0, 1]"
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "{slop: 0.05}",
+        f"{{undistort: true, {SHIFTED}}}",
+        "{thermal_mode: fixed, thermal_low: 3000, thermal_high: 9000, thermal_invert: true}",
+        f"{{thermal_mode: percentile, thermal_crop: [2, 0, 1, 3], {SHIFTED}}}",
+        "{thermal_mode: minmax, slop: 0.2, thermal_time_offset: -0.011}",
+    ],
+    ids=["defaults", "registration", "fixed", "crop", "minmax"],
+)
+def test_pixels_are_those_of_the_node(bench, untrained_weights, tmp_path, parameters):
+    """The same messages and the same parameter file give the same images."""
+    rng = np.random.default_rng(0)
+    with RecordingWriter(tmp_path / "drive") as writer:
+        for camera in ("rgb", "thermal"):
+            info = f"/{camera}/camera_info"
+            writer.write_camera_info(info, SECOND, camera, SIZE[1], SIZE[0], CALIBRATION)
+        for number in range(4):
+            stamp = SECOND + number * 100 * MS
+            rgb = rng.integers(0, 256, (*SIZE, 3), np.uint8)
+            counts = rng.integers(2000 + 500 * number, 9000, SIZE, np.uint16)
+            writer.write_image("/rgb/image", stamp, "front", rgb, "bgr8")
+            writer.write_image("/thermal/image", stamp + 11 * MS, "heat", counts, "16UC1")
+        # Makes the last pair certain at once, live too.
+        for topic, image, encoding in (
+            ("/rgb/image", rgb, "bgr8"),
+            ("/thermal/image", counts, "16UC1"),
+        ):
+            writer.write_image(topic, 3 * SECOND, "front", image, encoding)
+    file = tmp_path / "params.yaml"
+    file.write_text(f"/**:\n  ros__parameters: {parameters}\n")
+    given = ["evaluate-bag", str(tmp_path / "drive"), "--output", str(tmp_path / "results")]
+    options = ["--model", str(untrained_weights), "--backend", "torch", "--steps", "1"]
+    options += ["--precision", "float32", "--params-file", str(file)]
+    assert main([*given, *options, "--record", str(tmp_path / "recorded")]) == 0
+    offline = {topics.FUSED.name: [], topics.MASK.name: []}
+    with Recording(tmp_path / "recorded") as recording:
+        for message in recording.messages([f"/{name}" for name in offline]):
+            offline[message.topic[1:]].append(message.image())
+
+    predictor = PredictorOptions(
+        untrained_weights, device="cpu", backend="torch", precision="float32", steps=1
+    ).open()
+    assert bench.make_node(
+        ["--ros-args", "--params-file", str(file)],
+        make_predictor=lambda settings: predictor,
+        **{
+            f"qos_overrides./{camera}/image.subscription.reliability": "reliable"
+            for camera in ("rgb", "thermal")
+        },
+    ).start()
+    live = {topic.name: bench.watch(topic) for topic in (topics.FUSED, topics.MASK)}
+    replay = ReplayNode(
+        context=bench.context,
+        parameter_overrides=[Parameter("input", value=str(tmp_path / "drive"))],
+    )
+    bench.until(replay.has_subscribers)
+    infos = [out for out in replay.publishers if out.topic_name.endswith("camera_info")]
+    bench.until(lambda: len(infos) == 2 and all(out.get_subscription_count() for out in infos))
+    count = 0
+    while replay.publish_next() is not None:
+        count += 1
+        if count < 4:  # in lockstep, so that no pair gives way to a newer one in the node
+            bench.until(lambda: min(map(len, live.values())) >= count - 1)
+    bench.until(lambda: min(map(len, live.values())) >= len(offline[topics.MASK.name]))
+    replay.close()
+    for name, images in offline.items():
+        assert len(images) == 5
+        for message, image in zip(live[name], images, strict=True):
+            assert (decode(message) == image).all()

@@ -1,6 +1,6 @@
-"""The first pass over a recording: what the cameras sent, and which images belong together.
+"""The first pass over a recording: what the cameras sent, and which images make pairs.
 
-Only headers are looked at. The second pass (frames.py) reads the images of the pairs found here.
+Only headers are read. The second pass (recorded_frames.py) reads the images of the pairs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _TRUTHS_WAITING = 1_000_000  # only their numbers wait
 
 @dataclass(frozen=True)
 class Pairing:
-    """How images are paired: the parameters of that name of the node, with its defaults."""
+    """How images are paired: the node's parameters of the same names, with its defaults."""
 
     slop: float = 0.05
     thermal_time_offset: float = 0.0
@@ -41,16 +41,16 @@ class Pairing:
         return round(self.slop * 1e9)
 
     def pairer(self) -> NearestStampPairer:
-        """Raises ValueError for values that cannot be."""
+        """A new pairer. Raises ValueError for values out of range."""
         return NearestStampPairer(
             self.slop_ns, self.queue_size, round(self.thermal_time_offset * 1e9)
         )
 
 
 class PlacedPair(NamedTuple):
-    """Images that belong together, as their places (0, 1, ...) among the messages of their topics.
+    """Images of a pair, as their places (0, 1, ...) among the messages of their topics.
 
-    `truth` is the place of the class map, None where there is none. `offset_ns` is the corrected
+    `truth` is the place of the ground truth, None if there is none. `offset_ns` is the corrected
     thermal stamp minus the RGB stamp.
     """
 
@@ -75,19 +75,28 @@ class HeaderScan:
     def __len__(self) -> int:
         return len(self._pairs) // 3
 
+    def warnings(self) -> list[str]:
+        """What is doubtful about the stamps, one line each."""
+        return [
+            f"{role}: {line}" for role, camera in self.cameras.items() for line in camera.warnings()
+        ]
+
     def pairs(self) -> Iterator[PlacedPair]:
-        """In the order of time, which is that of the places too."""
+        """All pairs in the order of time, which is also that of the places."""
         numbers = iter(self._pairs)
         for rgb, thermal, offset_ns in zip(numbers, numbers, numbers, strict=True):
             truth = self._truth_of_rgb[rgb]
             yield PlacedPair(rgb, thermal, None if truth == _NONE else truth, offset_ns)
 
 
-def scan_headers(recording: Recording, topics: Topics, pairing: Pairing) -> HeaderScan:
-    """Read the whole recording once. A class map belongs to the RGB image of the nearest stamp.
+def scan_headers(
+    recording: Recording, topics: Topics, pairing: Pairing, max_bytes: int | None = None
+) -> HeaderScan:
+    """Read the whole recording once. A ground truth belongs to the RGB image of the nearest stamp.
 
-    A message that the node would refuse is counted, named and left out. Raises RecordingError
-    where the recording is damaged, ValueError for pairing that cannot be.
+    A message that the node would refuse, such as one of more than `max_bytes`, is counted, named
+    and left out. Raises RecordingError if the recording is damaged, ValueError for pairing that
+    is impossible.
     """
     pairer = pairing.pairer()
     truths = NearestStampPairer(pairing.slop_ns, _TRUTHS_WAITING)
@@ -116,7 +125,7 @@ def scan_headers(recording: Recording, topics: Topics, pairing: Pairing) -> Head
         if role == "rgb":
             truth_of_rgb.append(_NONE)
         try:
-            stamp_ns = _checked_stamp(message, encodings[role])
+            stamp_ns = _checked_stamp(message, encodings[role], max_bytes)
         except (BadImage, RecordingError) as error:
             cameras[role].refused += 1
             faults.add(message.topic, error)
@@ -141,11 +150,13 @@ def scan_headers(recording: Recording, topics: Topics, pairing: Pairing) -> Head
     return HeaderScan(cameras, pairer.counts, faults, apart_ns, seconds, pairs, truth_of_rgb)
 
 
-def _checked_stamp(message: RecordedMessage, encodings: tuple[str, ...] | None) -> int:
+def _checked_stamp(
+    message: RecordedMessage, encodings: tuple[str, ...] | None, max_bytes: int | None
+) -> int:
     """The stamp in nanoseconds of a message that the node would take. Raises BadImage or
     RecordingError.
     """
     stamp_ns = message.stamp_ns
     check_stamp(stamp_ns)
-    check(message.deserialize(), encodings)
+    check(message.deserialize(), encodings, max_bytes)
     return stamp_ns

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.evaluation.recordings.header_scan import PlacedPair
 from difusionseg_core.evaluation.statistics import Faults
-from difusionseg_core.imaging.alignment import Alignment
+from difusionseg_core.imaging.alignment import Alignment, Calibration
 from difusionseg_core.imaging.camera_images import (
     BadImage,
     mask_array,
     rgb_array,
     thermal_pixels,
 )
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.camera_settings import CameraSettings
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError
 from difusionseg_core.recordings.topic_choice import Topics
 
@@ -43,27 +46,30 @@ class RecordedFrame:
 
 
 class FrameReader:
-    """Reads pairs in rising order, as the node converts them with its default parameters.
+    """Reads pairs in rising order, and converts them as the node does with the same parameters.
 
-    `alignment` brings the thermal image into the view of the RGB image. A class map with ids of
-    `num_classes` or more is a fault, but for 255. Used as a context manager. Keeps one message of
-    each topic at a time: each is read through a file of its own.
+    Images are undistorted if `cameras.undistort` is set and both cameras have a usable
+    camera_info in the recording; `warnings` says if one has not. A ground truth with ids of
+    `num_classes` or more, other than 255, is a fault. Used as a context manager. Keeps one message
+    of each topic at a time, each read through a file of its own.
     """
 
     def __init__(
         self,
         recording: Recording,
         topics: Topics,
-        alignment: Alignment,
+        cameras: CameraSettings,
         num_classes: int,
         faults: Faults,
     ) -> None:
         self._recording = recording
         self._topics = topics
-        self._align = alignment
+        self._cameras = cameras
+        self.warnings: list[str] = []
+        self._align = self._alignment()
         self._num_classes = num_classes
         self._faults = faults
-        self._thermal_grey = ThermalConversion(ThermalOptions())
+        self._thermal_grey = ThermalConversion(cameras.thermal)
 
     def __enter__(self) -> FrameReader:
         with ExitStack() as stack:
@@ -79,28 +85,26 @@ class FrameReader:
         self._stack.close()
 
     def read(self, pair: PlacedPair) -> RecordedFrame | None:
-        """None where an image turns out bad, which is counted and named.
+        """None if an image turns out bad, which is counted and named.
 
-        Raises RecordingError where the recording is damaged.
+        Raises RecordingError if the recording is damaged.
         """
         begin = perf_counter()
         rgb_message = self._streams[self._topics.rgb].message(pair.rgb)
         thermal_message = self._streams[self._topics.thermal].message(pair.thermal)
         header = rgb_message.deserialize().header
-        topic = self._topics.rgb
-        try:
-            rgb = rgb_array(rgb_message.deserialize())
-            topic = self._topics.thermal
-            thermal = self._thermal_grey(thermal_pixels(thermal_message.deserialize()))
-            rgb, thermal = self._align(rgb, thermal)
-            if thermal.shape != rgb.shape[:2]:
-                raise BadImage(
-                    f"it has {thermal.shape[1]}x{thermal.shape[0]} pixels, the RGB image "
-                    f"{rgb.shape[1]}x{rgb.shape[0]}; both must show the same view in one size, or "
-                    "thermal_to_rgb say how they differ (difusionseg register)"
-                )
-        except BadImage as error:
-            self._faults.add(topic, error)
+        rgb = self._converted(self._topics.rgb, rgb_message, self._rgb)
+        thermal = self._converted(self._topics.thermal, thermal_message, self._thermal)
+        if rgb is None or thermal is None:
+            return None
+        rgb, thermal = self._align(rgb, thermal)
+        if thermal.shape != rgb.shape[:2]:
+            self._faults.add(
+                self._topics.thermal,
+                f"it has {thermal.shape[1]}x{thermal.shape[0]} pixels, the RGB image "
+                f"{rgb.shape[1]}x{rgb.shape[0]}; both must show the same view in one size, or "
+                "thermal_to_rgb must say how they differ (difusionseg register)",
+            )
             return None
         return RecordedFrame(
             rgb=rgb,
@@ -112,6 +116,44 @@ class FrameReader:
             frame_id=header.frame_id,
             seconds=perf_counter() - begin,
         )
+
+    def _converted(
+        self, topic: str, message: RecordedMessage, convert: Callable[[Any], np.ndarray]
+    ) -> np.ndarray | None:
+        try:
+            return convert(message.deserialize())
+        except BadImage as error:
+            self._faults.add(topic, error)
+            return None
+
+    def _rgb(self, message: Any) -> np.ndarray:
+        return rgb_array(message, self._cameras.max_image_bytes, self._cameras.rgb_bits)
+
+    def _thermal(self, message: Any) -> np.ndarray:
+        return self._thermal_grey(thermal_pixels(message, self._cameras.max_image_bytes))
+
+    def _alignment(self) -> Alignment:
+        """Both cameras are undistorted or neither, as by the node."""
+        if not self._cameras.undistort:
+            return Alignment(self._cameras.thermal_to_rgb)
+        calibrations = []
+        for camera, topic in (
+            ("RGB", self._topics.camera_info),
+            ("thermal", self._topics.thermal_camera_info),
+        ):
+            try:
+                calibrations.append(self._calibration(topic))
+            except ValueError as error:
+                self.warnings.append(f"no image is undistorted: {camera} camera: {error}")
+        if len(calibrations) < 2:
+            return Alignment(self._cameras.thermal_to_rgb)
+        return Alignment(self._cameras.thermal_to_rgb, *calibrations)
+
+    def _calibration(self, topic: str | None) -> Calibration:
+        if topic is None:
+            raise ValueError("the recording has no camera_info beside its images")
+        with Recording(self._recording.path) as recording:
+            return Calibration.from_info(next(recording.messages([topic])).deserialize())
 
     def _labels(self, place: int | None, size: tuple[int, int]) -> np.ndarray | None:
         if place is None:

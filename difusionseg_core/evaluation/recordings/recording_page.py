@@ -37,6 +37,8 @@ def recording_page(
         sections.append(Section("Fused images", [Table(["", *fusion], [row], note)]))
     sections += [Section(title, list(pictures)) for title, pictures in strips.items() if pictures]
     sections.append(Section("Latency", [_latency(metrics["run"]["latency_ms"])]))
+    if metrics["warnings"]:
+        sections.insert(0, Section("Warnings", list(metrics["warnings"])))
     if metrics["faults"]:
         sections.append(Section("Faults", list(metrics["faults"])))
     sections.append(_run(metrics))

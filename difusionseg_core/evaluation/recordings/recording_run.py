@@ -19,7 +19,7 @@ from difusionseg_core.evaluation.recordings.recorded_frames import FrameReader
 from difusionseg_core.evaluation.recordings.recording_page import recording_page
 from difusionseg_core.evaluation.recordings.recording_scores import Latencies, Scores
 from difusionseg_core.evaluation.recordings.result_recording import ResultRecording
-from difusionseg_core.imaging.alignment import IDENTITY, Alignment
+from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.predictor import PredictorOptions
 from difusionseg_core.recordings.rosbag2 import Recording, RecordingError
 from difusionseg_core.report.document import write_report
@@ -36,7 +36,7 @@ class RecordingOptions:
     thermal_topic: str | None = None
     mask_topic: str | None = None
     pairing: Pairing = Pairing()
-    thermal_to_rgb: tuple[float, ...] = IDENTITY
+    cameras: CameraSettings = CameraSettings()
     fusion_every: int = 1
 
 
@@ -66,10 +66,11 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
     began = perf_counter()
     with ExitStack() as stack:
         recording = stack.enter_context(Recording(job.recording))
+        warnings = list(recording.warnings)
         topics = recording.choose_topics(
             rgb=options.rgb_topic, thermal=options.thermal_topic, mask=options.mask_topic
         )
-        found = scan_headers(recording, topics, options.pairing)
+        found = scan_headers(recording, topics, options.pairing, options.cameras.max_image_bytes)
         if not len(found):
             raise RecordingError(f"{job.recording} {_why_no_pairs(found, options.pairing)}")
         predictor = options.predictor.open()
@@ -81,10 +82,9 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
         job.output.mkdir()
         timeline = stack.enter_context(_Table(job.output / "timeline.csv", scores.columns))
         latency = stack.enter_context(_Table(job.output / "latency.csv", latencies.columns))
-        alignment = Alignment(options.thermal_to_rgb)
         num_classes = predictor.label_set.num_classes
         reader = stack.enter_context(
-            FrameReader(recording, topics, alignment, num_classes, found.faults)
+            FrameReader(recording, topics, options.cameras, num_classes, found.faults)
         )
         # None: silent where nobody watches.
         bar = tqdm(found.pairs(), total=len(found), unit="pair", disable=None if progress else True)
@@ -110,10 +110,13 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
         report = {
             "recording": str(job.recording),
             "topics": asdict(topics),
-            "pairing": {**asdict(options.pairing), "thermal_to_rgb": list(options.thermal_to_rgb)},
+            "pairing": asdict(options.pairing)
+            | {"thermal_to_rgb": list(options.cameras.thermal_to_rgb)},
+            "conversion": _conversion(options.cameras),
             "steps": predictor.steps,
             **_timing(found, len(scores)),
             **scores.report(),
+            "warnings": warnings + reader.warnings + found.warnings(),
             "faults": found.faults.lines(),
             "run": {
                 "machine": machine(),
@@ -127,6 +130,16 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
     page = recording_page(report, job.output, predictor.label_set, highlights.strips())
     write_report(page, job.output)
     return report
+
+
+def _conversion(cameras: CameraSettings) -> dict[str, object]:
+    """The parameters of the conversion, for a JSON file."""
+    return {
+        **{f"thermal_{name}": value for name, value in asdict(cameras.thermal).items()},
+        "undistort": cameras.undistort,
+        "rgb_bits": cameras.rgb_bits,
+        "max_image_bytes": cameras.max_image_bytes,
+    }
 
 
 def write_json(path: Path, content: object) -> None:
