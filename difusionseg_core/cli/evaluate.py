@@ -25,6 +25,9 @@ _EXAMPLE = """examples:
   difusionseg compare results them
 """
 
+_OF_DATA_SET = Path("")
+"""`--boxes` without a folder."""
+
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
@@ -46,7 +49,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--fused", type=Path, help="score the fused images of this folder; no model is run"
     )
     parser.add_argument(
-        "--boxes", type=Path, help="box files (NAME.txt) to use instead of those of the data set"
+        "--objects",
+        type=Path,
+        metavar="FILE",
+        help="score the boxes of this objects.json; no model is run",
+    )
+    parser.add_argument(
+        "--boxes",
+        type=Path,
+        nargs="?",
+        const=_OF_DATA_SET,
+        metavar="FOLDER",
+        help="score objects as boxes (COCO's average precision), or fail if that is impossible; "
+        "with FOLDER, use its box files (NAME.txt) instead of those of the data set",
     )
     parser.add_argument(
         "--groups",
@@ -77,9 +92,11 @@ def run(args: argparse.Namespace) -> int:
     )
     from difusionseg_core.report.document import HTML
 
-    finished = args.mask is not None or args.fused is not None
+    finished = any(given is not None for given in (args.mask, args.fused, args.objects))
     if finished and (args.model or args.without):
-        raise ValueError("--mask and --fused score finished images; omit --model and --without")
+        raise ValueError(
+            "--mask, --fused and --objects score finished results; omit --model and --without"
+        )
     args.model = args.model or "lite"
     metrics = evaluate_data_set(
         DataSetJob(
@@ -89,7 +106,9 @@ def run(args: argparse.Namespace) -> int:
             model=None if finished else predictor_options(args),
             mask=args.mask,
             fused=args.fused,
-            boxes=args.boxes,
+            objects=args.objects,
+            boxes=None if args.boxes == _OF_DATA_SET else args.boxes,
+            require_boxes=args.boxes is not None,
             groups=tuple(args.groups),
             without=args.without,
             baselines=args.baselines,
@@ -114,6 +133,10 @@ def _print(metrics: dict[str, Any]) -> None:
     if "boxes" in metrics:
         by_class = ", ".join(f"{name} {f1:.3f}" for name, f1 in metrics["boxes"]["F1"].items())
         print(f"box F1 {metrics['boxes']['mean_F1']:.4f} ({by_class})")
+    if "objects" in metrics:
+        scores = metrics["objects"]
+        by_class = ", ".join(f"{name} {ap:.3f}" for name, ap in scores["AP50_by_class"].items())
+        print(f"AP50 {scores['AP50'] or 0:.4f} ({by_class}), AP {scores['AP'] or 0:.4f}")
     for image, values in metrics.get("fusion", {}).items():
         texts = (f"{key} {value:.3f}" for key, value in values.items() if value is not None)
         print(f"{image}: " + ", ".join(texts))

@@ -11,7 +11,7 @@ import numpy as np
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
 from difusionseg_core.evaluation.data_sets.score_summary import table_row
-from difusionseg_core.metrics import segmentation
+from difusionseg_core.metrics import detection, segmentation
 from difusionseg_core.metrics.boundary import boundary_f1
 from difusionseg_core.metrics.boxes import BoxScore
 
@@ -134,6 +134,14 @@ def _statistics(images: Sequence[ImageScores]) -> Iterator[tuple[str, Statistic]
     if any(boxed):
         counts = np.array([_box_counts(one or BoxScore()) for one in boxed], np.float64)
         yield "box_F1", lambda weights: _box_score(_weighted(weights, counts)).mean_f1()
+    boxed = [one for one in images if MODEL in one.objects and one.true_boxes is not None]
+    if len(boxed) == len(images) and detection.is_available():
+        matches = detection.DetectionScores(
+            [one.objects[MODEL] for one in images],
+            [one.true_boxes or [] for one in images],
+            sorted(BOX_CLASSES.values()),
+        )
+        yield "AP50", lambda weights: _mean(matches.average_precision(weights)[:, 0])
     if all(MODEL in one.fusion for one in images):
         for metric in images[0].fusion[MODEL]:
             values = np.array([one.fusion[MODEL][metric] for one in images])

@@ -27,10 +27,18 @@ from difusionseg_core.evaluation.data_sets.data_set_run import (
     run_model,
     score_images,
 )
-from difusionseg_core.evaluation.data_sets.image_scores import ImageScores
+from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
 from difusionseg_core.evaluation.data_sets.result_store import Store
 from difusionseg_core.evaluation.data_sets.score_summary import summarize, table_row
 from difusionseg_core.evaluation.machine import machine
+from difusionseg_core.metrics import detection
+from difusionseg_core.objects import DetectedObject
+from difusionseg_core.objects.object_file import (
+    OBJECTS_FILE,
+    object_entries,
+    read_objects,
+    write_objects,
+)
 from difusionseg_core.predictor import Predictor, PredictorOptions, find_weights
 from difusionseg_core.report.document import write_report
 
@@ -39,12 +47,12 @@ from difusionseg_core.report.document import write_report
 class DataSetJob:
     """What to evaluate.
 
-    Either `model` is given, or at least one of the folders `mask` and `fused`, whose images
-    (NAME.png) are scored instead. `boxes` is a folder of box files that replaces those of the data
-    set. `groups` are text files of names or folders of images that are also scored separately.
-    `without` is "rgb" or "thermal": a camera that the model does not get. `baselines` also scores
-    simple fusions, and the model with each camera alone. `classes` and `folders` are those of
-    `open_data_set`.
+    Either `model` is given, or finished results are scored instead: at least one of the folders
+    `mask` and `fused` (NAME.png) and the file `objects` (objects.json). `boxes` is a folder of box
+    files that replaces those of the data set; with `require_boxes` it is an error if objects
+    cannot be scored. `groups` are text files of names or folders of images that are also scored
+    separately. `without` is "rgb" or "thermal": a camera that the model does not get. `baselines`
+    also scores simple fusions, and the model with each camera alone.
     """
 
     data: Path
@@ -53,7 +61,9 @@ class DataSetJob:
     model: PredictorOptions | None = None
     mask: Path | None = None
     fused: Path | None = None
+    objects: Path | None = None
     boxes: Path | None = None
+    require_boxes: bool = False
     groups: tuple[Path, ...] = ()
     without: str | None = None
     baselines: bool = False
@@ -79,6 +89,7 @@ def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
         if job.model:
             print(f"{found}; only fused images are scored")
     predictor = None if job.model is None else _predictor(job.model, data_set)
+    _check_boxes(job, data_set)
     if data_set.label_set is None:  # nothing is labelled: only the model names classes
         data_set = data_set.with_classes(predictor.label_set if predictor else MSRS)
 
@@ -87,7 +98,8 @@ def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
     if store.done:
         print(f"continuing after {len(store.done)} of {len(data_set.pairs)} images")
     if predictor is None:
-        results = score_images(remaining, data_set.label_set, masks, fused, job.baselines)
+        objects = None if job.objects is None else read_objects(job.objects, data_set.label_set)
+        results = score_images(remaining, data_set.label_set, masks, fused, objects, job.baselines)
     else:
         results = run_model(
             remaining, data_set.label_set, predictor, store.folder, job.without, job.baselines
@@ -140,6 +152,19 @@ def _files_in(folder: Path | None, pairs: Sequence[Pair]) -> dict[str, Path] | N
     return files
 
 
+def _check_boxes(job: DataSetJob, data_set: DataSet) -> None:
+    """What scoring objects needs: pycocotools, and boxes in the data set."""
+    boxed = any(pair.boxes for pair in data_set.pairs)
+    if job.require_boxes and not boxed:
+        raise DataError(
+            f"{data_set.folder} has no box files; name a folder of them: --boxes FOLDER"
+        )
+    if job.require_boxes and not detection.is_available():
+        raise ImportError(detection.MISSING)
+    if boxed and not detection.is_available():
+        print(detection.MISSING)
+
+
 def _predictor(options: PredictorOptions, data_set: DataSet) -> Predictor:
     predictor = options.open()
     expected, own = data_set.label_set, predictor.label_set
@@ -169,7 +194,8 @@ def _options(job: DataSetJob, data_set: DataSet, predictor: Predictor | None) ->
         "baselines": job.baselines,
     }
     if predictor is None or job.model is None:
-        return options | {"mask": _text(job.mask), "fused": _text(job.fused)}
+        names = ("mask", "fused", "objects")
+        return options | {name: _text(getattr(job, name)) for name in names}
     return options | {
         "model": str(job.model.model),
         "weights": _digest(find_weights(job.model.model).read_bytes()),
@@ -193,11 +219,20 @@ def _finish(
 ) -> dict[str, object]:
     """Write what is made of all images, and move the folder to its final name."""
     scores = [store.done[pair.name] for pair in data_set.pairs if pair.name in store.done]
-    shown = ("data", "split", "model", "steps", "without", "mask", "fused", "boxes")
+    shown = ("data", "split", "model", "steps", "without", "mask", "fused", "objects", "boxes")
     metrics = {key: store.options[key] for key in shown if store.options.get(key) is not None}
     metrics |= summarize(scores, data_set.label_set, groups) | {"problems": problems}
     (store.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _write_table(store.folder / "per_image.csv", scores)
+    if job.model and any(MODEL in one.objects for one in scores):
+        entries = [
+            entry
+            for one in scores
+            for entry in object_entries(
+                one.name, [DetectedObject(*box) for box in one.objects[MODEL]], data_set.label_set
+            )
+        ]
+        write_objects(store.folder / OBJECTS_FILE, entries)
     about: dict[str, object] = {"machine": machine()}
     seconds = [one.seconds for one in scores if one.seconds is not None]
     if seconds:

@@ -94,6 +94,8 @@ def evaluation_page(
         sections += _segmentation(metrics, label_set)
     if "boxes" in metrics:
         sections.append(_boxes(metrics, label_set))
+    if "objects" in metrics:
+        sections.append(_objects(metrics))
     if "fusion" in metrics:
         sections.append(_fusion(metrics))
     if "groups" in metrics:
@@ -130,6 +132,8 @@ def _figures(metrics: Mapping) -> list[tuple[str, str]]:
         figures.append((_number(metrics["segmentation"].get("mIoU")), "mIoU, class 0 counted"))
     if "boxes" in metrics:
         figures.append((_number(metrics["boxes"]["mean_F1"]), "box F1"))
+    if "objects" in metrics:
+        figures.append((_number(metrics["objects"]["AP50"]), "AP50 of objects"))
     if MODEL in metrics.get("fusion", {}):
         figures += [(_number(metrics["fusion"][MODEL][key]), key) for key in ("Qabf", "VIF", "SCD")]
     return figures
@@ -211,6 +215,28 @@ def _boxes(metrics: Mapping, label_set: LabelSet) -> Section:
     )
 
 
+def _objects(metrics: Mapping) -> Section:
+    sources = {MODEL: metrics["objects"]} | {
+        f"{source} camera only": of_source["objects"]
+        for source, of_source in metrics.get("baselines", {}).items()
+        if "objects" in of_source
+    }
+    names = list(metrics["objects"]["boxes"])
+    rows = [
+        [
+            source,
+            _number(scores["AP50"]),
+            _number(scores["AP"]),
+            *(_number(scores["AP50_by_class"].get(name)) for name in names),
+        ]
+        for source, scores in sources.items()
+    ]
+    counts = ", ".join(f"{count} {name}" for name, count in metrics["objects"]["boxes"].items())
+    note = f"True boxes: {counts}. {metrics['protocols']['objects'].capitalize()}."
+    columns = ["", "AP50", "AP", *(f"AP50 {name}" for name in names)]
+    return Section("Objects", [Table(columns, rows, note)])
+
+
 def _fusion(metrics: Mapping) -> Section:
     by_source = metrics["fusion"]
     keys = list(next(iter(by_source.values())))
@@ -231,6 +257,8 @@ def _groups(metrics: Mapping) -> Section:
             columns[name] = lambda one, key=key: one.get("segmentation", {}).get(key)
     if "boxes" in metrics:
         columns["box F1"] = lambda one: one.get("boxes", {}).get("mean_F1")
+    if "objects" in metrics:
+        columns["AP50"] = lambda one: one.get("objects", {}).get("AP50")
     if "calibration" in metrics:
         columns["ECE"] = lambda one: one.get("calibration", {}).get("ECE")
     if MODEL in metrics.get("fusion", {}):

@@ -25,6 +25,7 @@ from difusionseg_core.evaluation.data_sets.image_scores import (
     score_image,
 )
 from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.objects import DetectedObject
 from difusionseg_core.parallel import available_cores, in_order, process_pool
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def score_images(
     label_set: LabelSet,
     masks: dict[str, Path] | None,
     fused: dict[str, Path] | None,
+    objects: dict[str, list[DetectedObject]] | None = None,
     baselines: bool = False,
 ) -> Iterator[ImageScores | Failure]:
     """Score finished masks and fused images, given as files by image name; in the order of
@@ -105,6 +107,7 @@ def score_images(
             output = ScoredImages(
                 fused=read_rgb(fused[pair.name]) if fused else None,
                 labels=read_labels(masks[pair.name]) if masks else None,
+                objects=None if objects is None else objects.get(pair.name, []),
             )
             return _Task(frame, {MODEL: output}, label_set.num_classes, baselines)
 
@@ -163,7 +166,9 @@ def _predict(
         for of_frame, one in zip(outputs, made, strict=True):
             # A baseline's fused image is the camera's own image, which needs no model.
             fused = one.fused if source == MODEL else None
-            of_frame[source] = ScoredImages(fused, one.labels, one.confidence)
+            of_frame[source] = ScoredImages(
+                fused, one.labels, one.confidence, getattr(one, "objects", None)
+            )
     return [(of_frame, seconds[0]) for of_frame in outputs]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -12,8 +12,10 @@ from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.metrics.boundary import boundary_counts
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.calibration import calibration_counts
+from difusionseg_core.metrics.detection import ScoredBox, TrueBox
 from difusionseg_core.metrics.fusion import fusion_metrics
 from difusionseg_core.metrics.segmentation import confusion_matrix
+from difusionseg_core.objects import DetectedObject
 
 MODEL = "model"
 """The source of what is scored; baselines have other names."""
@@ -22,12 +24,13 @@ MODEL = "model"
 @dataclass(frozen=True)
 class ScoredImages:
     """What is scored of one image, None for what there is not: `fused` (H, W, 3) uint8 RGB or
-    (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1.
+    (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1, `objects` as boxes.
     """
 
     fused: np.ndarray | None = None
     labels: np.ndarray | None = None
     confidence: np.ndarray | None = None
+    objects: Sequence[DetectedObject] | None = None
 
 
 @dataclass
@@ -55,6 +58,8 @@ class ImageScores:
     fusion: dict[str, dict[str, float]] = field(default_factory=dict)
     calibration: np.ndarray | None = None
     seconds: float | None = None
+    objects: dict[str, list[ScoredBox]] = field(default_factory=dict)
+    true_boxes: list[TrueBox] | None = None
 
     def to_json(self) -> dict:
         """Plain lists, dicts and numbers, from which `from_json` makes the same again."""
@@ -71,6 +76,8 @@ class ImageScores:
             "fusion": self.fusion,
             "calibration": None if self.calibration is None else self.calibration.tolist(),
             "seconds": self.seconds,
+            "objects": self.objects,
+            "true_boxes": self.true_boxes,
         }
 
     @classmethod
@@ -97,6 +104,13 @@ class ImageScores:
             values["fusion"],
             None if calibration is None else np.array(calibration, np.float64),
             values["seconds"],
+            {
+                source: [tuple(box) for box in boxes]
+                for source, boxes in values.get("objects", {}).items()
+            },
+            None
+            if values.get("true_boxes") is None
+            else [tuple(box) for box in values["true_boxes"]],
         )
 
 
@@ -118,6 +132,13 @@ def score_image(
         for source, output in outputs.items():
             if output.labels is not None:
                 _score_labels(frame, output, source, num_classes, scores)
+            if output.objects is not None:
+                scores.objects[source] = [_rounded(one) for one in output.objects]
+        if frame.boxes is not None:
+            scores.true_boxes = [
+                (box.label, box.left, box.top, box.right - box.left, box.bottom - box.top)
+                for box in frame.boxes
+            ]
         thermal = to_uint8(frame.thermal)
         pictures = {source: one.fused for source, one in outputs.items() if one.fused is not None}
         if fusion_baselines:
@@ -144,6 +165,12 @@ def _score_labels(
     if frame.boxes is not None:
         scores.boxes[source] = BoxScore()
         scores.boxes[source].add(labels, frame.boxes)
+
+
+def _rounded(found: DetectedObject) -> ScoredBox:
+    """To hundredths of a pixel, which is enough and keeps files small."""
+    label, score, *box = found
+    return (int(label), round(float(score), 5), *(round(float(value), 2) for value in box))
 
 
 def _baselines(rgb: np.ndarray, thermal: np.ndarray) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import numpy as np
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
-from difusionseg_core.metrics import segmentation
+from difusionseg_core.metrics import detection, segmentation
 from difusionseg_core.metrics.boundary import boundary_f1
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.calibration import BINS, expected_calibration_error
@@ -19,6 +19,8 @@ PROTOCOLS = {
     "boundary F1 within 0.75 % of the diagonal, its pixels counted over all images",
     "boxes": "harmonic mean of the share of boxes found (30 % of their pixels have the class; "
     "sides of 12 px or more) and the share of pixels inside boxes (grown by 4 px)",
+    "objects": "COCO's average precision (pycocotools) of boxes with sides of 12 px or more, mean "
+    "over classes: AP50 at IoU 0.5, AP over IoU 0.5 to 0.95; at most 100 boxes per image",
     "fusion": "means over images; definitions in difusionseg_core/metrics/fusion.py",
     "calibration": f"expected calibration error over pixels, {BINS} equal bins of confidence",
 }
@@ -35,7 +37,9 @@ def summarize(
         group: [one for one in images if one.name in members] for group, members in groups.items()
     }
     whole = _scores(images, MODEL, label_set)
-    sources = dict.fromkeys(source for one in images for source in (*one.maps, *one.boxes))
+    sources = dict.fromkeys(
+        source for one in images for source in (*one.maps, *one.boxes, *one.objects)
+    )
     baselines = {
         source: _scores(images, source, label_set) for source in sources if source != MODEL
     }
@@ -113,7 +117,7 @@ def map_scores(confusion: np.ndarray, boundary: np.ndarray, from_class: int) -> 
 
 
 def _scores(images: Sequence[ImageScores], source: str, label_set: LabelSet) -> dict[str, dict]:
-    """Segmentation, boxes and calibration of one source, those of them that there are."""
+    """Segmentation, boxes, objects and calibration of one source, as far as there are any."""
     scores = {}
     labelled = [one for one in images if source in one.maps]
     if labelled:
@@ -145,6 +149,16 @@ def _scores(images: Sequence[ImageScores], source: str, label_set: LabelSet) -> 
             "boxes": {name: total.boxes[label] for name, label in of_class.items()},
             "found": {name: total.found[label] for name, label in of_class.items()},
         }
+    found = [one for one in images if source in one.objects and one.true_boxes is not None]
+    if found and detection.is_available():
+        labels = sorted(BOX_CLASSES.values())
+        matches = detection.DetectionScores(
+            [one.objects[source] for one in found],
+            [one.true_boxes or [] for one in found],
+            labels,
+        )
+        names = [label_set.class_names[label] for label in labels]
+        scores["objects"] = {"images": len(found), **matches.report(names)}
     bins = [one.calibration for one in images if one.calibration is not None]
     bins = [counts for counts in bins if counts.any()]  # not of an image labelled 255 all over
     if bins and source == MODEL:

@@ -22,6 +22,7 @@ from difusionseg_core.cli.main import main
 from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.evaluation.data_sets.result_store import Store
+from difusionseg_core.metrics import detection
 from difusionseg_core.metrics.fusion import fusion_metrics
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.scenes import draw
@@ -332,3 +333,35 @@ def test_without_ground_truth_only_fused_images_are_scored(
     assert "only fused images are scored" in capsys.readouterr().out
     report = report_of(tmp_path / "results")
     assert "fusion" in report and not {"segmentation", "boxes", "calibration"} & report.keys()
+
+
+def test_finished_objects_are_scored_against_the_boxes(data, tmp_path, capsys) -> None:
+    entries = [
+        {"image": name, "class": "person", "score": 0.9, "bbox": [51.2, 28.8, 25.6, 38.4]}
+        for name in NAMES[:2]
+    ]
+    (tmp_path / "objects.json").write_text(json.dumps(entries))
+    output = tmp_path / "results"
+    assert score(data, output, "--objects", tmp_path / "objects.json", "--boxes") == 0
+    found = report_of(output)["objects"]
+    assert found["boxes"] == {"person": 3, "bike": 0, "car": 0}
+    # Two of three found: precision 1 up to a recall of 2/3.
+    assert found["AP50"] == found["AP50_by_class"]["person"] == pytest.approx(67 / 101)
+    assert "AP50 0.6634 (person 0.663)" in capsys.readouterr().out
+    groups = report_of(output)["groups"]
+    assert groups["day"]["objects"]["AP50"] == 1.0
+    assert "Objects" in (output / "report.html").read_text()
+
+
+def test_boxes_that_cannot_be_scored_are_an_error_if_asked_for(
+    copy, tmp_path, results, monkeypatch, capsys
+) -> None:
+    mask = ("--mask", results / "mask")
+    monkeypatch.setattr(detection, "is_available", lambda: False)
+    assert score(copy, tmp_path / "none", *mask, "--boxes") == 1
+    assert "needs pycocotools: pip install pycocotools" in last_line(capsys)
+    assert score(copy, tmp_path / "some", *mask) == 0
+    shutil.rmtree(copy / "boxes")
+    assert score(copy, tmp_path / "none", *mask, "--boxes") == 1
+    assert "has no box files" in last_line(capsys)
+    assert not list(tmp_path.glob("none*"))
