@@ -1,4 +1,4 @@
-"""`difusionseg compare`: set evaluations of the same images side by side."""
+"""`difusionseg compare`: evaluations of the same images side by side."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from difusionseg_core.files import new_output
 
-_DESCRIPTION = """Print scores of several evaluations, and how far each is from the first: the
-difference with its bootstrap interval, and how many single images are better or worse. With
---output, write that as comparison.json, report.html and report.md."""
+_DESCRIPTION = """Print the scores of several evaluations and the difference of each to the first:
+its bootstrap interval, and how many single images are better or worse. With --output, also write
+comparison.json, report.html and report.md, which show the images that gained and lost most."""
 
 _EXAMPLE = """example:
   difusionseg compare results_1_step results_3_steps --output comparison
@@ -22,22 +22,27 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = subparsers.add_parser(
         "compare",
-        help="set evaluations side by side",
+        help="compare evaluations",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "evaluations", type=Path, nargs="+", metavar="DIR", help="what `evaluate` wrote"
+        "evaluations",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="results of `evaluate` or of `evaluate-bag`",
     )
-    parser.add_argument("--output", type=Path, help="folder to make")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap (default: 0)")
+    parser.add_argument("--output", type=Path, help="folder to create")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap (default: 0)")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compare; raises ValueError where there is nothing to compare."""
+    """Compare; raises ValueError if there is nothing to compare."""
     from difusionseg_core.evaluation.comparison import compare
+    from difusionseg_core.evaluation.comparison_images import all_difference_figures
     from difusionseg_core.evaluation.comparison_page import comparison_page
     from difusionseg_core.evaluation.data_sets.result_store import read_results
     from difusionseg_core.report.document import to_text, write_report
@@ -52,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     page = comparison_page(comparison)
     if args.output:
         with new_output(args.output) as output:
+            folders = dict(zip(names, args.evaluations, strict=True))
+            page = comparison_page(comparison, all_difference_figures(comparison, folders))
             output.mkdir()
             text = json.dumps(asdict(comparison), indent=2)
             (output / "comparison.json").write_text(text + "\n")
@@ -61,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _names(folders: list[Path]) -> list[str]:
-    """The folders' own names where those differ, else their paths."""
+    """The folders' own names if they differ, otherwise their paths."""
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]

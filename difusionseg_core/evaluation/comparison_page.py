@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
 from difusionseg_core.evaluation.comparison import (
     CONFIDENCE,
     LOWER_IS_BETTER,
@@ -9,18 +12,25 @@ from difusionseg_core.evaluation.comparison import (
     Comparison,
     Difference,
 )
+from difusionseg_core.evaluation.metric_terms import TERMS
 from difusionseg_core.report import charts
-from difusionseg_core.report.document import Picture, Report, Section, Table
+from difusionseg_core.report.document import Figure, Legend, Report, Section, Table
 
 _LISTED = 5
-"""Images gained and lost most, each."""
-_SHARES = ("mIoU", "mIoU_without_0", "mAcc", "accuracy", "fwIoU", "boundary_F1", "box_F1")
+"""Images that gained and lost most, each."""
+_SHARES = ("mIoU", "mIoU_without_0", "mAcc", "accuracy", "fwIoU", "boundary_F1", "box_F1", "AP50")
 _SHARES += ("Qabf", "SSIM", "MS_SSIM", "CC")
 """Metrics of about one scale, whose differences fit into one chart."""
+NO_FIGURES: Mapping[str, Sequence[Figure | Legend | str]] = MappingProxyType({})
 
 
-def comparison_page(comparison: Comparison) -> Report:
-    """Scores, differences to the first evaluation, and the images that differ most."""
+def comparison_page(
+    comparison: Comparison, figures: Mapping[str, Sequence[Figure | Legend | str]] = NO_FIGURES
+) -> Report:
+    """Scores, differences to the first evaluation, and the images that differ most.
+
+    `figures` show such images, by the name of the evaluation.
+    """
     names = list(next(iter(comparison.scores.values())))
     sections = [Section("Scores", [scores_table(comparison)])]
     for name in names[1:]:
@@ -41,15 +51,17 @@ def comparison_page(comparison: Comparison) -> Report:
         if chart:
             caption = f"{name} minus {names[0]}, with {CONFIDENCE:.0%} intervals."
             file = f"differences_{names.index(name)}.png"
-            parts.append(Picture(file, chart, caption))
+            parts.append(Figure(file, chart, caption))
         if comparison.ranked_by:
             parts.append(_images(comparison, name))
+        parts += figures.get(name, ())
         sections.append(Section(f"{name} against {names[0]}", parts))
     left_out = f"; {comparison.left_out} that not all have are left out" * bool(comparison.left_out)
     return Report(
         title="Comparison of " + ", ".join(names),
         subtitle=f"{comparison.images} images in common{left_out}",
         sections=sections,
+        terms=TERMS,
     )
 
 
@@ -80,7 +92,7 @@ def _differences(differences: dict[str, Difference]) -> Table:
     ]
     note = (
         f"Intervals at {CONFIDENCE:.0%}: paired bootstrap over images, {RESAMPLES} resamples. They "
-        "tell what other images of the same kind could have given, one metric at a time."
+        "say what other images of the same kind could have given, for one metric at a time."
     )
     return Table(["", "difference", "interval", "", "single images"], rows, note)
 
@@ -88,7 +100,7 @@ def _differences(differences: dict[str, Difference]) -> Table:
 def verdict(one: Difference, metric: str) -> str:
     """Whether the interval leaves out zero, and on which side."""
     if one.low <= 0 <= one.high:
-        return "undecided"
+        return "no difference"
     return "better" if (one.value > 0) != (metric in LOWER_IS_BETTER) else "worse"
 
 

@@ -24,15 +24,15 @@ class MaskScores:
         self.frames = 0
         self.confusion = np.zeros((num_classes, num_classes), np.int64)
 
-    def add(self, truth: np.ndarray, labels: np.ndarray) -> float:
-        """Score (H, W) uint8 class ids; return the mean IoU of this frame alone.
+    def add(self, truth: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Score (H, W) uint8 class ids; return the confusion matrix of this frame alone.
 
         Raises ValueError if the sizes differ or an id is too large.
         """
         confusion = confusion_matrix(truth, labels, len(self.confusion))
         self.frames += 1
         self.confusion += confusion
-        return mean_iou(confusion)
+        return confusion
 
     @property
     def mean_iou(self) -> float:

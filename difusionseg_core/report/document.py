@@ -1,13 +1,12 @@
-"""What a report consists of, and writing it as HTML and as Markdown.
+"""The content of a report, and how it is written as HTML and as Markdown.
 
-A report is data: whoever measured something lists sections of texts, tables and pictures, and the
-two templates decide how they look.
+A report is data: sections of texts, tables and figures. Two templates decide how they look.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,7 +30,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Table:
-    """`rows` hold as many cells as there are `columns`; the first cell names the row."""
+    """Each of `rows` has as many cells as there are `columns`; the first cell names the row."""
 
     columns: Sequence[str]
     rows: Sequence[Sequence[str | Cell]]
@@ -39,11 +38,11 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An encoded image.
+class Figure:
+    """An encoded image or chart; `name` ends in .png or .jpg and is unique in its report.
 
-    `name` ends in .png or .jpg and is unique in its report. A `wide` one, as of several images
-    side by side, is scrolled on a narrow screen instead of shrunk.
+    A `wide` one, such as several images side by side, is scrolled on a narrow screen, not shrunk.
+    A click enlarges it.
     """
 
     name: str
@@ -53,40 +52,60 @@ class Picture:
 
     @property
     def uri(self) -> str:
-        """The picture in an address, so that a page needs no other file."""
+        """The image as an address, so that a page needs no other file."""
         kind = "jpeg" if self.name.endswith(".jpg") else "png"
         return f"data:image/{kind};base64,{base64.b64encode(self.data).decode()}"
 
 
 @dataclass(frozen=True)
+class Legend:
+    """Names with their colours (red, green, blue; 0..255 each)."""
+
+    entries: Sequence[Cell]
+
+
+@dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it: texts (a paragraph each), tables and pictures."""
+    """A heading and its content: texts (a paragraph each), tables, figures and legends."""
 
     title: str
-    parts: Sequence[str | Table | Picture]
+    parts: Sequence[str | Table | Figure | Legend]
 
 
 @dataclass(frozen=True)
 class Report:
-    """`figures` are the few that stand large on top, each a (value, what it is)."""
+    """`headline` holds the few values on top, each with its name. `terms` explains names of
+    metrics: where a table has one, it shows the meaning on hover, and a list at the end has all.
+    """
 
     title: str
     subtitle: str
     sections: Sequence[Section]
-    figures: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    headline: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    terms: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def used_terms(self) -> dict[str, str]:
+        """Those of `terms` that occur in the headline or in a table, in their order there."""
+        names = [name for _, name in self.headline]
+        for section in self.sections:
+            for part in section.parts:
+                if isinstance(part, Table):
+                    names += [*part.columns, *(str(row[0]) for row in part.rows if row)]
+        return {name: self.terms[name] for name in dict.fromkeys(names) if name in self.terms}
 
 
 def write_report(report: Report, folder: Path) -> None:
     """Write report.html, and report.md with pictures/, into an existing folder.
 
-    The HTML file needs nothing else and runs no script; the Markdown file shows the same pictures
-    as files.
+    The HTML file needs nothing else and runs no script; the Markdown file shows the same images as
+    files.
     """
     write_file(folder / HTML, to_html(report))
     write_file(folder / MARKDOWN, to_markdown(report))
     for section in report.sections:
         for part in section.parts:
-            if isinstance(part, Picture):
+            if isinstance(part, Figure):
                 (folder / PICTURES).mkdir(exist_ok=True)
                 write_file(folder / PICTURES / part.name, part.data)
 
@@ -137,7 +156,8 @@ def _templates() -> jinja2.Environment:
     )
     environment.tests["table"] = lambda part: isinstance(part, Table)
     environment.tests["colored"] = lambda cell: isinstance(cell, Cell)
-    environment.tests["picture"] = lambda part: isinstance(part, Picture)
+    environment.tests["figure"] = lambda part: isinstance(part, Figure)
+    environment.tests["legend"] = lambda part: isinstance(part, Legend)
     environment.filters["escaped"] = _escaped
     return environment
 

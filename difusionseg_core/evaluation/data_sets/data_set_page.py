@@ -17,11 +17,12 @@ from difusionseg_core.data.image_files import read_rgb
 from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
 from difusionseg_core.evaluation.data_sets.score_summary import table_row
-from difusionseg_core.imaging.drawing import colorize, contact_sheet
+from difusionseg_core.evaluation.metric_terms import TERMS
+from difusionseg_core.imaging.drawing import contact_sheet, overlay
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.metrics.boundary import TOLERANCE
 from difusionseg_core.report import charts
-from difusionseg_core.report.document import Cell, Picture, Report, Section, Table
+from difusionseg_core.report.document import Cell, Figure, Legend, Report, Section, Table
 
 MAP_SCORES = {
     "mIoU": "mean IoU",
@@ -54,14 +55,17 @@ _HISTOGRAMS += ("Qabf", "SSIM", "MS_SSIM")
 
 @dataclass(frozen=True)
 class EvaluatedImages:
-    """Where the pictures of an evaluation are; None for what was not scored."""
+    """Where the images of an evaluation are; None for what was not scored."""
 
     data_set: DataSet
     fused: Path | None
     mask: Path | None
 
     def strip(self, name: str) -> np.ndarray:
-        """RGB, thermal, fused image, prediction and truth of one image, side by side."""
+        """RGB, thermal, fused image, prediction and truth of one image, side by side.
+
+        Masks are shown over images; the legend of the page has their colours.
+        """
         frame = read_frame(self._pair(name), self.data_set.label_set)
         label_set = self.data_set.label_set
         tiles = {
@@ -72,10 +76,16 @@ class EvaluatedImages:
             tiles["fused"] = read_rgb(images_by_name(self.fused)[name])
         if self.mask:
             labels = read_labels(images_by_name(self.mask)[name])
-            tiles["prediction"] = colorize(labels, label_set)
+            tiles["prediction"] = overlay(self._below(frame, tiles), labels, label_set)
         if frame.labels is not None:
-            tiles["truth"] = colorize(frame.labels, label_set)
+            tiles["truth"] = overlay(frame.rgb, frame.labels, label_set)
         return contact_sheet([list(tiles.values())], list(tiles))
+
+    @staticmethod
+    def _below(frame: Frame, tiles: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What a prediction is shown over: the fused image, which shows night scenes, too."""
+        fused = tiles.get("fused")
+        return fused if fused is not None and fused.shape == frame.rgb.shape else frame.rgb
 
     def _pair(self, name: str) -> Pair:
         return next(pair for pair in self.data_set.pairs if pair.name == name)
@@ -112,13 +122,14 @@ def evaluation_page(
         subtitle=f"{metrics['images']} images of {metrics['data']}"
         + (f", split {metrics['split']}" if "split" in metrics else ""),
         sections=sections,
-        figures=_figures(metrics),
+        headline=_headline(metrics),
+        terms=TERMS,
     )
 
 
 def _title(metrics: Mapping) -> str:
     if "model" not in metrics:
-        return "Evaluation of finished pictures"
+        return "Evaluation of finished images"
     model = Path(metrics["model"]).stem
     steps = "1 step" if metrics["steps"] == 1 else f"{metrics['steps']} steps"
     return f"Evaluation of {model}, {steps}" + (
@@ -126,7 +137,7 @@ def _title(metrics: Mapping) -> str:
     )
 
 
-def _figures(metrics: Mapping) -> list[tuple[str, str]]:
+def _headline(metrics: Mapping) -> list[tuple[str, str]]:
     figures = []
     if "segmentation" in metrics:
         figures.append((_number(metrics["segmentation"].get("mIoU")), "mIoU, class 0 counted"))
@@ -158,7 +169,7 @@ def _segmentation(metrics: Mapping, label_set: LabelSet) -> list[Section]:
                 ],
             )
         ],
-        "Against the class maps of the data set, from one confusion matrix over all images; pixels "
+        "Against the masks of the data set, from one confusion matrix over all images; pixels "
         "labelled 255 are left out, and classes that do not occur. Boundary F1: outlines within "
         f"{100 * TOLERANCE} % of the diagonal (Csurka et al., BMVC 2013), over all images.",
     )
@@ -182,7 +193,7 @@ def _segmentation(metrics: Mapping, label_set: LabelSet) -> list[Section]:
     shares = np.divide(
         confusion, true[:, None], out=np.full(confusion.shape, np.nan), where=true[:, None] > 0
     )
-    picture = Picture(
+    picture = Figure(
         "confusion.png",
         charts.confusion(shares, label_set.class_names),
         "Of the pixels of a true class (row), how many per cent were predicted as which.",
@@ -245,7 +256,7 @@ def _fusion(metrics: Mapping) -> Section:
     ]
     note = (
         "Means over images. All but MSE are better when higher. MI, SCD and VIF are sums over the "
-        "two sources, CC, SSIM, MS_SSIM and MSE means; a picture equal to both sources has no PSNR."
+        "two sources, CC, SSIM, MS_SSIM and MSE means; an image equal to both sources has no PSNR."
     )
     return Section("Fused images", [Table(["", *keys], rows, note)])
 
@@ -274,7 +285,7 @@ def _groups(metrics: Mapping) -> Section:
 def _calibration(scores: Mapping) -> Section:
     pixels, hits, confidence = np.array(scores["bins"]).T
     filled = np.maximum(pixels, 1)
-    picture = Picture(
+    picture = Figure(
         "calibration.png",
         charts.reliability(confidence / filled, hits / filled, pixels / max(pixels.sum(), 1)),
         f"Expected calibration error {scores['ECE']:.4f}: how far accuracy is from confidence in "
@@ -295,7 +306,7 @@ def _histograms(rows: Sequence[Mapping]) -> Section:
     )
     return Section(
         "Scores of single images",
-        [Picture("histograms.png", charts.histograms(values), caption)] if values else [],
+        [Figure("histograms.png", charts.histograms(values), caption)] if values else [],
     )
 
 
@@ -307,7 +318,13 @@ def _best_and_worst(rows: Sequence[Mapping], pictures: EvaluatedImages) -> list[
     count = min(_SHOWN, -(-len(ranked) // 2))
     worst = ranked[::-1][: min(count, len(ranked) - count)]
     return [
-        Section(title, [_strip(place, row, key, pictures) for row in chosen])
+        Section(
+            title,
+            [
+                class_legend(pictures.data_set.label_set),
+                *(_strip(place, row, key, pictures) for row in chosen),
+            ],
+        )
         for title, place, chosen in (
             ("Best images", "best", ranked[:count]),
             ("Worst images", "worst", worst),
@@ -316,13 +333,25 @@ def _best_and_worst(rows: Sequence[Mapping], pictures: EvaluatedImages) -> list[
     ]
 
 
-def _strip(place: str, row: Mapping, key: str, pictures: EvaluatedImages) -> Picture:
+def class_legend(label_set: LabelSet) -> Legend:
+    """The colours of masks; the background is not coloured."""
+    entries = enumerate(zip(label_set.class_names, label_set.display_palette, strict=True))
+    return Legend(
+        [
+            Cell(name.replace("_", " "), color)
+            for label, (name, color) in entries
+            if label != label_set.background
+        ]
+    )
+
+
+def _strip(place: str, row: Mapping, key: str, pictures: EvaluatedImages) -> Figure:
     _, jpeg = cv2.imencode(
         ".jpg", pictures.strip(row["name"])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]
     )
     name = "".join(letter if letter.isalnum() else "_" for letter in row["name"])
     caption = f"{row['name']}: {_RANKED_BY[key]} {row[key]:.3f}"
-    return Picture(f"{place}_{name}.jpg", jpeg.tobytes(), caption, wide=True)
+    return Figure(f"{place}_{name}.jpg", jpeg.tobytes(), caption, wide=True)
 
 
 def _with_boxes(frame: Frame, label_set: LabelSet) -> np.ndarray:

@@ -167,7 +167,7 @@ def _predict(
             # A baseline's fused image is the camera's own image, which needs no model.
             fused = one.fused if source == MODEL else None
             of_frame[source] = ScoredImages(
-                fused, one.labels, one.confidence, getattr(one, "objects", None)
+                fused, one.labels, one.confidence, one.objects
             )
     return [(of_frame, seconds[0]) for of_frame in outputs]
 

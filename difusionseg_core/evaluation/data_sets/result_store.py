@@ -1,6 +1,6 @@
-"""The results of an evaluation under way, kept image by image, so that a killed run can go on.
+"""Results of an evaluation in progress, stored image by image, so that a killed run can continue.
 
-They are made in NAME.unfinished beside the result NAME, which appears whole, by a rename.
+They are made in NAME.unfinished beside the result NAME, which appears complete, by a rename.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ PER_IMAGE, RUN = "per_image.jsonl", "run.json"
 
 
 class Store:
-    """A folder of results under way, `folder`; `done` are the scores of the images before.
+    """The folder of results in progress, `folder`; `done` holds the scores so far, by image.
 
-    `options` say what is evaluated and how: plain values. Raises ValueError, in one line, where a
-    run with other options was begun, or one is going on, and FileExistsError where there is
-    something at `output`.
+    `options` are plain values that say what is evaluated and how. Raises ValueError, in one line,
+    if a run with other options was started before, or one is active, and FileExistsError if
+    `output` exists.
     """
 
     def __init__(self, output: Path, options: Mapping[str, object]) -> None:
@@ -40,7 +40,7 @@ class Store:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise ValueError(f"another run is at work in {self.folder}") from None
+            raise ValueError(f"another run is active in {self.folder}") from None
         if not resumes:
             write_file(self.folder / RUN, _text({"options": self.options}))
         self.done = self._read()
@@ -52,9 +52,9 @@ class Store:
         self.done[scores.name] = scores
 
     def finish(self, order: Sequence[str], about: Mapping[str, object]) -> None:
-        """Give the results their name, images in `order`.
+        """Move the results to their final name, images in `order`.
 
-        `about` the run is kept beside its options.
+        `about` describes the run and is stored beside its options.
         """
         lines = [json.dumps(self.done[name].to_json()) + "\n" for name in order]
         write_file(self.folder / PER_IMAGE, "".join(lines))
@@ -65,7 +65,7 @@ class Store:
         self.folder.rename(self.output)
 
     def discard(self) -> None:
-        """Leave nothing behind."""
+        """Remove everything."""
         self._file.close()
         shutil.rmtree(self.folder)
 
@@ -74,14 +74,14 @@ class Store:
         keys = before.keys() | self.options.keys()
         other = sorted(key for key in keys if before.get(key) != self.options.get(key))
         if other:
-            told = ", ".join(f"{key} {before.get(key)}" for key in other)
+            found = ", ".join(f"{key} {before.get(key)}" for key in other)
             raise ValueError(
-                f"{self.folder} was begun with other options ({told}); "
-                "go on with those, name another output, or remove it"
+                f"{self.folder} was started with other options ({found}); "
+                "continue with those, name another output, or remove it"
             )
 
     def _read(self) -> dict[str, ImageScores]:
-        """What is there; a last line that was cut off is taken away."""
+        """The scores that are there; a truncated last line is removed."""
         self._file.seek(0)
         done, whole = {}, 0
         for line in iter(self._file.readline, ""):
@@ -100,13 +100,25 @@ def _text(values: Mapping[str, object]) -> str:
 
 
 def read_results(folder: Path) -> list[ImageScores]:
-    """The scores of every image of a finished evaluation, in its order.
+    """The scores of every image of a finished evaluation of a data set or of recordings, in order.
 
-    Raises ValueError, in one line, for a folder that is none.
+    Frames of several recordings are named RECORDING/STAMP. Raises ValueError, in one line, for a
+    folder that is not an evaluation.
     """
-    file = folder / PER_IMAGE
-    if not file.is_file():
-        raise ValueError(f"{folder} is no evaluation: it has no {PER_IMAGE}")
+    if (folder / PER_IMAGE).is_file():
+        return _read_file(folder / PER_IMAGE)
+    parts = sorted(folder.glob(f"*/{PER_IMAGE}"))
+    if not parts or not (folder / "summary.json").is_file():
+        raise ValueError(f"{folder} is not an evaluation: it has no {PER_IMAGE}")
+    results = []
+    for part in parts:
+        for scores in _read_file(part):
+            scores.name = f"{part.parent.name}/{scores.name}"
+            results.append(scores)
+    return results
+
+
+def _read_file(file: Path) -> list[ImageScores]:
     try:
         return [ImageScores.from_json(json.loads(line)) for line in file.read_text().splitlines()]
     except (ValueError, KeyError, TypeError):

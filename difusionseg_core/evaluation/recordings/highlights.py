@@ -1,4 +1,4 @@
-"""The best and the worst frames of a recording, as pictures for its page."""
+"""Frames of a recording for its page: a film strip, and the best and the worst frames."""
 
 from __future__ import annotations
 
@@ -9,41 +9,64 @@ import numpy as np
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
-from difusionseg_core.imaging.drawing import colorize, contact_sheet
+from difusionseg_core.imaging.drawing import caption, contact_sheet, overlay
 from difusionseg_core.predictor import Prediction
-from difusionseg_core.report.document import Picture
+from difusionseg_core.report.document import Figure
 
 _SHOWN = 3
+_STRIP_FRAMES, _STRIP_COLUMNS, _STRIP_WIDTH = 24, 6, 320
 
 
 class Highlights:
-    """Keeps the pictures of a few frames, ranked by mIoU where there is truth, else by Qabf."""
+    """Keeps the images of a few of `total` frames.
 
-    def __init__(self, label_set: LabelSet, has_truth: bool) -> None:
+    The best and worst are ranked by mIoU if there is ground truth, otherwise by Qabf.
+    """
+
+    def __init__(self, label_set: LabelSet, has_truth: bool, total: int) -> None:
         self._label_set = label_set
         self._key = "mIoU" if has_truth else "Qabf"
+        self._every = max(1, -(-total // _STRIP_FRAMES))
+        self._seen = 0
+        self._strip_tiles: list[np.ndarray] = []
         self._best: list[tuple[float, str, bytes]] = []
         self._worst: list[tuple[float, str, bytes]] = []
 
     def consider(self, frame: RecordedFrame, prediction: Prediction, row: Mapping) -> None:
-        """Keep the frame if its score, in its row of the time line, is among the best or worst."""
+        """Keep what the page shows of a frame, if anything; `row` is its row of the time line."""
+        if self._seen % self._every == 0:
+            self._strip_tiles.append(self._tile(prediction, row["seconds"]))
+        self._seen += 1
         score = row.get(self._key)
         if score is None or not np.isfinite(score):
             return
         for kept, sign in ((self._best, 1), (self._worst, -1)):
             if len(kept) == _SHOWN and sign * score <= sign * kept[-1][0]:
                 continue
-            kept.append((score, row["stamp"], self._strip(frame, prediction)))
+            kept.append((score, row["stamp"], self._row(frame, prediction)))
             kept.sort(key=lambda item: -sign * item[0])
             del kept[_SHOWN:]
 
-    def strips(self) -> dict[str, list[Picture]]:
-        """Pictures by title. A short recording has each frame once."""
+    def film_strip(self) -> Figure:
+        """Frames spread evenly over the recording, with their times."""
+        tiles = self._strip_tiles
+        columns = min(_STRIP_COLUMNS, len(tiles))
+        blank = np.full_like(tiles[0], 255)
+        tiles = tiles + [blank] * (-len(tiles) % columns)
+        rows = [
+            np.concatenate(tiles[start : start + columns], axis=1)
+            for start in range(0, len(tiles), columns)
+        ]
+        text = "Fused images with their masks; times are seconds since the first pair."
+        return Figure("film_strip.jpg", _jpeg(np.concatenate(rows)), text, wide=True)
+
+    def rows(self) -> dict[str, list[Figure]]:
+        """Figures by title. A short recording has each frame once."""
         best = {stamp for _, stamp, _ in self._best}
         worst = [item for item in self._worst if item[1] not in best]
         return {
             title: [
-                Picture(
+                Figure(
                     f"{place}_{stamp.replace('.', '_')}.jpg",
                     jpeg,
                     f"{stamp} s: {self._key} {score:.3f}",
@@ -57,14 +80,23 @@ class Highlights:
             )
         }
 
-    def _strip(self, frame: RecordedFrame, prediction: Prediction) -> bytes:
+    def _tile(self, prediction: Prediction, seconds: float) -> np.ndarray:
+        image = overlay(prediction.fused, prediction.labels, self._label_set)
+        # All of one height, also if the images of a recording change their size.
+        size = (_STRIP_WIDTH, _STRIP_WIDTH * 3 // 4)
+        return caption(cv2.resize(image, size, interpolation=cv2.INTER_AREA), f"{seconds:.1f} s")
+
+    def _row(self, frame: RecordedFrame, prediction: Prediction) -> bytes:
         tiles = {
             "RGB": frame.rgb,
             "thermal": cv2.cvtColor(frame.thermal, cv2.COLOR_GRAY2RGB),
             "fused": prediction.fused,
-            "prediction": colorize(prediction.labels, self._label_set),
+            "prediction": overlay(prediction.fused, prediction.labels, self._label_set),
         }
         if frame.labels is not None:
-            tiles["truth"] = colorize(frame.labels, self._label_set)
-        sheet = contact_sheet([list(tiles.values())], list(tiles), classes=self._label_set)
-        return cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()
+            tiles["truth"] = overlay(frame.rgb, frame.labels, self._label_set)
+        return _jpeg(contact_sheet([list(tiles.values())], list(tiles)))
+
+
+def _jpeg(image: np.ndarray) -> bytes:
+    return cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])[1].tobytes()

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from difusionseg_core.classes import LabelSet
+from difusionseg_core.evaluation.data_sets.data_set_page import class_legend
+from difusionseg_core.evaluation.metric_terms import TERMS
+from difusionseg_core.evaluation.recordings.highlights import Highlights
 from difusionseg_core.report import charts
-from difusionseg_core.report.document import Cell, Picture, Report, Section, Table
+from difusionseg_core.report.document import Cell, Figure, Report, Section, Table
 
 _POINTS = 300  # of a line; what lies between is averaged
 _SHARES_SHOWN = 5
 
 
 def recording_page(
-    metrics: Mapping, folder: Path, label_set: LabelSet, strips: Mapping[str, Sequence[Picture]]
+    metrics: Mapping, folder: Path, label_set: LabelSet, highlights: Highlights
 ) -> Report:
     """The page of `metrics`, which metrics.json in `folder` holds, beside the tables of the time
-    line. `strips` are pictures of frames by the title of their section.
+    line.
     """
     pairs = metrics["pairs"]
     sections = [
@@ -35,7 +38,13 @@ def recording_page(
         note = f"Means over {metrics['fusion']['frames']} frames; better when higher, but MSE."
         row = ["fused image", *map(_number, fusion.values())]
         sections.append(Section("Fused images", [Table(["", *fusion], [row], note)]))
-    sections += [Section(title, list(pictures)) for title, pictures in strips.items() if pictures]
+    legend = class_legend(label_set)
+    sections.insert(0, Section("At a glance", [legend, highlights.film_strip()]))
+    sections += [
+        Section(title, [legend, *figures])
+        for title, figures in highlights.rows().items()
+        if figures
+    ]
     sections.append(Section("Latency", [_latency(metrics["run"]["latency_ms"])]))
     if metrics["warnings"]:
         sections.insert(0, Section("Warnings", list(metrics["warnings"])))
@@ -46,11 +55,12 @@ def recording_page(
         title=f"Recording {Path(metrics['recording']).name}",
         subtitle=f"{pairs['evaluated']} of {pairs['paired']} pairs of {metrics['recording']}",
         sections=sections,
-        figures=_figures(metrics),
+        headline=_headline(metrics),
+        terms=TERMS,
     )
 
 
-def _figures(metrics: Mapping) -> list[tuple[str, str]]:
+def _headline(metrics: Mapping) -> list[tuple[str, str]]:
     figures = [
         (f"{metrics['pairs']['evaluated']}", "pairs"),
         (f"{metrics['offset_ms']['median']:+.1f} ms", "time offset, median"),
@@ -96,7 +106,7 @@ def _pairs(metrics: Mapping) -> Table:
     return Table(["", ""], rows, note)
 
 
-def _time_line(metrics: Mapping, folder: Path, label_set: LabelSet) -> list[Picture]:
+def _time_line(metrics: Mapping, folder: Path, label_set: LabelSet) -> list[Figure]:
     count = metrics["pairs"]["evaluated"]
     rates = _averaged(folder / "rates.csv")
     seconds = rates.pop("second")
@@ -120,12 +130,12 @@ def _time_line(metrics: Mapping, folder: Path, label_set: LabelSet) -> list[Pict
     if "segmentation" in metrics:
         lines["mIoU"] = {"mIoU": (times, line["mIoU"])}
     return [
-        Picture(
+        Figure(
             "rates.png",
             charts.time_lines({"messages and pairs a second": cameras}),
             "By the time of recording. A pair counts when its later image was recorded.",
         ),
-        Picture(
+        Figure(
             "timeline.png",
             charts.time_lines(lines),
             f"By the time of recording, averaged to {_POINTS} points at most; the classes with the "
@@ -180,7 +190,7 @@ def _segmentation(scores: Mapping, label_set: LabelSet) -> Section:
         f"mIoU {_number(scores['mIoU'])} over {scores['frames']} frames: {scores['protocol']}.",
     )
     shares = np.divide(confusion, true, out=np.full(confusion.shape, np.nan), where=true > 0)
-    picture = Picture(
+    picture = Figure(
         "confusion.png",
         charts.confusion(shares, label_set.class_names),
         "Of the pixels of a true class (row), how many per cent were predicted as which.",

@@ -12,6 +12,7 @@ from time import perf_counter
 
 from tqdm import tqdm
 
+from difusionseg_core.evaluation.data_sets.result_store import PER_IMAGE
 from difusionseg_core.evaluation.machine import machine
 from difusionseg_core.evaluation.recordings.header_scan import HeaderScan, Pairing, scan_headers
 from difusionseg_core.evaluation.recordings.highlights import Highlights
@@ -54,8 +55,8 @@ class RecordingJob:
 
 
 def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, object]:
-    """Write metrics.json, timeline.csv, rates.csv, latency.csv and the page about them; returns
-    what metrics.json holds.
+    """Write metrics.json, timeline.csv, rates.csv, latency.csv, per_image.jsonl (for `compare`)
+    and the page about them; return what metrics.json holds.
 
     All but the latencies and the part "run" of metrics.json is the same every time. Raises
     ValueError (RecordingError among them) or OSError, in one line that names the recording.
@@ -75,13 +76,14 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             raise RecordingError(f"{job.recording} {_why_no_pairs(found, options.pairing)}")
         predictor = options.predictor.open()
         scores, latencies = Scores(predictor.label_set, options.fusion_every), Latencies()
-        highlights = Highlights(predictor.label_set, topics.mask is not None)
+        highlights = Highlights(predictor.label_set, topics.mask is not None, len(found))
         results = None
         if job.record is not None:
             results = stack.enter_context(ResultRecording(recording, job.record, topics.rgb))
         job.output.mkdir()
         timeline = stack.enter_context(_Table(job.output / "timeline.csv", scores.columns))
         latency = stack.enter_context(_Table(job.output / "latency.csv", latencies.columns))
+        per_image = stack.enter_context((job.output / PER_IMAGE).open("w"))
         num_classes = predictor.label_set.num_classes
         reader = stack.enter_context(
             FrameReader(recording, topics, options.cameras, num_classes, found.faults)
@@ -93,8 +95,9 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             if frame is None:
                 continue
             prediction = predictor(frame.rgb, frame.thermal)
-            row = scores.add(frame, prediction)
+            row, of_frame = scores.add(frame, prediction)
             timeline.write(row)
+            per_image.write(json.dumps(of_frame.to_json()) + "\n")
             highlights.consider(frame, prediction, row)
             latency.write(latencies.add(frame, prediction))
             if results is not None:
@@ -127,7 +130,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             },
         }
     write_json(job.output / "metrics.json", report)
-    page = recording_page(report, job.output, predictor.label_set, highlights.strips())
+    page = recording_page(report, job.output, predictor.label_set, highlights)
     write_report(page, job.output)
     return report
 

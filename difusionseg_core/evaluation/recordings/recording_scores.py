@@ -7,10 +7,13 @@ from array import array
 import numpy as np
 
 from difusionseg_core.classes import LabelSet
+from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores, MapCounts
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
 from difusionseg_core.evaluation.running_scores import MaskScores, StageLatencies
 from difusionseg_core.evaluation.statistics import milliseconds
+from difusionseg_core.metrics.boundary import boundary_counts
 from difusionseg_core.metrics.fusion import SMALLEST_SIDE, fusion_metrics
+from difusionseg_core.metrics.segmentation import mean_iou
 from difusionseg_core.predictor import Prediction
 
 FUSION_METRICS = (
@@ -45,8 +48,11 @@ class Scores:
             *FUSION_METRICS
         ]
 
-    def add(self, frame: RecordedFrame, prediction: Prediction) -> dict[str, object]:
-        """Score a frame; return its row of the time line, without what was not scored.
+    def add(
+        self, frame: RecordedFrame, prediction: Prediction
+    ) -> tuple[dict[str, object], ImageScores]:
+        """Score a frame; return its row of the time line, without what was not scored, and its
+        scores for comparisons, named by its stamp.
 
         "seconds" counts from the first pair, by the time of recording.
         """
@@ -59,19 +65,24 @@ class Scores:
             "offset_ms": frame.offset_ns / 1e6,
             "confidence": float(prediction.confidence.mean(dtype=np.float64)),
         }
+        scores = ImageScores(str(row["stamp"]))
         counts = np.bincount(prediction.labels.ravel(), minlength=len(self._shares))
         for (name, shares), count in zip(self._shares.items(), counts, strict=True):
             shares.append(count / prediction.labels.size)
             row[f"share_{name}"] = shares[-1]
         if frame.labels is not None:
-            row["mIoU"] = self._masks.add(frame.labels, prediction.labels)
+            confusion = self._masks.add(frame.labels, prediction.labels)
+            row["mIoU"] = mean_iou(confusion)
+            boundary = boundary_counts(frame.labels, prediction.labels, len(self._shares))
+            scores.maps[MODEL] = MapCounts(confusion, boundary)
         if len(self) % self._fusion_every == 0 and min(frame.thermal.shape) >= SMALLEST_SIDE:
             metrics = fusion_metrics(frame.rgb, frame.thermal, prediction.fused)
             for name, values in self._fusion.items():
                 values.append(metrics[name])
                 row[name] = metrics[name]
+            scores.fusion[MODEL] = metrics
         self._offsets.append(frame.offset_ns)
-        return row
+        return row, scores
 
     def report(self) -> dict[str, object]:
         """Plain values for a JSON file, only of what could be measured."""

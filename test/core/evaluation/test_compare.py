@@ -9,11 +9,13 @@ import pytest
 
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.frames import Frame
+from difusionseg_core.data.image_files import write_png
 from difusionseg_core.evaluation.comparison import compare
+from difusionseg_core.evaluation.comparison_images import difference_figures
 from difusionseg_core.evaluation.data_sets.image_scores import (
     ImageScores,
     MapCounts,
-    Output,
+    ScoredImages,
     score_image,
 )
 from difusionseg_core.evaluation.data_sets.result_store import Store, read_results
@@ -46,7 +48,7 @@ def test_scores_survive_a_file(tmp_path):
     rgb = rng.integers(0, 256, (40, 50, 3), np.uint8)
     labels = rng.integers(0, 9, (40, 50), np.uint8)
     frame = Frame("a", rgb, rgb[..., 0].copy(), labels, [])
-    output = Output(rgb, labels[::-1].copy(), rng.random((40, 50), np.float32))
+    output = ScoredImages(rgb, labels[::-1].copy(), rng.random((40, 50), np.float32))
     scores = score_image(frame, {"model": output}, 9, fusion_baselines=True, seconds=0.1)
     store(tmp_path / "a", [scores])
     (read,) = read_results(tmp_path / "a")
@@ -124,15 +126,69 @@ def test_refusals(tmp_path, capsys):
         (["a"], "at least two"),
         (["a", "a"], "named twice"),
         (["a", "b"], "no image in common"),
-        (["a", "c"], "is no evaluation"),
-        (["a", "nothing"], "is no evaluation"),
+        (["a", "c"], "is not an evaluation"),
+        (["a", "nothing"], "is not an evaluation"),
     ):
         out = tmp_path / "out"
         names = [str(tmp_path / folder) for folder in folders]
         assert main(["compare", *names, "--output", str(out)]) == 1
-        told = capsys.readouterr().err
-        assert complaint in told and told.count("\n") == 1
+        errors = capsys.readouterr().err
+        assert complaint in errors and errors.count("\n") == 1
         assert not out.exists()
     (tmp_path / "a" / "per_image.jsonl").write_text("{")
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 1
     assert "damaged" in capsys.readouterr().err
+
+
+def test_results_of_several_recordings_are_read_with_their_names(tmp_path):
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in ("drive", "ride"):
+        store(folder / name, evaluation(0.8, 1, images=2))
+    (folder / "summary.json").write_text("{}")
+    assert [one.name for one in read_results(folder)] == [
+        *("drive/000", "drive/001", "ride/000", "ride/001")
+    ]
+
+
+def test_objects_are_compared_with_an_interval():
+    pytest.importorskip("pycocotools")
+    kept, lost = evaluation(0.8, 1, images=12), evaluation(0.8, 1, images=12)
+    for number, (one, other) in enumerate(zip(kept, lost, strict=True)):
+        one.true_boxes = other.true_boxes = [(2, 10, 10, 20, 40)]
+        one.objects = {"model": [(2, 0.9, 10, 10, 20, 40)]}
+        other.objects = {"model": one.objects["model"] if number % 2 else []}
+    difference = compare({"kept": kept, "lost": lost}).differences["AP50"]["lost"]
+    assert difference.value == pytest.approx(51 / 101 - 1)
+    assert difference.low < difference.value < difference.high < 0
+
+
+def test_images_that_gained_and_lost_most_are_shown(tmp_path):
+    labels = np.zeros((48, 64), np.uint8)
+    labels[10:30, 10:30] = 2
+    for part in ("vi", "ir", "Segmentation_labels"):
+        (tmp_path / "data" / part).mkdir(parents=True)
+    results = {"first": [], "second": []}
+    for name, right in (("a", "first"), ("b", "second")):
+        rgb = np.full((48, 64, 3), 90, np.uint8)
+        write_png(tmp_path / "data" / "vi" / f"{name}.png", rgb)
+        write_png(tmp_path / "data" / "ir" / f"{name}.png", rgb[..., 0])
+        write_png(tmp_path / "data" / "Segmentation_labels" / f"{name}.png", labels)
+        frame = Frame(name, rgb, rgb[..., 0], labels, None)
+        for key, scores in results.items():
+            mask = labels if key == right else np.roll(labels, 9, axis=1)
+            (tmp_path / key / "mask").mkdir(parents=True, exist_ok=True)
+            write_png(tmp_path / key / "mask" / f"{name}.png", mask)
+            scores.append(score_image(frame, {"model": ScoredImages(labels=mask)}, 9))
+    for key in results:
+        run = {"options": {"data": str(tmp_path / "data"), "split": None}}
+        (tmp_path / key / "run.json").write_text(json.dumps(run))
+    comparison = compare(results)
+    folders = {key: tmp_path / key for key in results}
+    legend, gained, lost = difference_figures(comparison, folders, "second")
+    assert "person" in [str(entry) for entry in legend.entries]
+    assert gained.caption.startswith("b: mIoU_without_0 +")
+    assert lost.caption.startswith("a: mIoU_without_0 -")
+    (tmp_path / "second" / "run.json").unlink()
+    (line,) = difference_figures(comparison, folders, "second")
+    assert line.startswith("Images are not shown: ")

@@ -279,8 +279,8 @@ def test_a_broken_image_is_named_and_skipped(copy, tmp_path, untrained_weights, 
     small = np.zeros((50, 60), np.uint8)
     write_png(copy / "Segmentation_labels" / f"{NAMES[1]}.png", small)
     assert evaluate(copy, tmp_path / "results", untrained_weights) == 1
-    told = capsys.readouterr().err
-    assert f"{NAMES[0]}.png" in told and f"{NAMES[1]}: expected images of one size" in told
+    errors = capsys.readouterr().err
+    assert f"{NAMES[0]}.png" in errors and f"{NAMES[1]}: expected images of one size" in errors
     report = report_of(tmp_path / "results")
     assert report["images"] == 1 and len(report["problems"]) == 2
     assert NAMES[0] in (tmp_path / "results" / "report.html").read_text()
@@ -291,9 +291,9 @@ def test_wrong_masks_are_named_and_skipped(data, tmp_path, results, capsys) -> N
     write_png(masks / f"{NAMES[0]}.png", np.full((96, 128), 9, np.uint8))
     write_png(masks / f"{NAMES[2]}.png", np.zeros((96, 64), np.uint8))
     assert score(data, tmp_path / "out", "--mask", masks) == 1
-    told = capsys.readouterr().err
-    assert f"{NAMES[0]}: class ids must be below 9" in told
-    assert f"{NAMES[2]}: the mask is (96, 64) but the RGB image (96, 128)" in told
+    errors = capsys.readouterr().err
+    assert f"{NAMES[0]}: class ids must be below 9" in errors
+    assert f"{NAMES[2]}: the mask is (96, 64) but the RGB image (96, 128)" in errors
     for name in NAMES:
         write_png(masks / f"{name}.png", np.zeros((5, 5), np.uint8))
     assert score(data, tmp_path / "none", "--mask", masks) == 1

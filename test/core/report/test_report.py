@@ -11,7 +11,7 @@ import numpy as np
 from difusionseg_core.report import charts
 from difusionseg_core.report.document import (
     Cell,
-    Picture,
+    Figure,
     Report,
     Section,
     Table,
@@ -51,7 +51,7 @@ def report():
     return Report(
         title="Streets <of> rain & fog",
         subtitle="two | pipes",
-        figures=[("0.42", "mIoU")],
+        headline=[("0.42", "mIoU")],
         sections=[
             Section(
                 "Classes",
@@ -60,7 +60,7 @@ def report():
                     Table(["class", "IoU"], [[Cell("car", (64, 0, 128)), "0.5"]], "of 3 images"),
                 ],
             ),
-            Section("Scores", [Picture("scores.png", chart, "scores of every image")]),
+            Section("Scores", [Figure("scores.png", chart, "scores of every image")]),
         ],
     )
 
