@@ -23,7 +23,9 @@ _MOST_PIXELS = 1 << 28  # of an image; a larger size is a damaged file
 
 @dataclass(frozen=True)
 class Region:
-    """An object: `polygons` [x1, y1, x2, y2, ...] in pixels, whose union counts; or run lengths as
+    """The pixels of an object, in one of three forms.
+
+    `polygons` [x1, y1, x2, y2, ...] in pixels, whose union counts; or `runs`, run lengths as
     pycocotools reads them; or a `mask` (h, w) bool whose upper left corner is at (left, top).
     """
 

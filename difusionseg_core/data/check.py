@@ -30,7 +30,7 @@ class FrameSummary:
     problem: str | None = None
     size: tuple[int, int] = (0, 0)  # height, width
     brightness: float = 0.0  # mean of the RGB image, 0 to 255
-    pixels: np.ndarray | None = None  # (256,) pixels by label; None without a class map
+    pixels: np.ndarray | None = None  # (256,) pixels by label; None without labels
     boxes: Counter[int] | None = None  # boxes by class; None without a box file
     rotated: str | None = None  # an image with an EXIF orientation, which is not applied
 

@@ -5,7 +5,7 @@
     background: 0                       # optional: id, name, or null for none
     ignore: 255                         # optional: id, or list of ids, that count nowhere
     map: {7: 1, 9: 255}                 # optional: ids in the label files -> class ids
-    visible: rgb                        # optional: folders, where their names do not tell
+    visible: rgb                        # optional: folders, if their names are not the usual ones
     thermal: thermal
     labels: labels
     suffixes: {visible: _rgb, thermal: _ir, labels: _mask}    # optional

@@ -46,8 +46,10 @@ def images_by_name(folder: Path) -> Files:
 
 
 def images_of(folder: Path, pattern: str) -> Files:
-    """The images in `folder`/`pattern`. Stars in the pattern stand for names of sub-folders, which
-    then lead the images' names: `*/*/visible` finds set00/V000/visible/1.jpg as set00_V000_1.
+    """The images in `folder`/`pattern`, by name.
+
+    Stars in the pattern stand for names of sub-folders, which then lead the images' names:
+    `*/*/visible` finds set00/V000/visible/1.jpg as set00_V000_1.
     """
     files: Files = {}
     stars = [number for number, part in enumerate(Path(pattern).parts) if "*" in part]
@@ -59,10 +61,10 @@ def images_of(folder: Path, pattern: str) -> Files:
 
 
 def folders_of(folder: Path, pattern: str) -> list[Path]:
-    """The sub-folders of that name, path of names, or pattern with stars; upper and lower case are
-    only told apart if that is necessary.
+    """The sub-folders of that name, path of names, or pattern with stars.
 
-    Raises DataError if several differ in case only.
+    Upper and lower case are distinguished only if that is necessary. Raises DataError if several
+    differ in case only.
     """
     if "*" in pattern:
         if Path(pattern).is_absolute():

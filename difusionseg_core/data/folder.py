@@ -1,6 +1,6 @@
 """Data sets on disk: which files make a frame.
 
-A data set is a folder with one folder for each camera, and one for labels where there are any.
+A data set is a folder with one folder for each camera, and one for labels if there are any.
 Files belong together by name (`file_names`). What the folders are called is found out
 (`file_names.WORDS`), or said by a `data.yaml` (`data_yaml`). The data sets of `sets/` are
 recognized by their folders.
@@ -155,10 +155,10 @@ def find_data_set(
 
 
 def pair_images(rgb: Path, thermal: Path) -> tuple[list[Pair], list[str]]:
-    """The pairs of two files, or of two folders by name (see `with_common_names`), and one line
-    for every image without partner.
+    """The pairs of two files, or of two folders, and one line for every image without partner.
 
-    Raises DataError for what does not exist, and if no image has a partner.
+    Files of folders are paired by name, see `with_common_names`. Raises DataError for what
+    does not exist, and if no image has a partner.
     """
     for path in (rgb, thermal):
         if not path.exists():
@@ -249,9 +249,9 @@ def _recognized(folder: Path) -> Layout | None:
     for layout in shipped_layouts().values():
         annotated = [part for part in (layout.labels, layout.boxes) if part]
         needed = (layout.visible, layout.thermal, *layout.recognized_by)
-        if all(_is_exactly(folder, part) for part in needed):
-            if any(_is_exactly(folder, part) for part in annotated):
-                return layout
+        complete = all(_is_exactly(folder, part) for part in needed)
+        if complete and any(_is_exactly(folder, part) for part in annotated):
+            return layout
     return None
 
 
@@ -266,8 +266,10 @@ def _collect(
     names: Path | None = None,
     inner: str | None = None,
 ) -> DataSet:
-    """The frames of a folder; only those listed in the file `names`; only those in the folders
-    `inner` of the folders of images.
+    """The frames of a folder.
+
+    With `names`, only those listed in that file; with `inner`, only those in the folders of that
+    name in the folders of images.
     """
     layout = _layout_in(folder, given)
     if layout is None:

@@ -16,6 +16,7 @@ from difusionseg_core.classes import MSRS, LabelSet
 from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import find_data_set
 from difusionseg_core.training.augmentation import Augmentation, Sample
+from difusionseg_core.training.memory import MemoryBudget, size_of, workers_that_fit
 from difusionseg_core.training.pair_dataset import PairDataset
 from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset
 
@@ -62,6 +63,8 @@ class PairData(pl.LightningDataModule):
         batch_size: Pairs in a step, for each GPU.
         workers: Processes that load data, for each GPU.
         seed: Seed of the order of the data and of augmentation; that of seed_everything.
+        cache: "ram" keeps decoded training images in memory, up to half of what is free; "none"
+            decodes every image each time it is needed.
     """
 
     def __init__(
@@ -77,14 +80,16 @@ class PairData(pl.LightningDataModule):
         seed: int = 0,
         classes: str | None = None,
         test: str | None = None,
+        cache: str = "ram",
     ) -> None:
         super().__init__()
         kind = PaperDataset if isinstance(augmentation, PaperAugmentation) else PairDataset
+        budget = MemoryBudget.of(cache)
         folders = [*as_list(train), *as_list(drawn), *as_list(fusion)]
-        self.parts = [kind(root, augmentation, seed, classes) for root in folders]
+        self.parts = [kind(root, augmentation, seed, classes, budget) for root in folders]
         scored = [PairDataset(validation, classes=classes)]
         for root in as_list(split):
-            self.parts.append(kind(root, augmentation, seed, classes, kept=not_held_out))
+            self.parts.append(kind(root, augmentation, seed, classes, budget, not_held_out))
             scored.append(PairDataset(root, classes=classes, kept=is_held_out))
         self.validation = JoinedPairs(scored)
         self.test = PairDataset(test, classes=classes) if test else None
@@ -109,11 +114,11 @@ class PairData(pl.LightningDataModule):
         return self.test if testing and self.test else self.validation
 
     def class_counts(self, num_classes: int) -> np.ndarray:
-        """(num_classes,) pixels of each class in all training pairs. Decodes them all."""
+        """(num_classes,) pixels of each class in all training pairs. Decodes all masks."""
         counts = np.zeros(num_classes, np.int64)
         for part in self.parts:
             for index in range(len(part)):
-                labels = part.sample(index).labels.ravel()
+                labels = part.labels(index).ravel()
                 counts += np.bincount(labels, minlength=256)[:num_classes]
         return counts
 
@@ -128,7 +133,9 @@ class PairData(pl.LightningDataModule):
                 f"of {self.batch_size}; lower data.batch_size"
             )
         sampler = EpochSampler(self.train_size, self.seed, self.trainer.global_rank, ranks)
-        return TrainingLoader(self.parts, self.batch_size, sampler, self.workers, self._progress)
+        largest = max(size_of(part[0].values()) for part in self.parts)
+        workers = workers_that_fit(self.workers, self.batch_size * largest)
+        return TrainingLoader(self.parts, self.batch_size, sampler, workers, self._progress)
 
     def state_dict(self) -> dict[str, int]:
         """How far the training's data have been given out; a part of every checkpoint."""
@@ -152,7 +159,8 @@ class PairData(pl.LightningDataModule):
         ranks = {"rank": self.trainer.global_rank, "num_replicas": self.trainer.world_size}
         sampler = DistributedSampler(pairs, shuffle=False, **ranks)
         _make_fork_safe()
-        return DataLoader(pairs, sampler=sampler, num_workers=self.workers)
+        workers = workers_that_fit(self.workers, size_of(pairs[0].values()))
+        return DataLoader(pairs, sampler=sampler, num_workers=workers)
 
 
 def as_list(names: str | list[str] | None) -> list[str]:

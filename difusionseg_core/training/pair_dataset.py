@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, get_worker_info
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import open_data_set
-from difusionseg_core.data.frames import Frame, read_frame
+from difusionseg_core.data.frames import Frame, read_frame, read_pair_labels
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.augmentation import (
@@ -22,6 +22,7 @@ from difusionseg_core.training.augmentation import (
     Sample,
     paste_objects,
 )
+from difusionseg_core.training.memory import MemoryBudget, size_of
 from difusionseg_core.training.object_targets import boxes_of_masks, object_targets
 
 
@@ -31,8 +32,8 @@ class PairDataset(Dataset):
     `augment(sample, rng)` changes an item, which then has the fields of `ObjectTargets`, too. What
     it draws depends on `seed`, `epoch` and the index alone, so a resumed training sees what an
     uninterrupted one would have seen. `kept` chooses pairs by their position in the folder.
-    `classes` is a data.yaml or the name of a known data set, if the folder has
-    no data.yaml of its own. Decoded images stay in memory: `preload` before workers start and they
+    `classes` is a data.yaml or the name of a known data set, if the folder has no data.yaml of its
+    own. Decoded images stay in memory while `budget` lasts: `preload` before workers start and they
     share them.
     """
 
@@ -42,6 +43,7 @@ class PairDataset(Dataset):
         augment: Augmentation | None = None,
         seed: int = 0,
         classes: str | None = None,
+        budget: MemoryBudget | None = None,
         kept: Callable[[int], bool] | None = None,
     ) -> None:
         data_set = open_data_set(root, classes=classes)
@@ -53,6 +55,7 @@ class PairDataset(Dataset):
         self.augment = augment
         self.seed = seed
         self.epoch = 0
+        self.budget = budget or MemoryBudget(0)
         self._samples: dict[int, Sample] = {}
         self._donors: list[list[int]] = []
 
@@ -60,8 +63,14 @@ class PairDataset(Dataset):
         return len(self.pairs)
 
     def preload(self) -> None:
-        """Decode all images now."""
-        present = [np.unique(self.sample(index).labels) for index in range(len(self))]
+        """Decode images now, as many as may stay in memory, and all masks."""
+        for index in range(len(self)):
+            self.sample(index)
+            if index not in self._samples:
+                break
+        if not getattr(self.augment, "paste", 0):
+            return
+        present = [np.unique(self.labels(index)) for index in range(len(self))]
         donors = [
             [index for index, labels in enumerate(present) if label in labels]
             for label in PASTED_CLASSES
@@ -85,10 +94,21 @@ class PairDataset(Dataset):
         return item
 
     def sample(self, index: int) -> Sample:
-        """The images as they are on the disk."""
-        if index not in self._samples:
-            self._samples[index] = _sample(read_frame(self.pairs[index], self.label_set))
-        return self._samples[index]
+        """The images as they are on disk; kept in memory while the budget lasts."""
+        sample = self._samples.get(index)
+        if sample is None:
+            sample = _sample(read_frame(self.pairs[index], self.label_set))
+            # A worker's copy would be one of several.
+            if get_worker_info() is None and self.budget.take(size_of(vars(sample).values())):
+                self._samples[index] = sample
+        return sample
+
+    def labels(self, index: int) -> np.ndarray:
+        """(H, W) uint8 class ids of a pair, without decoding its images; empty without labels."""
+        pair = self.pairs[index]
+        if index in self._samples:
+            return self._samples[index].labels
+        return read_pair_labels(pair, self.label_set) if pair.labels else np.empty(0, np.uint8)
 
     def boxes_of(self, index: int) -> list[Box] | None:
         """The objects that people marked; None where the data set has none."""

@@ -1,4 +1,4 @@
-"""A street under construction: what is known of it, and what stands on it so far."""
+"""A street under construction: its geometry, and the things placed on it so far."""
 
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ from difusionseg_core.scenes.rendering.lighting import Lamp, Light
 
 @dataclass
 class Site:
-    """Whoever puts things onto the street draws from `rng` and adds to the lists."""
+    """Functions that place things draw from `rng` and add to the lists."""
 
     rng: np.random.Generator
     street: Street

@@ -166,7 +166,7 @@ class Canvas:
         cv2.fillPoly(inside, [outlines[0] - origin], 1, shift=_SUBPIXEL)
         inside = inside.astype(bool)
         behind, number = np.unique(window[inside], return_inverse=True)
-        # The sky is told by its number, so its copy would not be sky: leave it unlabelled.
+        # The sky is recognized by its number, so its copy would not be sky: leave it unlabelled.
         copies = [row and self.table.copy(row, cover.label, self._thing) for row in behind.tolist()]
         window[inside] = np.array(copies, np.int32)[number]
 

@@ -103,7 +103,7 @@ def thermograph(
     fixed_pattern: np.random.Generator,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The thermal camera's picture (H, W) uint8 of temperatures in degrees C.
+    """The thermal camera's image (H, W) uint8 of temperatures in degrees C.
 
     `fixed_pattern` must be fresh from the same seed for every frame of a sequence.
     """

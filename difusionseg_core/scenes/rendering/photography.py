@@ -1,4 +1,4 @@
-"""The colour camera: from radiance to an 8-bit picture, with its glare, blur, tone and noise."""
+"""The colour camera: from radiance to an 8-bit image, with its glare, blur, tone and noise."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,7 +14,7 @@ _GREY = np.full((3, 3), 1 / 3)
 
 @dataclass(frozen=True)
 class ColourCamera:
-    """How a camera exposes and develops. Pixels are those of a picture 640 wide."""
+    """How a camera exposes and develops. Pixels are those of an image 640 wide."""
 
     exposure: float
     colours: np.ndarray  # (3, 3) float32: white balance and saturation
@@ -22,7 +22,7 @@ class ColourCamera:
     black: float  # 0..1, developed brightness that becomes black
     noise: float  # standard deviation at mid-grey, 1 is the whole range
     softness: float  # pixels, standard deviation of the optics' blur
-    drift: float  # pixels that the picture moves to the side while it is exposed
+    drift: float  # pixels that the image moves to the side while it is exposed
     glare: float  # share of a bright lamp's light that the lens scatters
 
 
@@ -51,7 +51,7 @@ def draw_colour_camera(rng: np.random.Generator, condition: str) -> ColourCamera
 
 
 def photograph(radiance: np.ndarray, camera: ColourCamera, rng: np.random.Generator) -> np.ndarray:
-    """The picture (H, W, 3) uint8 of radiance (H, W, 3) float32."""
+    """The image (H, W, 3) uint8 of radiance (H, W, 3) float32."""
     height, width = radiance.shape[:2]
     scale = width / 640
     small = cv2.resize(radiance, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
@@ -93,7 +93,7 @@ def _grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _vignette(height: int, width: int) -> np.ndarray:
-    """Share of the light (H, W, 3) that reaches the picture, less in its corners."""
+    """Share of the light (H, W, 3) that reaches the sensor, less in its corners."""
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
     share = (1 - 0.12 * (x * x + y * y)).astype(np.float32)
     return cv2.merge([share, share, share])

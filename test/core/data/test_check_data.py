@@ -76,7 +76,7 @@ def test_all_splits_by_default_and_a_page_of_them(tmp_path) -> None:
     assert np.abs(top - car).max() <= 1 and (page[28 + 4 + 200, 2 * 324 + 160] == 150).all()
 
 
-def test_dark_pictures_are_night_where_nothing_else_tells(tmp_path) -> None:
+def test_dark_images_are_night_if_nothing_else_is_known(tmp_path) -> None:
     make_split(tmp_path, ("a", "b"), brightness=20)
     _, (report,) = check(tmp_path, "--output", tmp_path / "out")
     assert (report["day"], report["night"]) == (0, 2)

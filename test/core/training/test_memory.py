@@ -1,0 +1,95 @@
+"""Memory of a training: the cache's budget, and loader workers' shared memory."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+from collections import namedtuple
+
+import numpy as np
+import pytest
+
+from difusionseg_core.data.image_files import write_png
+from difusionseg_core.training import memory
+from difusionseg_core.training.augmentation import Augmentation
+from difusionseg_core.training.datamodule import PairData
+from difusionseg_core.training.memory import MemoryBudget, free_memory, workers_that_fit
+from difusionseg_core.training.pair_dataset import PairDataset
+
+SIZE = (32, 40)
+Usage = namedtuple("Usage", "total used free")
+
+
+def test_a_budget_is_taken_until_it_is_used_up() -> None:
+    budget = MemoryBudget(10)
+    assert [budget.take(size) for size in (6, 5, 4, 1)] == [True, False, True, False]
+    assert MemoryBudget.of("none").size == 0
+    assert 0 < MemoryBudget.of("ram").size < free_memory()
+    with pytest.raises(ValueError, match="data.cache must be none or ram, not 'disk'"):
+        MemoryBudget.of("disk")
+
+
+def test_limits_of_the_process_count(root) -> None:
+    limit = 1 << 30
+    code = "from difusionseg_core.training.memory import free_memory; print(free_memory())"
+    limited = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert 0 < int(limited.stdout) < limit
+
+
+@pytest.mark.parametrize(("free", "expected"), [(64 << 20, 0), (1 << 30, 4)])
+def test_workers_need_shared_memory(tmp_path, monkeypatch, capsys, free, expected) -> None:
+    monkeypatch.setattr(memory.shutil, "disk_usage", lambda path: Usage(free, 0, free))
+    assert workers_that_fit(4, 20 << 20, tmp_path) == expected
+    said = capsys.readouterr().out
+    assert said == "" if expected else ("64 MB free" in said and "--shm-size" in said)
+    assert workers_that_fit(0, 20 << 20, tmp_path) == 0
+    assert workers_that_fit(4, 20 << 20, tmp_path / "absent") == 4
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rng = np.random.default_rng(0)
+    for part, shape in (("vi", (*SIZE, 3)), ("ir", SIZE), ("Segmentation_labels", SIZE)):
+        (tmp_path / part).mkdir()
+        for name in ("a", "b", "c"):
+            image = rng.integers(0, 9, shape, np.uint8)
+            write_png(tmp_path / part / f"{name}.png", image)
+    return tmp_path
+
+
+def test_images_stay_in_memory_while_the_budget_lasts(folder) -> None:
+    one = SIZE[0] * SIZE[1] * 5
+    data = PairDataset(folder, budget=MemoryBudget(2 * one + one // 2))
+    data.preload()
+    first, second, third = (data.sample(index) for index in range(3))
+    assert data.sample(0) is first and data.sample(1) is second
+    assert data.sample(2) is not third and np.array_equal(data.sample(2).rgb, third.rgb)
+    assert data.budget.left < one
+
+
+def test_items_do_not_depend_on_the_cache(folder) -> None:
+    augmentation = Augmentation(crop=(16, 16))
+    cached = PairDataset(folder, augmentation, budget=MemoryBudget(1 << 30))
+    read = PairDataset(folder, augmentation)
+    cached.preload()
+    read.preload()
+    for index in range(3):
+        assert (cached[index]["image"] == read[index]["image"]).all()
+        assert (cached[index]["labels"] == read[index]["labels"]).all()
+
+
+def test_classes_are_counted_without_decoding_images(folder) -> None:
+    expected = PairData([str(folder)], str(folder), cache="none").class_counts(9)
+    for part in ("vi", "ir"):
+        for file in (folder / part).iterdir():
+            file.write_bytes(b"no image")
+    data = PairData([str(folder)], str(folder), cache="ram")
+    assert np.array_equal(data.class_counts(9), expected) and expected.sum() == 3 * 32 * 40
