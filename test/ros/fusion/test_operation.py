@@ -296,6 +296,23 @@ def test_images_without_a_time_are_refused(start, stamp, said, on_missing_camera
     assert bench.next_status().bad_messages == 2
 
 
+@pytest.mark.parametrize("rgb_stamps, thermal_stamps", [("auto", "auto"), ("arrival", "arrival")])
+def test_images_without_a_stamp_pair_by_their_arrival(bench, rgb_stamps, thermal_stamps):
+    settings = {"rgb_stamps": rgb_stamps, "thermal_stamps": thermal_stamps, "slop": 10.0}
+    assert bench.make_node(diagnostics_period=0.1, log_period=0.0, **settings).start()
+    statuses = bench.watch(topics.FRAME_STATUS)
+
+    def has_status():
+        send_alone(bench, "rgb", Header())
+        send_alone(bench, "thermal", Header())
+        return statuses
+
+    bench.until(has_status)
+    assert statuses[0].header.stamp.sec > 0
+    assert statuses[0].mode == FrameStatus.BOTH
+    assert statuses[0].bad_messages == 0
+
+
 def test_no_field_of_an_image_can_end_the_node(start):
     """Fields set at random, many of them out of all reason; the node is there afterwards."""
     bench = start(on_missing_camera="degrade", max_image_bytes=100_000)
