@@ -130,6 +130,7 @@ class Cameras:
 
     @property
     def pid(self) -> int:
+        """Process id of the cameras."""
         return self._process.pid
 
     def sent(self) -> int:
@@ -141,6 +142,7 @@ class Cameras:
             raise GraphFailed("the process that plays the cameras ended") from None
 
     def close(self) -> None:
+        """End the process."""
         self._pipe.close()
         self._process.join(processes.SHUTDOWN_TIMEOUT)
         if self._process.is_alive():

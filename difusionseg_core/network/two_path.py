@@ -1,5 +1,6 @@
-"""Backbone and neck of `lite`: context at half size, detail at full size (as in BiSeNet, Yu et al.,
-ECCV 2018).
+"""Backbone and neck of `lite`: context at half size, detail at full size.
+
+As in BiSeNet (Yu et al., ECCV 2018).
 
 What an object is can be told from a smaller picture, at a quarter of the price; where it ends is
 what a few cheap convolutions over the full picture tell.
@@ -29,6 +30,7 @@ class TwoPathBackbone(nn.Module):
         )
 
     def forward(self, image: Tensor) -> list[Tensor]:
+        """Map an image (B, 4, H, W) to feature maps: detail, then context from fine to coarse."""
         # The means of 2x2 pixels; as a pooling, OpenVINO would first reorder the whole image.
         half = F.interpolate(image, scale_factor=0.5, mode="bilinear")
         return [self.detail(image), *self.context(half)]
@@ -49,6 +51,7 @@ class TwoPathNeck(nn.Module):
         self.stride = 16
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """Merge the feature maps into those of the decoder and of the detail."""
         detail, *context = features
         merged, finest = self.pyramid(context)
         return merged, self.detail(detail + resize(self.project(finest), detail.shape[-2:]))
@@ -65,6 +68,7 @@ class DetailRefinement(nn.Module):
         )
 
     def forward(self, features: Tensor, detail: Tensor) -> Tensor:
+        """Draw final logits from the decoder's features and the detail."""
         return self.layers(detail + resize(self.project(features), detail.shape[-2:]))
 
 

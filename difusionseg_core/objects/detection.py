@@ -18,8 +18,9 @@ _SAME_OBJECT = 0.55  # IoU from which the weaker of two boxes of a class is drop
 
 
 class DetectedObject(NamedTuple):
-    """An object of class `label` with a score 0 to 1; `x`, `y` is the left upper corner of its box,
-    all in pixels of the image.
+    """An object of class `label` with a score of 0 to 1.
+
+    `x`, `y` is the left upper corner of its box; all are pixels of the image.
     """
 
     label: int

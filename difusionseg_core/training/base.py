@@ -62,13 +62,16 @@ class Training(pl.LightningModule):
         self.label_set = self.model.label_set = label_set
         self.info = replace(self.info, label_set=label_set)
         path, started = self._start
-        if started and label_set.num_classes == started.num_classes:
-            if not label_set.has_same_classes(started):
-                logging.getLogger(__name__).warning(
-                    "the classes of %s have other names (%s); its heads are the first values",
-                    path,
-                    ", ".join(started.class_names),
-                )
+        if (
+            started
+            and label_set.num_classes == started.num_classes
+            and not label_set.has_same_classes(started)
+        ):
+            logging.getLogger(__name__).warning(
+                "the classes of %s have other names (%s); its heads are the first values",
+                path,
+                ", ".join(started.class_names),
+            )
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """The loss of a batch, logged with its parts."""

@@ -53,9 +53,7 @@ def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def fusion_loss(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """Distance of the fused image to the brighter of both, and of its edges to the stronger of
-    both.
-    """
+    """Distance of the fused image to the brighter of both, and of its edges to the stronger."""
     brightness = F.l1_loss(fused, torch.maximum(visible, thermal))
     edges = F.l1_loss(sobel(fused), torch.maximum(sobel(visible), sobel(thermal)))
     return brightness + edges

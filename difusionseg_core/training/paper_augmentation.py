@@ -18,7 +18,9 @@ _WIDTH, _HEIGHT = 640, 480  # of the picture at a resize factor of 1
 
 
 class PaperAugmentation:
-    """`scale` is the range of the random resize relative to 640x480, `crop` (height, width) in
+    """The augmentation that the paper's training uses.
+
+    `scale` is the range of the random resize relative to 640x480, `crop` (height, width) in
     pixels, `class_share` the largest share that one class may have in a crop (ten tries).
     """
 

@@ -17,7 +17,7 @@ _FIRST_RMW_OF_3 = 9
 _LOCAL_FILE = "fastdds_localhost.xml"
 _LOCALHOST_ONLY, _RANGE = "ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 _SHARED_MEMORY = Path("/dev/shm")
-# A container has 64 MB by default. A process whose segment does not fit has no shared memory at all.
+# A container has 64 MB by default. A process whose segment does not fit has no shared memory.
 _LEAST_FREE = 256_000_000
 
 
@@ -29,12 +29,9 @@ def use_image_transport() -> None:
     configuration stays as it is. Other middleware ignores all this.
     """
     local = is_local()
-    if any(name in os.environ for name in (_PROFILES, _PROFILES_OF_3, _TRANSPORTS)):
-        name = None
-    elif not _SHARED_MEMORY.is_dir() or shutil.disk_usage(_SHARED_MEMORY).free < _LEAST_FREE:
-        name = None
-    else:
-        name = _profiles_variable()
+    configured = any(name in os.environ for name in (_PROFILES, _PROFILES_OF_3, _TRANSPORTS))
+    scarce = not _SHARED_MEMORY.is_dir() or shutil.disk_usage(_SHARED_MEMORY).free < _LEAST_FREE
+    name = None if configured or scarce else _profiles_variable()
     if name is not None:
         folder = Path(get_package_share_directory("difusionseg_ros"), "config")
         os.environ[name] = str(folder / (_LOCAL_FILE if local else "fastdds.xml"))

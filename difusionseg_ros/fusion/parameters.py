@@ -58,6 +58,7 @@ class Limits:
         return "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
 
     def allows(self, value: Any) -> bool:
+        """Whether a value of the right type is within the limits."""
         if self.choices:
             return value in self.choices
         if self.length > 1:

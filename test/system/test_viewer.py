@@ -17,7 +17,7 @@ from std_msgs.msg import ColorRGBA, Header
 
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
-from difusionseg_ros.msg import FrameStatus, LabelClass, ClassColors, StageLatency
+from difusionseg_ros.msg import ClassColors, FrameStatus, LabelClass, StageLatency
 
 SIZE = 48, 64
 RED = (200, 30, 40)

@@ -250,7 +250,7 @@ def _finish(
 
 def _write_table(path: Path, scores: Sequence[ImageScores]) -> None:
     rows = [table_row(one) for one in scores]
-    with open(path, "w", newline="") as file:
+    with path.open("w", newline="") as file:
         table = csv.DictWriter(file, dict.fromkeys(column for row in rows for column in row))
         table.writeheader()
         table.writerows(rows)

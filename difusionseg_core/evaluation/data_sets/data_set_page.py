@@ -94,8 +94,9 @@ class EvaluatedImages:
 def evaluation_page(
     metrics: Mapping, images: Sequence[ImageScores], pictures: EvaluatedImages, run: Mapping
 ) -> Report:
-    """The page of `metrics` as `summarize` makes them, of `images` and of the `run`: its options,
-    machine and time.
+    """The page of `metrics` as `summarize` makes them, of `images` and of the `run`.
+
+    `run` holds its options, machine and time.
     """
     label_set = pictures.data_set.label_set
     rows = [table_row(image) for image in images]

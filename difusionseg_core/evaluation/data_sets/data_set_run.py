@@ -97,8 +97,9 @@ def score_images(
     objects: dict[str, list[DetectedObject]] | None = None,
     baselines: bool = False,
 ) -> Iterator[ImageScores | Failure]:
-    """Score finished masks and fused images, given as files by image name; in the order of
-    `pairs`.
+    """Score finished masks and fused images, given as files by image name.
+
+    The scores come in the order of `pairs`.
     """
 
     def read(pair: Pair) -> _Task | Failure:

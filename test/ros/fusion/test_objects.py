@@ -30,9 +30,7 @@ class PersonPredictor:
         labels = np.zeros(SIZE, np.uint8)
         labels[BODY] = PERSON
         sure = np.full(SIZE, 0.9, np.float32)
-        return dataclasses.replace(
-            result, labels=labels, confidence=sure, objects=self._objects
-        )
+        return dataclasses.replace(result, labels=labels, confidence=sure, objects=self._objects)
 
 
 BOXED = [DetectedObject(PERSON, 0.9, 20.0, 10.0, 10.0, 20.0), DetectedObject(1, 0.1, 0, 0, 5, 5)]
