@@ -25,7 +25,7 @@ _EXAMPLE = """examples:
   difusionseg compare results them
 """
 
-_OF_DATA_SET = Path("")
+_OF_DATA_SET = Path()
 """`--boxes` without a folder."""
 
 

@@ -32,6 +32,7 @@ class InferenceGraph(nn.Module):
     def forward(
         self, rgb: Tensor, thermal: Tensor, noise: Tensor, steps: int
     ) -> tuple[Tensor, ...]:
+        """Fuse and segment: see the class for shapes."""
         fused, encoded, objects = self.encode(rgb, thermal, noise)
         *_, features = self.model.denoise(encoded, noise, steps)
         return fused, *self.classify(features, encoded, fused), *objects

@@ -35,8 +35,10 @@ CODE_SCALE = 0.01
 
 @dataclass(frozen=True)
 class Output:
-    """`fused` (B, 3, H, W) RGB in 0..1 and `logits` (B, K, H, W) of the last step; `objects` where
-    the model has a head for them.
+    """What the network computes.
+
+    `fused` (B, 3, H, W) RGB in 0..1 and `logits` (B, K, H, W) of the last step; `objects` if the
+    model has a head for them.
     """
 
     fused: Tensor

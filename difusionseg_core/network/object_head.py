@@ -1,5 +1,6 @@
-"""An anchor-free object head for `lite`: where objects have their centres, and how far it is from
-there to their sides. After CenterNet (Zhou et al., 2019) and TTFNet (Liu et al., AAAI 2020).
+"""An anchor-free object head for `lite`: centres of objects, and distances to their sides.
+
+After CenterNet (Zhou et al., 2019) and TTFNet (Liu et al., AAAI 2020).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _MOST = 4.0  # of the logarithm: 0.3 to 870 pixels
 
 @dataclass(frozen=True)
 class ObjectMaps:
-    """`heat` (B, 3, H/4, W/4), logits that a cell is the centre of an object of each of
+    """What the object head computes.
+
+    `heat` (B, 3, H/4, W/4), logits that a cell is the centre of an object of each of
     `OBJECT_CLASSES`; `extent` (B, 4, H/4, W/4), distances in pixels from the cell's middle to the
     left, top, right and bottom side of that object's box.
     """
@@ -53,6 +56,7 @@ class ObjectHead(nn.Module):
         nn.init.constant_(last.bias.data[: len(OBJECT_CLASSES)], -math.log(1 / _FIRST_SCORE - 1))
 
     def forward(self, features: Tensor, detail: Tensor) -> ObjectMaps:
+        """Find objects in the features of decoder and detail."""
         x = self.layers(detail + resize(self.project(features), detail.shape[-2:])).float()
         heat, extent = x.split([len(OBJECT_CLASSES), 4], dim=1)
         # Sizes span from a few pixels to the whole image: what is learned is their logarithm.

@@ -22,7 +22,9 @@ _MOST_SHIFT = 12.0  # pixels that the thermal image may be off
 
 @dataclass(frozen=True)
 class Sample:
-    """`rgb` (H, W, 3) uint8, `thermal` (H, W) uint8, `labels` (H, W) uint8 ids with 255 for ignore,
+    """A labelled frame, or a part of one.
+
+    `rgb` (H, W, 3) uint8, `thermal` (H, W) uint8, `labels` (H, W) uint8 ids with 255 for ignore,
     `boxes` (N, 5) float32: class id, left, top, right, bottom in pixels.
     """
 
@@ -67,6 +69,7 @@ class Augmentation:
     blur: float = 0.0
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
+        """Change a sample at random."""
         sample = random_crop(sample, self, rng)
         if rng.random() < 0.5:
             sample = flip(sample)
@@ -114,9 +117,9 @@ def random_crop(sample: Sample, options: Augmentation, rng: np.random.Generator)
 
 
 def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sample:
-    """Put up to four groups of objects of another sample into this one (as in Ghiasi et al., CVPR
-    2021).
+    """Put up to four groups of objects of another sample into this one.
 
+    Source: Ghiasi et al., CVPR 2021.
     They keep about the height in the image at which they stood, and so their size is right for
     their distance. Nothing is pasted between day and night, or between images of different sizes.
     """
@@ -183,8 +186,9 @@ def flip(sample: Sample) -> Sample:
 
 
 def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Brightness +-32, contrast and saturation 0.5 to 1.5, hue +-18 degrees (of 180), each half
-    the time.
+    """Change brightness, contrast, saturation and hue, each half the time.
+
+    Brightness by 32 at most, contrast and saturation by 0.5 to 1.5, hue by 18 degrees (of 180).
     """
     image = rgb.astype(np.float32)
     if rng.random() < 0.5:
@@ -212,8 +216,10 @@ def exposure(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def thermal_contrast(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another gain, offset and gamma, as cameras differ; one time in four, after the image's own
-    histogram was flattened, wholly or in part, as automatic gain does it.
+    """Change gain, offset and gamma, as cameras differ.
+
+    One time in four after the image's histogram was flattened, wholly or in part, as automatic
+    gain does it.
     """
     if rng.random() < 0.25:
         share = rng.uniform(0.3, 1)
@@ -224,8 +230,9 @@ def thermal_contrast(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarra
 
 
 def misalign(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shift by up to 12 pixels, mostly by few, turn by up to 1 degree and scale by up to 2 %; edges
-    repeat.
+    """Shift, turn and scale the thermal image a little; edges repeat.
+
+    By up to 12 pixels, mostly by few, up to 1 degree and up to 2 %.
     """
     height, width = thermal.shape
     turn, scale = rng.uniform(-1, 1), rng.uniform(0.98, 1.02)

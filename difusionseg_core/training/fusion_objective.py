@@ -67,8 +67,10 @@ def edge_preservation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor
 
 
 def information_fidelity(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """VIF (Sheikh and Bovik, 2006), summed over both sources, as `metrics.fidelity` defines it, but
-    without the finest of its scales, which costs as much as all others: 0 to about 2.
+    """VIF (Sheikh and Bovik, 2006), summed over both sources: 0 to about 2.
+
+    As `metrics.fidelity` defines it, but without the finest of its scales, which costs as much as
+    all others.
     """
     images = torch.cat([fused, visible, thermal], dim=1).float() * 255
     kept = total = images.new_zeros(len(images), 2)
@@ -104,8 +106,9 @@ def _sigmoid(value: Tensor, gain: float, slope: float, centre: float) -> Tensor:
 
 
 def _gaussian(images: Tensor, size: int, stride: int = 1) -> Tensor:
-    """Gaussian means of (B, C, H, W) where the window of `size` pixels lies wholly inside, at every
-    `stride`-th place.
+    """Gaussian means of (B, C, H, W) at every `stride`-th place.
+
+    Only where the window of `size` pixels lies wholly inside.
     """
     kernel = torch.from_numpy(cv2.getGaussianKernel(size, size / 5)).to(images)
     channels = images.shape[1]

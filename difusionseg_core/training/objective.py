@@ -64,8 +64,9 @@ def lite_losses(
     lovasz: float = 0.0,
     objects: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """The objective of `lite`: as the paper's, with weights of classes (K,), and with fusion judged
-    by brightness alone, since its colours are the RGB image's own.
+    """The objective of `lite`: as the paper's, with weights of classes (K,).
+
+    Fusion is judged by brightness alone, because its colours are the RGB image's own.
 
     The coarse classifier, whose classes the sampler feeds back, is trained beside the final one.
     In place of the paper's losses of the fused image are those of `fusion_objective`. `lovasz`

@@ -167,9 +167,7 @@ def _predict(
         for of_frame, one in zip(outputs, made, strict=True):
             # A baseline's fused image is the camera's own image, which needs no model.
             fused = one.fused if source == MODEL else None
-            of_frame[source] = ScoredImages(
-                fused, one.labels, one.confidence, one.objects
-            )
+            of_frame[source] = ScoredImages(fused, one.labels, one.confidence, one.objects)
     return [(of_frame, seconds[0]) for of_frame in outputs]
 
 

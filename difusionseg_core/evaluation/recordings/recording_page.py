@@ -168,7 +168,7 @@ def _averaged(path: Path, count: int | None = None) -> dict[str, np.ndarray]:
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with open(path, newline="") as file:
+    with path.open(newline="") as file:
         yield from csv.DictReader(file)
 
 

@@ -158,7 +158,7 @@ class _Table:
         self._columns = columns
 
     def __enter__(self) -> _Table:
-        self._file = open(self._path, "w", newline="")
+        self._file = self._path.open("w", newline="")
         self._writer = csv.DictWriter(self._file, self._columns)
         self._writer.writeheader()
         return self
