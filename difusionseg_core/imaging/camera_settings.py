@@ -80,8 +80,9 @@ def read_camera_settings(path: Path) -> CameraSettings:
 
 
 def node_parameters(path: Path) -> dict[str, Any]:
-    """All parameters of the file, whatever the node's name in it. Raises as
-    `read_camera_settings`.
+    """All parameters of the file, whatever the node's name in it.
+
+    Raises as `read_camera_settings`.
     """
     try:
         content = yaml.safe_load(path.read_text("utf-8"))

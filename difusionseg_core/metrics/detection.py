@@ -35,7 +35,9 @@ def is_available() -> bool:
 
 @dataclass(frozen=True)
 class _Matches:
-    """Detections of one class, best score first: `hit` and `ignored` (T, D) bool by threshold,
+    """Detections of one class, best score first.
+
+    `hit` and `ignored` (T, D) bool by threshold,
     `image` (D,) their images; `positives` (N,) true boxes that count, by image.
     """
 

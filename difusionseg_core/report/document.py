@@ -74,7 +74,9 @@ class Section:
 
 @dataclass(frozen=True)
 class Report:
-    """`headline` holds the few values on top, each with its name. `terms` explains names of
+    """A page of sections.
+
+    `headline` holds the few values on top, each with its name. `terms` explains names of
     metrics: where a table has one, it shows the meaning on hover, and a list at the end has all.
     """
 

@@ -23,8 +23,9 @@ MODEL = "model"
 
 @dataclass(frozen=True)
 class ScoredImages:
-    """What is scored of one image, None for what there is not: `fused` (H, W, 3) uint8 RGB or
-    (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1, `objects` as boxes.
+    """What is scored of one image; None for what is missing.
+
+    `fused` is (H, W, 3) uint8 RGB or (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1, `objects` as boxes.
     """
 
     fused: np.ndarray | None = None
@@ -35,8 +36,9 @@ class ScoredImages:
 
 @dataclass
 class MapCounts:
-    """Counts of class maps, of one image or many: `confusion` (K, K) and `boundary` (K, 4) as
-    `metrics.segmentation` and `metrics.boundary` define them.
+    """Counts of masks, of one image or many.
+
+    `metrics.segmentation` and `metrics.boundary` define `confusion` (K, K) and `boundary` (K, 4).
     """
 
     confusion: np.ndarray

@@ -38,6 +38,7 @@ class Pairing:
 
     @property
     def slop_ns(self) -> int:
+        """Maximum time between the images of a pair in nanoseconds."""
         return round(self.slop * 1e9)
 
     def pairer(self) -> NearestStampPairer:
@@ -153,8 +154,9 @@ def scan_headers(
 def _checked_stamp(
     message: RecordedMessage, encodings: tuple[str, ...] | None, max_bytes: int | None
 ) -> int:
-    """The stamp in nanoseconds of a message that the node would take. Raises BadImage or
-    RecordingError.
+    """The stamp in nanoseconds of a message that the node would take.
+
+    Raises BadImage or RecordingError.
     """
     stamp_ns = message.stamp_ns
     check_stamp(stamp_ns)

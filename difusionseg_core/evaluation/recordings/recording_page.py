@@ -22,9 +22,7 @@ _SHARES_SHOWN = 5
 def recording_page(
     metrics: Mapping, folder: Path, label_set: LabelSet, highlights: Highlights
 ) -> Report:
-    """The page of `metrics`, which metrics.json in `folder` holds, beside the tables of the time
-    line.
-    """
+    """The page of `metrics`, which metrics.json in `folder` holds, and of the time line."""
     pairs = metrics["pairs"]
     sections = [
         Section("Cameras", [_cameras(metrics["cameras"])]),

@@ -28,8 +28,9 @@ from difusionseg_core.report.document import write_report
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """How to evaluate recordings. Topics are None for automatic choice, see
-    `Recording.choose_topics`; `fusion_every` N scores every Nth fused image.
+    """How to evaluate recordings.
+
+    Topics are None for automatic choice, see `Recording.choose_topics`; `fusion_every` N scores every Nth fused image.
     """
 
     predictor: PredictorOptions = PredictorOptions()
@@ -55,9 +56,9 @@ class RecordingJob:
 
 
 def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, object]:
-    """Write metrics.json, timeline.csv, rates.csv, latency.csv, per_image.jsonl (for `compare`)
-    and the page about them; return what metrics.json holds.
+    """Write metrics.json, tables and the page about them; return what metrics.json holds.
 
+    The tables are timeline.csv, rates.csv, latency.csv and per_image.jsonl (for `compare`).
     All but the latencies and the part "run" of metrics.json is the same every time. Raises
     ValueError (RecordingError among them) or OSError, in one line that names the recording.
     """

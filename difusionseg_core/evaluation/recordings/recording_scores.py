@@ -51,9 +51,9 @@ class Scores:
     def add(
         self, frame: RecordedFrame, prediction: Prediction
     ) -> tuple[dict[str, object], ImageScores]:
-        """Score a frame; return its row of the time line, without what was not scored, and its
-        scores for comparisons, named by its stamp.
+        """Score a frame; return its row of the time line, and its scores for comparisons.
 
+        The row has no columns that were not scored; the scores are named by the frame's stamp.
         "seconds" counts from the first pair, by the time of recording.
         """
         if self._first_ns is None:
