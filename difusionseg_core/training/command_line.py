@@ -21,6 +21,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from difusionseg_core.training import lite, paper
 from difusionseg_core.training.base import Training
+from difusionseg_core.training.batch_size import find_batch_size
 from difusionseg_core.training.datamodule import PairData, count_classes
 from difusionseg_core.training.results import write_results
 from difusionseg_core.training.run_folder import CHECKPOINTS, Run, open_run
@@ -108,6 +109,8 @@ def train(arguments: list[str]) -> int:
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
     try:
         line = _parse(arguments)
+        if line.datamodule.finds_batch_size:
+            _find_batch_size(line)
         _record(line)
         line.trainer.fit(line.model, line.datamodule, ckpt_path=line.config.ckpt_path)
     except TrainingStopped as stop:
@@ -192,6 +195,15 @@ def _logging_to(logger: object, folder: Path, runs: Path) -> object:
         options.name = options.version = ""
     logger.init_args = options
     return logger
+
+
+def _find_batch_size(line: CommandLine) -> None:
+    if line.trainer.world_size > 1:
+        raise ValueError("data.batch_size auto is for one GPU: pass a number")
+    size = find_batch_size(line.model, line.datamodule, line.trainer.strategy.root_device)
+    print(f"difusionseg: {size} pairs a batch, found by trial", file=sys.stderr)
+    line.datamodule.batch_size = size
+    line.asked.data.batch_size = size  # so that the training continues with it
 
 
 @rank_zero_only

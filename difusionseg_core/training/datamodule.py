@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import lightning.pytorch as pl
@@ -60,7 +60,7 @@ class PairData(pl.LightningDataModule):
         fusion: Data sets without masks, for the fused image, and for a teacher.
         classes: A data.yaml, or the name of a known data set, for folders without a data.yaml.
         augmentation: Random changes of the training images, by class.
-        batch_size: Pairs in a step, for each GPU.
+        batch_size: Pairs in a step, for each GPU; auto finds by trial how many one GPU holds.
         workers: Processes that load data, for each GPU.
         seed: Seed of the order of the data and of augmentation; that of seed_everything.
         cache: "ram" keeps decoded training images in memory, up to half of what is free; "none"
@@ -75,7 +75,7 @@ class PairData(pl.LightningDataModule):
         drawn: list[str] | str | None = None,
         fusion: list[str] | str | None = None,
         augmentation: PaperAugmentation | Augmentation = Augmentation(),  # noqa: B008 (frozen)
-        batch_size: int = 8,
+        batch_size: int | Literal["auto"] = 8,
         workers: int = 2,
         seed: int = 0,
         classes: str | None = None,
@@ -97,7 +97,8 @@ class PairData(pl.LightningDataModule):
             _check_scored(part, "data.validation")
         if self.test:
             _check_scored(self.test, "data.test")
-        self.batch_size = batch_size
+        self.batch_size = 1 if batch_size == "auto" else batch_size
+        self.finds_batch_size = batch_size == "auto"
         self.workers = workers
         self.seed = seed
         self.train_size = sum(map(len, self.parts))

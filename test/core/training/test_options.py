@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from difusionseg_core.data.folder import LABELS, THERMAL, VISIBLE
+from difusionseg_core.data.image_files import write_png
 from difusionseg_core.network.model import create_model
+from difusionseg_core.scenes import draw
+from difusionseg_core.training.augmentation import Augmentation
 from difusionseg_core.training.base import freeze_parts
+from difusionseg_core.training.batch_size import fits, largest_that_fits
 from difusionseg_core.training.command_line import (
     CONFIGURATIONS,
     TRAININGS,
@@ -50,6 +56,28 @@ def test_shipped_configurations_are_found_by_name(tmp_path, monkeypatch) -> None
 
 def test_one_folder_needs_no_brackets() -> None:
     assert as_list("a") == as_list(["a"]) == ["a"] and as_list(None) == []
+
+
+@pytest.mark.parametrize(
+    ("holds", "most", "size"), [(5, 100, 4), (8, 100, 8), (1, 9, 1), (99, 9, 8)]
+)
+def test_the_largest_batch_is_a_power_of_two(holds, most, size) -> None:
+    tried: list[int] = []
+    found = largest_that_fits(lambda each: tried.append(each) or each <= holds, most)
+    assert found == size and tried == sorted(set(tried)) and max(tried) <= most
+    with pytest.raises(ValueError, match="does not hold one pair"):
+        largest_that_fits(lambda each: False, most)
+
+
+def test_a_batch_is_tried_with_its_gradients(tmp_path) -> None:
+    frame = draw(0, (48, 64))
+    for part, image in ((VISIBLE, frame.rgb), (THERMAL, frame.thermal), (LABELS, frame.labels)):
+        (tmp_path / part).mkdir()
+        write_png(tmp_path / part / "0.png", image)
+    data = PairData(str(tmp_path), str(tmp_path), augmentation=Augmentation(crop=(32, 48)))
+    module = TRAININGS["lite"]()
+    assert fits(module, data, 2, torch.device("cpu"))
+    assert all(parameter.grad is None for parameter in module.parameters())
 
 
 def test_frozen_parts_learn_nothing() -> None:

@@ -340,6 +340,7 @@ def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None
         (["--data.batch_size=7"], "6 training pairs do not fill 1 batch"),
         (["--model=PaperTraining", "--model.from_scratch=true"], "PaperAugmentation"),
         (["--model=PaperTraining"], "--model.backbone"),
+        (["--data.batch_size=auto"], "the device is cpu: pass a number"),
         (["--data.batch_sise=2"], "did you mean --data.batch_size?"),
         (["--model.learningrate=2"], "did you mean --model.learning_rate?"),
         (["--trainer.max_epoks=2"], "did you mean --trainer.max_epochs?"),
