@@ -25,7 +25,8 @@ MODEL = "model"
 class ScoredImages:
     """What is scored of one image; None for what is missing.
 
-    `fused` is (H, W, 3) uint8 RGB or (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1, `objects` as boxes.
+    `fused` is (H, W, 3) uint8 RGB or (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1,
+    `objects` as boxes.
     """
 
     fused: np.ndarray | None = None

@@ -30,7 +30,8 @@ from difusionseg_core.report.document import write_report
 class RecordingOptions:
     """How to evaluate recordings.
 
-    Topics are None for automatic choice, see `Recording.choose_topics`; `fusion_every` N scores every Nth fused image.
+    Topics are None for automatic choice, see `Recording.choose_topics`; `fusion_every` N scores
+    every Nth fused image.
     """
 
     predictor: PredictorOptions = PredictorOptions()
