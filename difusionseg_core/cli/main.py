@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from difusionseg_core import __version__
 from difusionseg_core.cli import (
     benchmark,
     check_data,
@@ -42,6 +43,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="difusionseg", description="Fuse and segment RGB and thermal images."
     )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add_parser(subparsers)

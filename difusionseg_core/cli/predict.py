@@ -1,18 +1,24 @@
-"""`difusionseg predict`: fuse and segment image files."""
+"""`difusionseg predict`: fuse and segment images, videos and recordings."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from difusionseg_core.cli.options import add_model_options, predictor_options
-from difusionseg_core.data.folder import pair_images
-from difusionseg_core.data.image_files import read_rgb, read_thermal, write_png
-from difusionseg_core.imaging.drawing import overlay
+import numpy as np
 
-_EXAMPLE = """example:
-  difusionseg predict --rgb data/vi --thermal data/ir --model lite --output results
+from difusionseg_core.cli.options import add_model_options, not_negative, predictor_options
+from difusionseg_core.imaging.camera_settings import CameraSettings, read_camera_settings
+
+_EXAMPLE = """examples:
+  difusionseg predict --rgb data/vi --thermal data/ir --output results
+  difusionseg predict --rgb 'vi/*.png' --thermal 'ir/*.png' --output results --video results.mp4
+  difusionseg predict --rgb rgb.mp4 --thermal thermal.mp4 --output results --show
+  difusionseg predict drive.mcap --registration registration/registration.yaml --output results
 """
 _SHOWN = 10  # lines about images without partner
 
@@ -21,46 +27,148 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = subparsers.add_parser(
         "predict",
-        help="fuse and segment image files",
-        description="Write fused/, mask/ (8-bit class ids), overlay/ as PNG, named as the input.",
+        help="fuse and segment images, videos and recordings",
+        description="Write fused/, mask/ (8-bit class ids) and overlay/ as PNG, named as the "
+        "input, and objects.json if the model finds objects. Pairs whose results exist are "
+        "skipped, so that a stopped run can be continued.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--rgb", type=Path, required=True, help="a file or a folder")
-    parser.add_argument("--thermal", type=Path, required=True, help="a file or a folder")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the pictures")
+    parser.add_argument(
+        "recording", type=Path, nargs="?", metavar="RECORDING", help="a rosbag2 recording"
+    )
+    parser.add_argument("--rgb", help="an image, a folder (with all below it), a pattern, a video")
+    parser.add_argument("--thermal", help="the same of the thermal camera")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument(
+        "--video", type=Path, metavar="FILE", help="also write an MP4, side by side"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="predict finished pairs again")
+    parser.add_argument("--show", action="store_true", help="show results in a window; q: quit")
+    node = parser.add_argument_group("as the node's parameters")
+    node.add_argument(
+        "--registration",
+        type=Path,
+        metavar="FILE",
+        help="parameter file of the node, such as registration.yaml of 'difusionseg register'",
+    )
+    node.add_argument(
+        "--thermal-mode", help="thermal counts to grey: auto, fixed, percentile, minmax"
+    )
+    node.add_argument("--thermal-low", type=float, help="counts shown black in mode fixed")
+    node.add_argument("--thermal-high", type=float, help="counts shown white in mode fixed")
+    node.add_argument("--thermal-palette", help="pseudo-colours of the thermal images (auto)")
+    node.add_argument("--thermal-invert", action="store_true", help="hot is black")
+    node.add_argument(
+        "--undistort",
+        action="store_true",
+        help="remove lens distortion (by a recording's camera_info)",
+    )
+    recorded = parser.add_argument_group("for a recording")
+    recorded.add_argument("--rgb-topic", help="topic of RGB images")
+    recorded.add_argument("--thermal-topic", help="topic of thermal images")
+    recorded.add_argument(
+        "--slop", type=not_negative, default=0.05, help="largest time within a pair [s] (0.05)"
+    )
     add_model_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict every pair; a damaged image is named and skipped, and the exit status is then 1."""
+    """Predict every pair; what cannot be predicted is named, and the exit status is then 1."""
     from tqdm import tqdm
 
-    pairs, alone = pair_images(args.rgb, args.thermal)
+    from difusionseg_core.prediction.run import PredictionOptions, predict_pairs
+    from difusionseg_core.prediction.sources import open_files, open_recording
+
+    settings = read_camera_settings(args.registration) if args.registration else CameraSettings()
+    thermal = replace(settings.thermal, **_thermal_options(args))
+    if args.recording is not None:
+        if args.rgb or args.thermal:
+            raise ValueError("give a recording, or --rgb and --thermal, not both")
+        offset = settings.thermal_time_offset
+        source = open_recording(
+            args.recording, args.rgb_topic, args.thermal_topic, args.slop, offset
+        )
+    elif args.rgb and args.thermal:
+        source = open_files(args.rgb, args.thermal, thermal.palette)
+    else:
+        raise ValueError("give --rgb and --thermal, or a recording")
+    settings = _with_calibrations(settings, args)
+    for line in source.alone[:_SHOWN]:
+        _report(f"skipped: {line}")
+    if len(source.alone) > _SHOWN:
+        _report(f"skipped: {len(source.alone) - _SHOWN} more")
+
+    show = _open_window() if args.show else None
     predictor = predictor_options(args).open()
-    folders = {name: args.output / name for name in ("fused", "mask", "overlay")}
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
-    failed = 0
-    for line in alone[:_SHOWN]:
-        print(f"difusionseg: skipped: {line}", file=sys.stderr)
-    if len(alone) > _SHOWN:
-        print(f"difusionseg: skipped: {len(alone) - _SHOWN} more", file=sys.stderr)
-    for pair in tqdm(pairs, unit="pair", disable=None):
-        name = pair.name
-        try:
-            result = predictor(read_rgb(pair.visible), read_thermal(pair.thermal))
-        except ValueError as error:
-            print(f"difusionseg: skipped {name}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        write_png(folders["fused"] / f"{name}.png", result.fused)
-        write_png(folders["mask"] / f"{name}.png", result.labels)
-        marked = overlay(result.fused, result.labels, predictor.label_set)
-        write_png(folders["overlay"] / f"{name}.png", marked)
+    options = PredictionOptions(
+        args.output, thermal, settings.alignment, args.video, args.overwrite, show
+    )
+    with tqdm(total=source.total, unit="pair", disable=None) as progress:
+
+        def report(line: str) -> None:
+            progress.clear()
+            _report(f"skipped {line}")
+
+        counts = predict_pairs(source, predictor, options, report, progress.update)
+    finished = f", {counts.skipped} were finished before" if counts.skipped else ""
+    done = counts.predicted + counts.skipped
     print(
-        f"{len(pairs) - failed} of {len(pairs)} pairs are in {args.output} "
+        f"{done} of {done + counts.failed} pairs are in {args.output}{finished} "
         f"({predictor.backend}, {predictor.device})"
     )
-    return 1 if failed or alone else 0
+    if counts.predicted:
+        seconds, network = counts.seconds, counts.network_seconds
+        print(
+            f"{1000 * seconds / counts.predicted:.0f} ms per pair with reading and writing, "
+            f"{1000 * network / counts.predicted:.0f} ms of it the network"
+        )
+    return 1 if counts.failed or source.alone else 0
+
+
+def _thermal_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The thermal options that were given, which go before those of the registration file."""
+    given = {
+        "mode": args.thermal_mode,
+        "low": args.thermal_low,
+        "high": args.thermal_high,
+        "palette": args.thermal_palette,
+        "invert": args.thermal_invert or None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _with_calibrations(settings: CameraSettings, args: argparse.Namespace) -> CameraSettings:
+    """The settings with the lenses of the recording, if lens distortion is to be removed."""
+    if not (args.undistort or settings.undistort):
+        return settings
+    if args.recording is None:
+        raise ValueError("--undistort needs a recording with camera_info; images have none")
+    from difusionseg_core.prediction.calibrations import recorded_calibrations
+
+    rgb, thermal = recorded_calibrations(args.recording, args.rgb_topic, args.thermal_topic)
+    return replace(settings, undistort=True, rgb=rgb, thermal_camera=thermal)
+
+
+def _open_window() -> Callable[[np.ndarray], bool]:
+    """A function that shows an image, and says whether to continue. Raises ValueError."""
+    import cv2
+
+    try:
+        cv2.namedWindow("difusionseg", cv2.WINDOW_NORMAL)
+    except cv2.error as error:
+        raise ValueError(
+            "--show needs a display, and an OpenCV with windows (opencv-python, not "
+            "opencv-python-headless)"
+        ) from error
+
+    def show(image: np.ndarray) -> bool:
+        cv2.imshow("difusionseg", image[..., ::-1])
+        return cv2.waitKey(1) & 0xFF != ord("q")
+
+    return show
+
+
+def _report(line: str) -> None:
+    print(f"difusionseg: {line}", file=sys.stderr)

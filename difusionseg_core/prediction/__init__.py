@@ -1,0 +1,1 @@
+"""Running a model on files: images, videos and recordings in, images and a video out."""

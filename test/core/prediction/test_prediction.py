@@ -1,0 +1,220 @@
+"""`difusionseg predict`: from images, folders, patterns, videos and recordings to results."""
+
+import json
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from difusionseg_core import Predictor
+from difusionseg_core.cli.main import main
+from difusionseg_core.data.image_files import DataError
+from difusionseg_core.imaging.video import VideoWriter
+from difusionseg_core.objects.detection import DetectedObject
+from difusionseg_core.prediction.run import PredictionOptions, predict_pairs
+from difusionseg_core.prediction.sources import open_files, open_recording
+
+SIZE = 48, 64
+
+
+def write_images(folder, *names, grey=100, channels=3):
+    for name in names:
+        file = folder / f"{name}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        shape = (*SIZE, channels) if channels == 3 else SIZE
+        cv2.imwrite(str(file), np.full(shape, grey, np.uint8))
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """vi and ir with the images a, day/b and night/b."""
+    for side in ("vi", "ir"):
+        write_images(tmp_path / side, "a", "day/b", "night/b", channels=3 if side == "vi" else 1)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def predictor(untrained_weights):
+    return Predictor.from_pretrained(untrained_weights, device="cpu", backend="torch", steps=1)
+
+
+def names(source):
+    return [pair.name for pair in source.pairs]
+
+
+def files_in(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def test_a_folder_is_searched_with_all_below_it(pairs):
+    source = open_files(str(pairs / "vi"), str(pairs / "ir"))
+    assert source.total == 3 and names(source) == ["a", "day/b", "night/b"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "wanted"), [("*.png", ["a"]), ("day/*", ["b"]), ("**/a.*", ["a"])]
+)
+def test_a_pattern_chooses_images(pairs, pattern, wanted):
+    source = open_files(str(pairs / "vi" / pattern), str(pairs / "ir" / pattern))
+    assert names(source) == wanted
+
+
+def test_images_without_partner_are_listed_and_the_rest_stays(pairs):
+    (pairs / "ir" / "day" / "b.png").unlink()
+    write_images(pairs / "ir", "c", channels=1)
+    source = open_files(str(pairs / "vi"), str(pairs / "ir"))
+    assert names(source) == ["a", "night/b"]
+    assert [line.split("/")[-1] for line in source.alone] == [
+        "b.png has no thermal partner",
+        "c.png has no RGB partner",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rgb", "said"),
+    [
+        ("none", "there is no file or folder"),
+        ("vi/none*", "there are no images at"),
+        ("video.mp4", "must be two videos, or none of them"),
+    ],
+)
+def test_what_is_not_there_is_named(pairs, rgb, said):
+    with pytest.raises(DataError, match=said):
+        open_files(str(pairs / rgb), str(pairs / "ir"))
+
+
+def write_video(path, greys, rate=10):
+    with VideoWriter(path, rate) as video:
+        for grey in greys:
+            video.write(np.full((*SIZE, 3), grey, np.uint8))
+
+
+def test_two_videos_are_paired_by_image_number(tmp_path):
+    write_video(tmp_path / "rgb.mp4", (0, 100, 200))
+    write_video(tmp_path / "thermal.mp4", (200, 100))
+    source = open_files(str(tmp_path / "rgb.mp4"), str(tmp_path / "thermal.mp4"))
+    assert source.total == 2 and source.rate == 10
+    assert "3 images" in source.alone[0]
+    read = [(pair.name, *pair.read()) for pair in source.pairs]
+    assert [name for name, *_ in read] == ["000000", "000001"]
+    for (_, rgb, thermal), wanted in zip(read, ((0, 200), (100, 100)), strict=True):
+        assert rgb.shape == (*SIZE, 3) and thermal.shape == SIZE
+        assert (rgb.mean(), thermal.mean()) == pytest.approx(wanted, abs=8)
+
+
+def test_videos_of_different_rates_are_refused(tmp_path):
+    write_video(tmp_path / "rgb.mp4", (0, 100), rate=30)
+    write_video(tmp_path / "thermal.mp4", (0, 100), rate=9)
+    with pytest.raises(DataError, match="must have the same rate"):
+        open_files(str(tmp_path / "rgb.mp4"), str(tmp_path / "thermal.mp4"))
+
+
+@pytest.mark.parametrize("content", [None, b"not a video"])
+def test_a_video_that_cannot_be_read_is_named(tmp_path, content):
+    if content:
+        (tmp_path / "a.mp4").write_bytes(content)
+    with pytest.raises(DataError, match="a.mp4"):
+        open_files(str(tmp_path / "a.mp4"), str(tmp_path / "a.mp4"))
+
+
+def test_a_recording_is_paired_by_its_stamps(root):
+    source = open_recording(root / "sample")
+    pair = next(source.pairs)
+    rgb, thermal = pair.read()
+    assert rgb.shape[:2] == thermal.shape[:2]
+    seconds, nanoseconds = pair.name.split("_")
+    assert seconds.isdecimal() and len(nanoseconds) == 9
+
+
+def predict(pairs, predictor, **options):
+    source = open_files(str(pairs / "vi"), str(pairs / "ir"))
+    said = []
+    counts = predict_pairs(
+        source, predictor, PredictionOptions(pairs / "out", **options), said.append
+    )
+    return counts, said
+
+
+def test_a_stopped_run_is_continued(pairs, predictor):
+    counts, _ = predict(pairs, predictor)
+    assert (counts.predicted, counts.skipped) == (3, 0)
+    wanted = [
+        f"{kind}/{name}.png"
+        for kind in ("fused", "mask", "overlay")
+        for name in ("a", "day/b", "night/b")
+    ]
+    assert files_in(pairs / "out") == sorted(wanted)
+    (pairs / "out" / "mask" / "a.png").unlink()
+    counts, _ = predict(pairs, predictor)
+    assert (counts.predicted, counts.skipped) == (1, 2)
+    counts, _ = predict(pairs, predictor, overwrite=True)
+    assert (counts.predicted, counts.skipped) == (3, 0)
+
+
+def test_a_damaged_image_is_named_and_the_rest_predicted(pairs, predictor):
+    (pairs / "ir" / "a.png").write_bytes(b"\x89PNG but no more")
+    counts, (line,) = predict(pairs, predictor)
+    assert (counts.predicted, counts.failed) == (2, 1) and line.startswith("a: ")
+
+
+def test_a_video_has_all_pairs_also_the_finished_ones(pairs, predictor):
+    predict(pairs, predictor)
+    counts, _ = predict(pairs, predictor, video=pairs / "all.mp4")
+    assert counts.skipped == 3
+    video = cv2.VideoCapture(str(pairs / "all.mp4"))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 3
+    assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 4 * 480 + 3 * 4
+
+
+def test_the_window_can_end_it(pairs, predictor):
+    shown = []
+    counts, _ = predict(pairs, predictor, show=lambda image: shown.append(image) or False)
+    assert counts.predicted == len(shown) == 1
+
+
+class FindsObjects:
+    """A predictor whose results have an object each."""
+
+    def __init__(self, predictor):
+        self.label_set = predictor.label_set
+        self._predictor = predictor
+
+    def __call__(self, rgb, thermal):
+        result = self._predictor(rgb, thermal)
+        return replace(result, objects=[DetectedObject(2, 0.9, 1.0, 2.0, 3.5, 4.0)])
+
+
+def test_objects_are_written_and_those_of_finished_images_stay(pairs, predictor):
+    predict(pairs, FindsObjects(predictor))
+    (pairs / "out" / "mask" / "a.png").unlink()
+    predict(pairs, FindsObjects(predictor))
+    written = json.loads((pairs / "out" / "objects.json").read_text())
+    assert sorted(entry["image"] for entry in written) == ["a", "day/b", "night/b"]
+    assert written[0] == {
+        "image": written[0]["image"],
+        "class": "person",
+        "score": 0.9,
+        "bbox": [1.0, 2.0, 3.5, 4.0],
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give --rgb and --thermal, or a recording"),
+        (["rec.mcap", "--rgb", "vi"], "not both"),
+        (["--rgb", "vi", "--thermal", "ir", "--undistort"], "needs a recording with camera_info"),
+        (["--rgb", "vi", "--thermal", "ir", "--registration", "none.yaml"], "none.yaml"),
+    ],
+)
+def test_contradictions_are_refused_in_one_line(pairs, monkeypatch, capsys, arguments, said):
+    monkeypatch.chdir(pairs)
+    assert main(["predict", *arguments, "--output", "out"]) == 1
+    assert said in capsys.readouterr().err and not (pairs / "out").exists()
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as exit:
+        main(["--version"])
+    assert exit.value.code == 0 and capsys.readouterr().out.startswith("difusionseg ")
