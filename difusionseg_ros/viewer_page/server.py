@@ -1,174 +1,275 @@
-"""The viewer's HTTP side: a page, pictures as MJPEG streams, and a status as JSON."""
+"""The viewer's web server: the page, and a WebSocket that carries what the page shows.
+
+======================  ==========================================================================
+`/`                     the page, with its files beside it
+`/live`                 WebSocket, see `LiveSocket`
+`/status.json`          classes, last frame, diagnostics and settings
+`/clip.mp4?stream=...`  the last ten seconds of the streams named, as far as they were watched
+======================  ==========================================================================
+"""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import json
-import select
 import socket
-import socketserver
-import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-_PAGE = Path(__file__).with_name("page.html")
-_STALLED = 10.0  # seconds after which a client that takes nothing is given up
-_LOOK_PERIOD = 1.0  # seconds between looks whether a client that gets nothing is still there
-_BOUNDARY = "picture"
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, HTTPError, RequestHandler, StaticFileHandler
+from tornado.websocket import WebSocketClosedError, WebSocketHandler
+
+from difusionseg_ros.viewer_page.clip import make_clip
+from difusionseg_ros.viewer_page.node_settings import Answer
+from difusionseg_ros.viewer_page.streams import ImageStream, Stream
+
+_STATIC = Path(__file__).with_name("static")
+_STATUS_PERIOD = 0.5  # seconds
+_PING_INTERVAL = 10.0  # seconds; a browser that does not answer is given up
+_UNDER_WAY = 2  # packets of a stream that are sent before the page has shown the first one
+_LONGEST_REQUEST = 10_000  # bytes that the page may send at once
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
+    "style-src 'self' 'unsafe-inline'; connect-src 'self' ws: wss:",
+    "X-Content-Type-Options": "nosniff",
+}
+
+Status = Callable[[], dict[str, object]]
+Change = Callable[[object, object, Answer], None]
+"""Sets the parameter named to a value and answers; see `NodeSettings.set`."""
 
 
-class Stream:
-    """The newest picture of a topic, encoded once for all who watch, and only where somebody does.
+class ViewerServer:
+    """Serves in a thread of its own from `start` to `stop`.
 
-    `encode` makes a JPEG of what `put` is given, or None of what cannot be shown. It is called by
-    the threads of those who watch, one at a time.
+    `change` is None if the page must not change anything. Raises OSError if it cannot listen on
+    `host` and `port`; port 0 is any free one.
     """
-
-    def __init__(self, encode: Callable[[Any], bytes | None]) -> None:
-        self._encode = encode
-        self._changed = threading.Condition()
-        self._newest: Any = None
-        self._number = 0  # of the newest
-        self._watchers = 0
-        self._closed = False
-        self._encoding = threading.Lock()
-        self._encoded: tuple[int, bytes | None] = 0, None
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether anybody is connected."""
-        return self._watchers > 0
-
-    def put(self, message: Any) -> None:
-        """Replace the newest message."""
-        with self._changed:
-            self._newest = message
-            self._number += 1
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """End `jpegs` for everybody."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
-
-    def jpegs(self, timeout: float) -> Iterator[bytes | None]:
-        """Pictures that come from now on, the newest each time; None where none came in time [s].
-
-        Pictures that come while the receiver is busy are left out.
-        """
-        with self._changed:
-            self._watchers += 1
-            seen = self._number
-        try:
-            while not self._closed:
-                jpeg = None
-                if self._comes_after(seen, timeout):
-                    seen, jpeg = self._encode_newest()
-                yield jpeg
-        finally:
-            with self._changed:
-                self._watchers -= 1
-
-    def _comes_after(self, seen: int, timeout: float) -> bool:
-        with self._changed:
-            self._changed.wait_for(lambda: self._number > seen or self._closed, timeout)
-            return self._number > seen
-
-    def _encode_newest(self) -> tuple[int, bytes | None]:
-        with self._encoding:
-            with self._changed:
-                number, message = self._number, self._newest
-            if self._encoded[0] != number:
-                self._encoded = number, self._encode(message)
-            return self._encoded
-
-
-class ViewerServer(ThreadingHTTPServer):
-    """Serves /, /stream/NAME for each of `streams`, and /status.json, which `status()` returns.
-
-    Raises OSError where it cannot listen on `address`, a host and a port.
-    """
-
-    daemon_threads = True  # a stalled client holds nothing up at the end
 
     def __init__(
         self,
-        address: tuple[str, int],
+        host: str,
+        port: int,
         streams: Mapping[str, Stream],
-        status: Callable[[], dict[str, object]],
+        status: Status,
+        change: Change | None = None,
     ) -> None:
-        super().__init__(address, _Handler)
-        self.streams = {f"/stream/{name}": stream for name, stream in streams.items()}
+        self._sockets = _listening(host, port)
+        self.port: int = self._sockets[0].getsockname()[1]
+        self.streams = dict(streams)
         self.status = status
-        self._thread = threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True)
+        self.change = change
+        self.encoders = ThreadPoolExecutor(2, "viewer_encoder")
+        self.pages: set[LiveSocket] = set()
+        self._loop = asyncio.new_event_loop()
+        self._stop = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="viewer_server", daemon=True)
+
+    @property
+    def is_watched(self) -> bool:
+        """Whether a page is open."""
+        return bool(self.pages)
 
     def start(self) -> None:
-        """Serve, in threads of its own."""
+        """Serve from now on."""
+        self._attach(self._loop)
         self._thread.start()
 
     def stop(self) -> None:
-        """End all streams and give the port back."""
+        """Close all pages and release the port."""
+        self._attach(None)
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self.encoders.shutdown(cancel_futures=True)
+
+    def _attach(self, loop: asyncio.AbstractEventLoop | None) -> None:
         for stream in self.streams.values():
-            stream.close()
-        self.shutdown()
-        self.server_close()
+            for feed in stream.feeds:
+                feed.attach(loop)
 
-    def server_bind(self) -> None:
-        # HTTPServer's asks DNS for the host's name, which takes long where that is out of reach.
-        socketserver.TCPServer.server_bind(self)
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        if not isinstance(sys.exc_info()[1], OSError):  # a client that left is none
-            super().handle_error(request, client_address)
+    async def _serve(self) -> None:
+        server = HTTPServer(_application(self), max_body_size=_LONGEST_REQUEST)
+        server.add_sockets(self._sockets)
+        reports = asyncio.ensure_future(self._report())
+        await self._stop.wait()
+        reports.cancel()
+        server.stop()
+        for page in list(self.pages):
+            page.close(1001, "the viewer ends")
+        await server.close_all_connections()
+
+    async def _report(self) -> None:
+        """Send the status to all pages, again and again."""
+        while True:
+            if self.pages:
+                text = json.dumps({"status": self.status()}, allow_nan=False)
+                for page in list(self.pages):
+                    page.send_text(text)
+            await asyncio.sleep(_STATUS_PERIOD)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: ViewerServer
-    timeout = _STALLED
+class LiveSocket(WebSocketHandler):
+    """One open page.
 
-    def do_GET(self) -> None:
-        path = self.path.partition("?")[0]
-        if path == "/":
-            self._send("text/html; charset=utf-8", _PAGE.read_bytes())
-        elif path == "/status.json":
-            status = json.dumps(self.server.status(), allow_nan=False)
-            self._send("application/json", status.encode())
-        elif path in self.server.streams:
-            self._send_stream(self.server.streams[path])
+    The page sends JSON objects with one of these keys:
+
+    - `watch`: list of the streams that it wants from now on,
+    - `shown`: name of a stream of which it has shown a packet, and is ready for another,
+    - `set`: parameter name, with its `value`.
+
+    It gets binary messages, one a packet (see `Packet.encoded`), and JSON objects: `status`
+    (`status()` of the server), or the answer to `set`: `set`, and why it was refused in `refused`
+    (empty: it was not).
+    """
+
+    def initialize(self, server: ViewerServer) -> None:
+        """Take what the application gives."""
+        self._server = server
+        self._sending: dict[str, asyncio.Task] = {}
+        self._room: dict[str, asyncio.Semaphore] = {}
+
+    def open(self, *_: str, **__: str) -> None:
+        """Begin; nothing is watched yet."""
+        self.set_nodelay(True)
+        self._server.pages.add(self)
+
+    def on_close(self) -> None:
+        """Stop watching."""
+        self._server.pages.discard(self)
+        self._watch([])
+
+    def on_message(self, message: str | bytes) -> None:
+        """Do what the page asks for; a page that is not understood is closed."""
+        try:
+            request = json.loads(message)
+            if "watch" in request:
+                self._watch([name for name in request["watch"] if name in self._server.streams])
+            elif "shown" in request:
+                room = self._room.get(request["shown"])
+                if room is not None:
+                    room.release()
+            elif "set" in request:
+                self._set(request["set"], request.get("value"))
+        except (AttributeError, TypeError, ValueError):  # not from our page
+            self.close(1008, "not understood")
+
+    def send_text(self, text: str) -> None:
+        """Send JSON; nothing happens if the page has gone."""
+        asyncio.ensure_future(self._send(text, binary=False))
+
+    def _watch(self, names: list[str]) -> None:
+        for name in set(self._sending) - set(names):
+            self._sending.pop(name).cancel()
+            self._server.streams[name].stop_watching()
+        for name in names:
+            if name not in self._sending:
+                stream = self._server.streams[name]
+                stream.start_watching()
+                self._room[name] = asyncio.Semaphore(_UNDER_WAY)
+                self._sending[name] = asyncio.ensure_future(self._send_stream(stream))
+
+    async def _send_stream(self, stream: Stream) -> None:
+        """Send the newest packet, each time the page has room for one."""
+        number, room = stream.newest, self._room[stream.name]
+        while True:
+            await room.acquire()
+            packet = None
+            while packet is None:
+                number, packet = await stream.after(number, self._server.encoders)
+            await self._send(packet.encoded(), binary=True)
+
+    async def _send(self, message: str | bytes, binary: bool) -> None:
+        try:
+            await self.write_message(message, binary)
+        except WebSocketClosedError:
+            self.on_close()
+
+    def _set(self, name: object, value: object) -> None:
+        loop = asyncio.get_running_loop()
+
+        def answer(refused: str) -> None:
+            text = json.dumps({"set": name, "refused": refused})
+            loop.call_soon_threadsafe(self.send_text, text)
+
+        if self._server.change is None:
+            answer("this viewer shows only; start it with -p control:=true to change parameters")
         else:
-            self.send_error(HTTPStatus.NOT_FOUND)
+            self._server.change(name, value, answer)
 
-    def log_message(self, *_: Any) -> None:
-        pass  # one line a request is of no use to an operator
 
-    def _send(self, kind: str, content: bytes) -> None:
-        self._send_head(kind)
-        self.wfile.write(content)
+class _StatusHandler(RequestHandler):
+    def initialize(self, server: ViewerServer) -> None:
+        self._server = server
 
-    def _send_head(self, kind: str) -> None:
-        self.send_response(HTTPStatus.OK)
-        self.send_header("Content-Type", kind)
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
+    def set_default_headers(self) -> None:
+        _set_headers(self)
 
-    def _send_stream(self, stream: Stream) -> None:
-        self._send_head(f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
-        boundary = f"--{_BOUNDARY}\r\n".encode()
-        self.wfile.write(boundary)
-        with contextlib.closing(stream.jpegs(_LOOK_PERIOD)) as jpegs:
-            for jpeg in jpegs:
-                if jpeg is not None:
-                    head = f"Content-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                    # The next part's boundary comes with this one: browsers show a part at its end.
-                    self.wfile.write(head.encode() + jpeg + b"\r\n" + boundary)
-                elif self._has_left():
-                    return
+    def get(self) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(self._server.status(), allow_nan=False))
 
-    def _has_left(self) -> bool:
-        readable, _, _ = select.select([self.connection], [], [], 0)
-        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+
+class _ClipHandler(RequestHandler):
+    def initialize(self, server: ViewerServer) -> None:
+        self._server = server
+
+    def set_default_headers(self) -> None:
+        _set_headers(self)
+
+    async def get(self) -> None:
+        clips = {}
+        for name in self.get_arguments("stream"):
+            stream = self._server.streams.get(name)
+            if not isinstance(stream, ImageStream):
+                raise HTTPError(404)
+            clips[name] = stream.clip()
+        loop = asyncio.get_running_loop()
+        clip = await loop.run_in_executor(self._server.encoders, make_clip, clips)
+        if clip is None:
+            self.set_status(204)  # nothing was watched
+            return
+        self.set_header("Content-Type", "video/mp4")
+        self.finish(clip)
+
+
+class _PageHandler(StaticFileHandler):
+    def set_default_headers(self) -> None:
+        _set_headers(self)
+
+
+def _application(server: ViewerServer) -> Application:
+    given = {"server": server}
+    static = {"path": str(_STATIC), "default_filename": "index.html"}
+    return Application(
+        [
+            ("/live", LiveSocket, given),
+            ("/status.json", _StatusHandler, given),
+            ("/clip.mp4", _ClipHandler, given),
+            ("/(.*)", _PageHandler, static),
+        ],
+        websocket_ping_interval=_PING_INTERVAL,
+        websocket_max_message_size=_LONGEST_REQUEST,
+        log_function=lambda _: None,  # one line a request is of no use to an operator
+    )
+
+
+def _listening(host: str, port: int) -> list[socket.socket]:
+    # An address alone: a name can have several, of which one free port would differ.
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return bind_sockets(port, host, family)
+
+
+def _set_headers(handler: Any) -> None:
+    for name, value in _HEADERS.items():
+        handler.set_header(name, value)

@@ -1,49 +1,75 @@
-"""The viewer as a process: what a browser gets, over HTTP and real DDS."""
+"""The viewer as a process: what a page gets over HTTP and WebSocket, and real DDS."""
 
+import asyncio
 import contextlib
 import http.client
 import json
 import re
 import signal
 import socket
-from concurrent.futures import ThreadPoolExecutor
+import threading
 
 import cv2
 import numpy as np
 import pytest
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
-from std_msgs.msg import ColorRGBA, Header
+from std_msgs.msg import Header
+from tornado.websocket import websocket_connect
 
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
-from difusionseg_ros.msg import ClassColors, FrameStatus, LabelClass, StageLatency
+from difusionseg_ros.msg import FrameStatus
 
 SIZE = 48, 64
 RED = (200, 30, 40)
 
 
-class Browser:
-    """Asks a viewer; `connections` are closed at the end."""
+class Page:
+    """An open page that shows at once what it gets: `packets` by stream, `statuses`, `answers`."""
 
-    def __init__(self, port, connections):
-        self.port = port
-        self._connections = connections
+    def __init__(self, port):
+        self.packets, self.statuses, self.answers = {}, [], []
+        self.is_closed = False
+        self._loop = asyncio.new_event_loop()
+        self._socket = self._loop.run_until_complete(self._connect(port))
+        self._thread = threading.Thread(target=self._loop.run_until_complete, args=[self._read()])
+        self._thread.start()
 
-    def get(self, path):
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        self._connections.callback(connection.close)
-        connection.request("GET", path)
-        return connection.getresponse()
+    def ask(self, **request):
+        asyncio.run_coroutine_threadsafe(self._send(request), self._loop).result(30)
 
-    def status(self):
-        return json.loads(self.get("/status.json").read())
+    def close(self):
+        self._loop.call_soon_threadsafe(self._socket.close)
+        self._thread.join(30)
+
+    async def _connect(self, port):
+        return await websocket_connect(f"ws://127.0.0.1:{port}/live")
+
+    async def _send(self, request):
+        await self._socket.write_message(json.dumps(request))
+
+    async def _read(self):
+        while (message := await self._socket.read_message()) is not None:
+            if isinstance(message, str):
+                content = json.loads(message)
+                if "status" in content:
+                    self.statuses.append(content["status"])
+                else:
+                    self.answers.append(content)
+                continue
+            length = int.from_bytes(message[:4], "big")
+            header = json.loads(message[4 : 4 + length])
+            self.packets.setdefault(header["stream"], []).append((header, message[4 + length :]))
+            await self._send({"shown": header["stream"]})
+        self.is_closed = True
 
 
 @pytest.fixture(scope="module")
 def viewer(lasting_system):
     programs, peer = lasting_system
-    return programs.start_node("-p", "port:=0", program="viewer")
+    return programs.start_node("-p", "port:=0", "-p", "control:=true", program="viewer")
 
 
 @pytest.fixture(scope="module")
@@ -52,15 +78,28 @@ def peer(lasting_system):
 
 
 @pytest.fixture
-def browser(viewer, peer):
-    with contextlib.ExitStack() as connections:
-        yield Browser(port_of(viewer, peer), connections)
+def port(viewer, peer):
+    return port_of(viewer, peer)
+
+
+@pytest.fixture
+def page(port):
+    with contextlib.closing(Page(port)) as page:
+        yield page
+
+
+def get(port, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.request("GET", path)
+    answer = connection.getresponse()
+    with contextlib.closing(connection):
+        return answer, answer.read()
 
 
 def port_of(viewer, peer):
     """The port that a viewer says it serves on."""
     address = re.compile(r"watch on http://127\.0\.0\.1:(\d+)")
-    peer.until(lambda: address.search(viewer.log.read_text()) or viewer.poll() is not None)
+    peer.until(lambda: address.search(viewer.log.read_text()) or viewer.poll() is not None, 200)
     return int(address.search(viewer.log.read_text())[1])
 
 
@@ -68,145 +107,155 @@ def picture():
     return image_message(np.full((*SIZE, 3), RED, np.uint8), "rgb8", Header())
 
 
-def next_picture(response):
-    """(H, W, 3) uint8 RGB of the next part of an MJPEG stream."""
-    assert response.readline() == b"--picture\r\n"
-    assert response.readline() == b"Content-Type: image/jpeg\r\n"
-    length = int(response.readline().removeprefix(b"Content-Length: "))
-    assert response.readline() == b"\r\n"
-    image = cv2.imdecode(np.frombuffer(response.read(length), np.uint8), cv2.IMREAD_COLOR)
-    assert response.readline() == b"\r\n"
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+def pixels(packet):
+    """(H, W, 3) uint8 RGB of an image packet."""
+    return cv2.imdecode(np.frombuffer(packet[1], np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
 
 
-def shown(peer, stream, publisher, message):
-    """The next picture of the stream while the message is sent again and again, as cameras do."""
-    with ThreadPoolExecutor(1) as reader:
-        came = reader.submit(next_picture, stream)
-        peer.until(lambda: publisher.publish(message) or came.done())
-        return came.result()
-
-
-def skipped(peer, viewer, publisher, message):
-    """Send the message until the viewer says why it does not show it."""
-    line = f"/{publisher.topic_name.lstrip('/')}: image skipped: "
-    peer.until(lambda: publisher.publish(message) or line in viewer.log.read_text())
-
-
-def camera(peer, name, kind=topics.Image):
+def publisher_to(peer, name, kind=topics.Image):
     publisher = peer.node.create_publisher(kind, name, 5)
     return publisher, lambda: publisher.get_subscription_count()
 
 
-def test_the_page_needs_nothing_else(browser):
-    answer = browser.get("/")
+def test_the_page_needs_nothing_else(port):
+    answer, html = get(port, "/")
     assert answer.status == 200 and answer.getheader("Content-Type").startswith("text/html")
-    page = answer.read().decode()
-    assert set(re.findall(r'data-stream="(\w+)"', page)) == {"rgb", "thermal", "fused", "overlay"}
-    assert "://" not in page  # works offline
-    assert browser.get("/stream/depth").status == 404
+    linked = re.findall(r'(?:src|href)="([^"#]+)"', html.decode())
+    files = [name for name in linked if not name.startswith("data:")]
+    assert set(files) == {"viewer.css", "viewer.js"}
+    imported = set(files)
+    while files:
+        answer, content = get(port, "/" + files.pop())
+        assert answer.status == 200
+        assert b"http://" not in content and b"https://" not in content  # works offline
+        new = set(re.findall(r'from "\./([\w.]+)"', content.decode())) - imported
+        imported |= new
+        files += new
+    for path in ("/server.py", "/../server.py", "/clip.mp4?stream=depth"):
+        assert get(port, path)[0].status in (403, 404)
 
 
-def test_a_picture_is_subscribed_to_only_while_it_is_watched(viewer, browser, peer):
-    publisher, subscriptions = camera(peer, topics.FUSED.name)
-    statuses, status_subscriptions = camera(peer, topics.FRAME_STATUS.name, FrameStatus)
+def test_an_image_is_subscribed_to_only_while_it_is_watched(viewer, port, page, peer):
+    publisher, subscriptions = publisher_to(peer, topics.FUSED.name)
+    statuses, status_subscriptions = publisher_to(peer, topics.FRAME_STATUS.name, FrameStatus)
     peer.until(lambda: status_subscriptions() == 1)  # the viewer is discovered
     assert subscriptions() == 0
-    streams = [browser.get("/stream/fused") for _ in range(2)]
-    peer.until(lambda: subscriptions() > 0)
-    assert subscriptions() == 1
-    depth = image_message(np.zeros((3, 3), np.float32), "32FC1", Header())
-    skipped(peer, viewer, publisher, depth)
-    for stream in streams:
-        assert stream.getheader("Content-Type") == "multipart/x-mixed-replace; boundary=picture"
-        image = shown(peer, stream, publisher, picture())
-        assert image.shape == (*SIZE, 3)
-        assert np.abs(image.astype(int) - RED).max() < 8
-        stream.close()
+    assert get(port, "/clip.mp4?stream=fused")[0].status == 204
+    with contextlib.closing(Page(port)) as other:
+        for each in (page, other):
+            each.ask(watch=["fused", "no such stream"])
+        peer.until(lambda: subscriptions() > 0)
+        assert subscriptions() == 1
+        depth = image_message(np.zeros((3, 3), np.float32), "32FC1", Header())
+        line = f"/{topics.FUSED.name}: image skipped: "
+        peer.until(lambda: publisher.publish(depth) or line in viewer.log.read_text())
+        for each in (page, other):
+            # Cameras send again and again, too; more than two, so that the page's answers count.
+            peer.until(
+                lambda each=each: (
+                    publisher.publish(picture()) or len(each.packets["fused"]) > 3
+                    if "fused" in each.packets
+                    else publisher.publish(picture())
+                )
+            )
+            assert np.abs(pixels(each.packets["fused"][0]).astype(int) - RED).max() < 8
+            each.ask(watch=[])
     peer.until(lambda: subscriptions() == 0)
+    answer, clip = get(port, "/clip.mp4?stream=fused")
+    assert answer.status == 200 and clip[4:8] == b"ftyp"
     for each in (publisher, statuses):
         peer.node.destroy_publisher(each)
 
 
-def test_thermal_counts_of_16_bits_are_stretched(browser, peer):
-    publisher, subscriptions = camera(peer, topics.THERMAL_IMAGE.name)
-    stream = browser.get("/stream/thermal")
-    peer.until(lambda: subscriptions() > 0)
-    ramp = np.linspace(7000, 7400, SIZE[1]).astype(np.uint16)[None].repeat(SIZE[0], axis=0)
-    image = shown(peer, stream, publisher, image_message(ramp, "mono16", Header()))
-    assert image[:, 0].max() < 30 and image[:, -1].min() > 225
-    peer.node.destroy_publisher(publisher)
-
-
-def test_a_compressed_camera_is_shown_where_there_is_no_raw_one(viewer, browser, peer):
+def test_a_compressed_camera_is_shown_if_there_is_no_raw_one(page, peer):
     topic = f"{topics.RGB_IMAGE.name}/compressed"
-    publisher, subscriptions = camera(peer, topic, CompressedImage)
-    stream = browser.get("/stream/rgb")
+    publisher, subscriptions = publisher_to(peer, topic, CompressedImage)
+    page.ask(watch=["rgb"])
     peer.until(lambda: subscriptions() > 0)
     png = cv2.imencode(".png", np.full((*SIZE, 3), RED[::-1], np.uint8))[1].tobytes()
-    cut_off = CompressedImage(format="png", data=png[:40])
-    skipped(peer, viewer, publisher, cut_off)
-    image = shown(peer, stream, publisher, CompressedImage(format="png", data=png))
-    assert np.abs(image.astype(int) - RED).max() < 8
+    message = CompressedImage(format="png", data=png)
+    peer.until(lambda: publisher.publish(message) or page.packets.get("rgb"))
+    assert np.abs(pixels(page.packets["rgb"][0]).astype(int) - RED).max() < 8
     peer.node.destroy_publisher(publisher)
 
 
-def test_status_has_classes_frame_and_diagnostics_of_the_node(browser, peer):
-    assert browser.status() == {"classes": [], "frame": None, "diagnostics": []}
-    label_info = topics.CLASS_COLORS
-    info = peer.node.create_publisher(label_info.type, label_info.name, label_info.qos())
-    red = LabelClass(class_id=1, class_name="car", color=ColorRGBA(r=1.0, a=1.0))
-    info.publish(ClassColors(name="two", class_map=[red]))
-    frames = peer.publisher(topics.FRAME_STATUS)
-    frame = FrameStatus(
-        mode=FrameStatus.RGB_ONLY,
-        time_offset=float("nan"),
-        latency=StageLatency(inference=0.25),
-        class_shares=[0.75, 0.25],
-        processed=2**60,
-    )
+def test_values_of_a_frame(page, peer):
+    names = (topics.MASK.name, topics.CONFIDENCE.name)
+    (masks, mask_count), (confidences, confidence_count) = (publisher_to(peer, n) for n in names)
+    page.ask(watch=["values"])
+    peer.until(lambda: mask_count() > 0 and confidence_count() > 0)
+    mask = image_message(np.full(SIZE, 2, np.uint8), "mono8", Header())
+    confidence = image_message(np.full(SIZE, 0.5, np.float32), "32FC1", Header())
+
+    def came():
+        masks.publish(mask)
+        confidences.publish(confidence)
+        return page.packets.get("values")
+
+    peer.until(came)
+    planes = page.packets["values"][0][0]["planes"]
+    assert [plane["name"] for plane in planes] == ["class", "confidence"]
+    for each in (masks, confidences):
+        peer.node.destroy_publisher(each)
+
+
+def test_status_goes_stale_when_the_node_is_gone(page, peer):
+    def level():
+        return page.statuses[-1]["overall"]["level"] if page.statuses else None
+
+    peer.until(lambda: level() == "STALE")
     health = peer.publisher(topics.DIAGNOSTICS)
-    status = DiagnosticStatus(
-        level=DiagnosticStatus.WARN,
-        name="fusion_node: pairing",
-        message="slow",
-        values=[KeyValue(key="offset", value="3 ms")],
-    )
-    others = DiagnosticStatus(name="battery: fusion_node: charge")
-    found = {}
+    good = DiagnosticStatus(level=DiagnosticStatus.OK, name="fusion_node: network", message="9 Hz")
+    others = DiagnosticStatus(level=DiagnosticStatus.ERROR, name="battery: charge")
+    peer.until(lambda: health.publish(DiagnosticArray(status=[good, others])) or level() == "OK")
+    assert [each["message"] for each in page.statuses[-1]["diagnostics"]] == ["9 Hz"]
+    peer.until(lambda: level() == "STALE")
+    peer.node.destroy_publisher(health)
 
-    def all_came():
-        frames.publish(frame)
-        health.publish(DiagnosticArray(status=[status, others]))
-        found.update(browser.status())
-        return found["classes"] and found["frame"] and found["diagnostics"]
 
-    peer.until(all_came)
-    assert found["classes"] == [{"id": 1, "name": "car", "color": [1.0, 0.0, 0.0]}]
-    assert found["frame"]["mode"] == "RGB only"
-    assert found["frame"]["time_offset_ms"] is None
-    assert found["frame"]["latency_ms"]["inference"] == 250.0
-    assert found["frame"]["class_shares"] == [0.75, 0.25]
-    assert found["frame"]["totals"]["processed"] == 2**60
-    (entry,) = found["diagnostics"]
-    assert 0 <= entry.pop("age") < 60
-    assert entry == {
-        "name": "fusion_node: pairing",
-        "level": "WARN",
-        "message": "slow",
-        "values": {"offset": "3 ms"},
-    }
+def test_a_parameter_is_changed_within_what_the_node_allows(port, page, peer):
+    def answer(**request):
+        count = len(page.answers)
+        page.ask(**request)
+        peer.until(lambda: len(page.answers) > count)
+        return page.answers[-1]["refused"]
+
+    assert answer(set="steps", value=3) == "/fusion_node is not running"
+    node = Node("fusion_node", context=peer.node.context)
+    node.declare_parameter("steps", 1)
+    node.declare_parameter("slop", 0.05)
+    node.declare_parameter("overlay_opacity", 0.5)
+    with peer.serving(node):
+
+        def known():
+            settings = page.statuses[-1]["settings"] if page.statuses else []
+            return {each["name"]: each["value"] for each in settings}
+
+        peer.until(lambda: known().get("steps") == 1)
+        assert answer(set="steps", value=3) == ""
+        assert node.get_parameter("steps").value == 3
+        peer.until(lambda: known()["steps"] == 3)
+        assert answer(set="overlay_opacity", value=1) == ""
+        assert node.get_parameter("overlay_opacity").value == 1.0
+        assert "cannot be changed here" in answer(set="device", value=1)
+        assert "must be a number" in answer(set="steps", value="many")
+    node.destroy_node()
+    page.ask(watch=5)
+    peer.until(lambda: page.is_closed)  # not from our page
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_it_although_somebody_watches(own_system, number):
     programs, peer = own_system
     viewer = programs.start_node("-p", "port:=0", program="viewer")
-    with contextlib.ExitStack() as connections:
-        stream = Browser(port_of(viewer, peer), connections).get("/stream/overlay")
+    with contextlib.closing(Page(port_of(viewer, peer))) as page:
+        page.ask(watch=["overlay"])
+        page.ask(set="steps", value=2)
+        peer.until(lambda: page.answers)
+        assert "-p control:=true" in page.answers[0]["refused"]  # shows only, by default
         viewer.send_signal(number)
         assert viewer.wait(timeout=20) == 0
-        stream.read()  # up to its end
+        peer.until(lambda: page.is_closed)
     (line,) = viewer.log.read_text().splitlines()
     assert "watch on" in line
 
@@ -219,7 +268,7 @@ def test_a_signal_ends_it_although_somebody_watches(own_system, number):
         (("host:=no host",), "cannot serve on no host:8080: "),
     ],
 )
-def test_where_it_cannot_serve_it_says_so_in_one_line(own_system, parameters, said):
+def test_if_it_cannot_serve_it_says_so_in_one_line(own_system, parameters, said):
     programs, _ = own_system
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = str(server.getsockname()[1])

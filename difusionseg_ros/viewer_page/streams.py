@@ -1,0 +1,194 @@
+"""What the page can watch: images of topics, and the values of the pixels of a frame.
+
+A stream makes a `Packet` of the newest messages, once for everybody who watches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import zlib
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from time import monotonic
+
+import numpy as np
+
+from difusionseg_core.imaging.camera_images import BadImage, mask_array
+from difusionseg_ros.common.image_messages import stamp_ns as stamp_ns_of
+from difusionseg_ros.viewer_page.feeds import Received, TopicFeed
+from difusionseg_ros.viewer_page.images import (
+    MAX_BYTES,
+    Draw,
+    confidence_bytes,
+    jpeg,
+    one_channel,
+)
+
+CLIP_SECONDS = 10.0
+_NEAR_NS = 100_000_000  # largest time between a frame and the thermal image shown for it
+_UNITS = {"temperature": "°C"}
+
+Log = Callable[[str, str], None]
+"""Called with a topic and why its message cannot be shown."""
+
+
+@dataclass(frozen=True)
+class Packet:
+    """Something for the page: `header` as JSON, and the bytes that it describes."""
+
+    header: dict[str, object]
+    payload: bytes
+
+    def encoded(self) -> bytes:
+        """Length of the header (4 bytes, big-endian), header, payload."""
+        header = json.dumps(self.header, allow_nan=False).encode()
+        return len(header).to_bytes(4, "big") + header + self.payload
+
+
+class Stream(ABC):
+    """Packets made of the messages of some feeds; the last feed says when there is a new one."""
+
+    def __init__(self, name: str, feeds: Sequence[TopicFeed], log: Log) -> None:
+        self.name = name
+        self.feeds = feeds
+        self._log = log
+        self._made: tuple[int, asyncio.Future[Packet | None]] | None = None
+
+    def start_watching(self) -> None:
+        """Subscribe to the feeds, until `stop_watching` is called as often."""
+        for feed in self.feeds:
+            feed.acquire()
+
+    def stop_watching(self) -> None:
+        """See `start_watching`."""
+        for feed in self.feeds:
+            feed.release()
+
+    async def after(self, number: int, executor: Executor) -> tuple[int, Packet | None]:
+        """Number and packet of the newest messages after `number`; None if they cannot be shown.
+
+        Numbers begin at `newest`. What is made runs in the executor.
+        """
+        received = await self.feeds[-1].after(number)
+        if self._made is None or self._made[0] != received.number:
+            loop = asyncio.get_running_loop()
+            made = asyncio.ensure_future(loop.run_in_executor(executor, self._try, received))
+            self._made = received.number, made
+        # Shielded: others may wait for the same packet when one who watches leaves.
+        return received.number, await asyncio.shield(self._made[1])
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest message."""
+        return self.feeds[-1].number
+
+    @abstractmethod
+    def make(self, received: Received) -> Packet | None:
+        """The packet of a message, or None for none. Raises BadImage."""
+
+    def _try(self, received: Received) -> Packet | None:
+        try:
+            return self.make(received)
+        except BadImage as error:
+            self._log(self.feeds[-1].topic, f"image skipped: {error}")
+            return None
+
+
+class ImageStream(Stream):
+    """The images of a topic as JPEG; `clip` holds those of the last seconds that were watched."""
+
+    def __init__(self, name: str, feed: TopicFeed, draw: Draw, log: Log) -> None:
+        super().__init__(name, [feed], log)
+        self._draw = draw
+        self._clip: deque[tuple[float, int, bytes]] = deque()
+
+    def clip(self) -> list[tuple[float, int, bytes]]:
+        """(arrival by time.monotonic(), stamp [ns], JPEG), oldest first, of the last 10 s."""
+        begin = monotonic() - CLIP_SECONDS
+        return [item for item in self._clip.copy() if item[0] >= begin]
+
+    def make(self, received: Received) -> Packet:
+        """A JPEG of the message."""
+        message = received.message()
+        image = self._draw(message)
+        encoded = jpeg(image)
+        stamp_ns = stamp_ns_of(message.header)
+        self._clip.append((received.arrived, stamp_ns, encoded))
+        while self._clip[0][0] < received.arrived - CLIP_SECONDS:
+            self._clip.popleft()
+        header = {
+            "stream": self.name,
+            "number": received.number,
+            "stamp_ns": str(stamp_ns),  # a number of JavaScript is too small for it
+            "latency_ms": (received.arrived_ns - stamp_ns) / 1e6,
+            "width": image.shape[1],
+            "height": image.shape[0],
+        }
+        return Packet(header, encoded)
+
+
+class ValueStream(Stream):
+    """Class, confidence, thermal counts and temperature of every pixel of a frame, by zlib.
+
+    The payload holds the planes of the header one after the other, each row by row.
+    """
+
+    def __init__(
+        self,
+        mask: TopicFeed,
+        confidence: TopicFeed,
+        thermal: TopicFeed,
+        temperature: TopicFeed,
+        log: Log,
+    ) -> None:
+        # Of class and confidence, the confidence comes last.
+        super().__init__("values", [thermal, temperature, mask, confidence], log)
+
+    def make(self, received: Received) -> Packet | None:
+        """The planes of the confidence's frame; None if its mask has not come."""
+        thermal, temperature, mask, _ = self.feeds
+        confidence_message = received.message()
+        stamp_ns = stamp_ns_of(confidence_message.header)
+        mask_message = _nearest(mask, stamp_ns, 0)
+        if mask_message is None:
+            return None
+        planes = {
+            "class": mask_array(mask_message, MAX_BYTES),
+            "confidence": confidence_bytes(one_channel(confidence_message)),
+        }
+        thermal_message = _nearest(thermal, stamp_ns, _NEAR_NS)
+        if thermal_message is not None:
+            planes["thermal"] = one_channel(thermal_message)
+        temperature_message = _nearest(temperature, stamp_ns, _NEAR_NS)
+        if temperature_message is not None:
+            planes["temperature"] = one_channel(temperature_message)
+        header = {
+            "stream": self.name,
+            "stamp_ns": str(stamp_ns),
+            "planes": [
+                {
+                    "name": name,
+                    "type": plane.dtype.name,
+                    "unit": _UNITS.get(name, ""),
+                    "width": plane.shape[1],
+                    "height": plane.shape[0],
+                }
+                for name, plane in planes.items()
+            ],
+        }
+        little_endian = (plane.astype(plane.dtype.newbyteorder("<")) for plane in planes.values())
+        data = b"".join(np.ascontiguousarray(plane).tobytes() for plane in little_endian)
+        return Packet(header, zlib.compress(data, 1))
+
+
+def _nearest(feed: TopicFeed, stamp_ns: int, tolerance_ns: int) -> object | None:
+    """The feed's recent message whose stamp is nearest, None if none is near enough."""
+    messages = [received.message() for received in feed.recent()]
+    nearest = min(messages, key=lambda each: abs(stamp_ns_of(each.header) - stamp_ns), default=None)
+    if nearest is None or abs(stamp_ns_of(nearest.header) - stamp_ns) > tolerance_ns:
+        return None
+    return nearest
