@@ -1,0 +1,89 @@
+"""The animation in the README, made from the sample recording with the shipped weights.
+
+    python -m tools.readme_images
+
+writes docs/images/animation.webp: fused image and classes of every frame, with a legend.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from difusionseg_core import Predictor
+from difusionseg_core.files import write_file
+from difusionseg_core.imaging.drawing import legend, overlay, side_by_side
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.prediction.sources import open_recording
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_BYTES = 3_000_000
+_TILE = 400  # width of an image, pixels
+_FRAME_MS = 200
+_QUALITIES = (75, 60, 45, 30)
+
+
+def animation(recording: Path, model: str, frames: int) -> bytes:
+    """A WebP animation of at most `frames` frames, evenly spread, below MAX_BYTES.
+
+    Raises ValueError if it cannot be that small.
+    """
+    predictor = Predictor.from_pretrained(model, device="cpu")
+    source = open_recording(recording)
+    every = max(1, -(-source.total // frames))
+    grey = ThermalConversion(ThermalOptions())
+    pages = []
+    for number, pair in enumerate(source.pairs):
+        if number % every:
+            continue
+        rgb, thermal = pair.read()
+        result = predictor(rgb, grey(thermal))
+        marked = overlay(result.fused, result.labels, predictor.label_set)
+        row = side_by_side([result.fused, marked], ("fused", "classes"), _TILE)
+        pages.append(np.vstack([row, legend(predictor.label_set, row.shape[1])]))
+    for quality in _QUALITIES:
+        encoded = _webp(pages, quality)
+        if len(encoded) < MAX_BYTES:
+            return encoded
+    raise ValueError(f"the animation has {len(encoded)} bytes; use fewer --frames")
+
+
+def _webp(pages: list[np.ndarray], quality: int) -> bytes:
+    first, *others = [Image.fromarray(page) for page in pages]
+    file = io.BytesIO()
+    first.save(
+        file,
+        "WEBP",
+        save_all=True,
+        append_images=others,
+        duration=_FRAME_MS,
+        loop=0,
+        quality=quality,
+    )
+    return file.getvalue()
+
+
+def main() -> int:
+    """Write the animation; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="readme_images", description=__doc__.split("\n")[0])
+    parser.add_argument("--input", type=Path, default=ROOT / "sample", help="a recording")
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "docs" / "images" / "animation.webp", help="file"
+    )
+    parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
+    parser.add_argument("--frames", type=int, default=40, help="frames at most (default: 40)")
+    options = parser.parse_args()
+    encoded = animation(options.input, options.model, options.frames)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    write_file(options.output, encoded)
+    print(f"{options.output}: {len(encoded) / 1e6:.2f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
