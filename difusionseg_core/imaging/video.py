@@ -67,7 +67,7 @@ class VideoWriter:
         before = logging.setLogLevel(0)
         try:
             for codec in _CODECS:
-                code = cv2.VideoWriter_fourcc(*codec)
+                code = cv2.VideoWriter.fourcc(*codec)
                 writer = cv2.VideoWriter(str(self._unfinished), code, self._rate, self._size)
                 if writer.isOpened():
                     return writer

@@ -50,7 +50,9 @@ def _at(images: Images, moment: float) -> tuple[int, bytes]:
 
 
 def _decoded(jpeg: bytes) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert image is not None  # the viewer made it
+    return image[..., ::-1]
 
 
 def _clock(stamp_ns: int) -> str:
