@@ -99,7 +99,7 @@ CALIBRATION = Calibration(
     r=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
     p=(50.0, 0.0, 32.0, 0.0, 0.0, 50.0, 24.0, 0.0, 0.0, 0.0, 1.0, 0.0),
 )
-SHIFTED = "thermal_to_rgb: [1.1, 0, 3, 0, 1.1, -2, 0, 0, 1]"
+SHIFTED = "thermal_to_rgb: [1.1, 0.0, 3.0, 0.0, 1.1, -2.0, 0.0, 0.0, 1.0]"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ SHIFTED = "thermal_to_rgb: [1.1, 0, 3, 0, 1.1, -2, 0, 0, 1]"
     [
         "{slop: 0.05}",
         f"{{undistort: true, {SHIFTED}}}",
-        "{thermal_mode: fixed, thermal_low: 3000, thermal_high: 9000, thermal_invert: true}",
+        "{thermal_mode: fixed, thermal_low: 3000.0, thermal_high: 9000.0, thermal_invert: true}",
         f"{{thermal_mode: percentile, thermal_crop: [2, 0, 1, 3], {SHIFTED}}}",
         "{thermal_mode: minmax, slop: 0.2, thermal_time_offset: -0.011}",
     ],
@@ -162,6 +162,8 @@ def test_pixels_are_those_of_the_node(bench, untrained_weights, tmp_path, parame
         assert replay.publish_next() is not None
         bench.until(lambda number=number: min(map(len, live.values())) == number)
     replay.close()
+    # Topics arrive in any order: the node may see the first pair before both camera_info.
+    first = 1 if "undistort" in parameters else 0
     for name, images in offline.items():
-        for message, image in zip(live[name], images, strict=True):
+        for message, image in list(zip(live[name], images, strict=True))[first:]:
             assert (decode(message) == image).all()
