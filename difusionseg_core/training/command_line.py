@@ -19,6 +19,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.utilities import rank_zero_only
 
+from difusionseg_core.backends.memory import keep_freed_memory
 from difusionseg_core.training import lite, paper
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.batch_size import find_batch_size
@@ -101,6 +102,7 @@ def train(arguments: list[str]) -> int:
     Raises ValueError or OSError, in one line, for options that cannot be.
     """
     line = None
+    keep_freed_memory()
     # Several ranks start this program again by its own arguments, so these must stay as they are.
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
     # Of a training that continues, this is as it should be; the others have folders of their own.
