@@ -130,8 +130,10 @@ def test_bad_options_are_refused(model, options, complaint) -> None:
 def test_paper_needs_a_checkpoint() -> None:
     with pytest.raises(ValueError, match="difusionseg convert"):
         Predictor.from_pretrained("paper")
-    with pytest.raises(ValueError, match="unknown"):
+    with pytest.raises(FileNotFoundError, match="no model file weights.pth"):
         Predictor.from_pretrained("weights.pth")
+    with pytest.raises(ValueError, match="unknown"):
+        Predictor.from_pretrained("weights.txt")
 
 
 def test_shipped_weights_run(pair) -> None:
