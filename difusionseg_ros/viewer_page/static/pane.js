@@ -6,7 +6,7 @@ import {latency, plot, rate} from "./images.js";
 import {valuesAt} from "./values.js";
 
 export const NAMES = {
-  rgb: "RGB", thermal: "Thermal", fused: "Fused", overlay: "Classes on fused", color: "Classes",
+  rgb: "RGB", thermal: "Thermal", fused: "Fused", overlay: "Classes", color: "Colours only",
   confidence: "Confidence",
 };
 const OLD_MS = 3000;
