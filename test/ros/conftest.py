@@ -91,7 +91,7 @@ class Bench:
         self.node = None
         self.received = {}
         self.publishers = {}
-        self.stamp = 1_700_000_000
+        self.stamp = int(time.time()) - 1000  # latencies of years would be NaN
 
     def make_node(self, arguments=None, make_predictor=None, **parameters):
         """Make the fusion node, unconfigured, and return it."""

@@ -43,7 +43,7 @@ def test_a_network_in_one_piece_is_timed_as_one() -> None:
 
 
 def test_ratio_is_the_median_over_pairs() -> None:
-    first, second = (Measurement({}, totals, 0) for totals in ([2, 9, 4], [1, 3, 4]))
+    first, second = (Measurement({}, {}, totals, 0) for totals in ([2, 9, 4], [1, 3, 4]))
     assert ratio(first, second) == 2
 
 

@@ -273,7 +273,7 @@ def test_lack_of_memory_ends_the_node_where_that_is_asked_for(
     cameras = threading.Thread(target=send)
     cameras.start()
     try:
-        assert fusion_node.main(["--ros-args", "-p", "on_out_of_memory:=stop"]) == 1
+        assert fusion_node.main(["fusion_node", "--ros-args", "-p", "on_out_of_memory:=stop"]) == 1
     finally:
         ended.set()
         cameras.join()

@@ -25,7 +25,7 @@ def predictor():
 
 def test_the_node_publishes_the_names_and_colours_of_the_model(bench) -> None:
     assert bench.make_node().start()
-    infos = bench.watch(topics.LABEL_INFO)
+    infos = bench.watch(topics.CLASS_COLORS)
     bench.until(lambda: infos)
     entries = infos[0].class_map
     assert infos[0].name == "yard"
