@@ -144,7 +144,7 @@ def test_bag_with_topics_of_its_own(recording):
         "rgb_transport:=compressed",
         "thermal_topic:=/front/lepton",
     )
-    assert replay.parameters["rgb_topic"] == "/front/color/compressed"
+    assert replay.parameters["rgb_topic"] == "/front/color"
     assert replay.parameters["thermal_topic"] == "/front/lepton"
     assert replay.remaps["rgb/image/compressed"] == "/front/color/compressed"
     assert replay.remaps["thermal/image"] == node.remaps["thermal/image"] == "/front/lepton"
@@ -153,7 +153,7 @@ def test_bag_with_topics_of_its_own(recording):
 def test_replay_arguments_reach_the_replay(recording):
     tokens = [f"bag:={recording}", "rate:=2.5", "loop:=true"]
     (replay,) = replay_processes(read_arguments(tokens, REPLAY_ARGUMENTS))
-    expected = {"input": str(recording), "rate": 2.5, "speed": 1.0, "loop": True}
+    expected = {"input": str(recording), "rate": 2.5, "speed": 1.0, "loop": True, "clock": False}
     assert replay.parameters == expected
 
 

@@ -169,7 +169,7 @@ def test_what_is_started_and_with_what(recording):
     [
         ((), "name what to replay: bag:="),
         (("bag:=RECORDING",), "has no ground truth on ground_truth/mask; name its topic"),
-        (("bag:=RECORDING", "mask_topic:=/rgb"), "has no topic /rgb of type"),
+        (("bag:=RECORDING", "mask_topic:=/rgb"), "has no topic /rgb with ground truth"),
         (("bag:=RECORDING", "mask_topic:=/labels", "speed:=fast"), "speed is 'fast'"),
         (("bag:=RECORDING", "output:=/"), "output: / exists"),
     ],
