@@ -63,10 +63,13 @@ class Cameras:
 def test_every_output_arrives_with_the_rgb_header_and_size(
     start_node, peer, untrained_weights, width, height
 ):
-    start_node("-p", f"model:={untrained_weights}", "-p", "steps:=1")
-    for topic in topics.OUTPUTS:
+    temperatures = ("-p", "thermal_unit:=linear", "-p", "hot_spot_threshold:=1.0")
+    start_node("-p", f"model:={untrained_weights}", "-p", "steps:=1", *temperatures)
+    # Noise need not hold objects, without which there are no markers.
+    outputs = [topic for topic in topics.OUTPUTS if topic is not topics.OBJECT_MARKERS]
+    for topic in outputs:
         peer.listen(topic)
-    peer.until(lambda: all(peer.node.count_publishers(topic.name) for topic in topics.OUTPUTS))
+    peer.until(lambda: all(peer.node.count_publishers(topic.name) for topic in outputs))
     cameras = Cameras(peer, width, height)
 
     sent = []
