@@ -195,8 +195,8 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
 
     From weights for another number of classes everything else is taken; what depends on that number
     (classifiers, class embedding) stays as it is, and a log line names it. An object head that the
-    weights lack stays as it is, too. Returns the classes of
-    the weights. Raises as `load_model` and `load_checkpoint` do.
+    weights lack stays as it is, too, and one that the model lacks is left out. Returns the classes
+    of the weights. Raises as `load_model` and `load_checkpoint` do.
     """
     path = Path(path)
     if not path.exists():
@@ -218,9 +218,18 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
         )
     if model.objects is not None and source.objects is None:
         own = model.state_dict()
-        weights |= {name: own[name] for name in own if name.startswith("objects.")}
+        weights |= {name: value for name, value in own.items() if _of_object_head(name)}
+    if model.objects is None and source.objects is not None:
+        weights = {name: value for name, value in weights.items() if not _of_object_head(name)}
+        logging.getLogger(__name__).warning(
+            "%s has an object head, this model has none: it is left out", path
+        )
     load_strictly(model, weights, path)
     return info.classes
+
+
+def _of_object_head(name: str) -> bool:
+    return name.startswith("objects.")
 
 
 def load_strictly(

@@ -10,10 +10,11 @@ from ament_index_python.packages import get_package_prefix
 
 from difusionseg_core.start import how_to_install
 
+pytestmark = pytest.mark.slow
+
 MISSING = """
 import importlib.abc, sys
 
-pytestmark = pytest.mark.slow
 class Missing(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in {names!r}:
@@ -87,7 +88,7 @@ def test_benchmark_compares_two_configurations(difusionseg):
 
 @pytest.mark.parametrize(
     ("program", "package"),
-    [("fusion_node", "safetensors"), ("replay", "rosbags"), ("evaluation_node", "rosbags")],
+    [("fusion_node", "safetensors"), ("replay", "rosbags"), ("multi_fusion_node", "safetensors")],
 )
 def test_a_missing_package_is_reported_with_the_line_that_installs_it(
     prefix, tmp_path, program, package
