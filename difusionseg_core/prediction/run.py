@@ -125,7 +125,9 @@ class _Run:
 
     def _prepared(self, pair: InputPair) -> tuple[np.ndarray, np.ndarray]:
         rgb, thermal = pair.read()
-        return self._options.alignment(rgb, self._thermal_grey(thermal))
+        aligned_rgb, aligned = self._options.alignment(rgb, self._thermal_grey(thermal))
+        assert aligned_rgb is not None and aligned is not None  # neither image was missing
+        return aligned_rgb, aligned
 
     def _predict(
         self, pair: InputPair, rgb: np.ndarray, thermal: np.ndarray, files: dict[str, Path]

@@ -58,10 +58,11 @@ def open_files(rgb: str, thermal: str, palette: str = "auto") -> PairSource:
     if _is_video(rgb) or _is_video(thermal):
         raise DataError("--rgb and --thermal must be two videos, or none of them")
     pairs, alone = _pair_files(rgb, thermal)
-    made = (
-        InputPair(name, lambda one=one, other=other: (read_rgb(one), read_thermal(other, palette)))
-        for name, one, other in pairs
-    )
+
+    def reader(one: Path, other: Path) -> Callable[[], tuple[np.ndarray, np.ndarray]]:
+        return lambda: (read_rgb(one), read_thermal(other, palette))
+
+    made = (InputPair(name, reader(one, other)) for name, one, other in pairs)
     return PairSource(made, len(pairs), tuple(alone))
 
 

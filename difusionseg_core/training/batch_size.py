@@ -44,7 +44,7 @@ def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
 
 def fits(module: Training, data: PairData, size: int, device: torch.device) -> bool:
     """Whether losses and gradients of `size` pairs fit into the device's memory."""
-    pairs = ConcatDataset(data.parts)
+    pairs: ConcatDataset = ConcatDataset(data.parts)
     batch = default_collate([pairs[index % len(pairs)] for index in range(size)])
     module.to(device).train()
     try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from rcl_interfaces.msg import Parameter as ParameterMessage
 from rcl_interfaces.msg import ParameterType, ParameterValue
 from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 
@@ -45,8 +46,8 @@ class NodeSettings:
     """
 
     def __init__(self, node: Node, target: str) -> None:
-        self._get = node.create_client(GetParameters, f"{target}/get_parameters")
-        self._set = node.create_client(SetParameters, f"{target}/set_parameters")
+        self._get: Client = node.create_client(GetParameters, f"{target}/get_parameters")
+        self._set: Client = node.create_client(SetParameters, f"{target}/set_parameters")
         self._target = target
         self._pending: Future | None = None
         self.values: dict[str, float] = {}
@@ -85,6 +86,7 @@ class NodeSettings:
         if refused:
             answer(refused)
             return
+        assert isinstance(name, str) and isinstance(value, int | float)  # else refused
         slider = _SLIDERS_BY_NAME[name]
         parameter = ParameterMessage(name=slider.name, value=_parameter_value(slider, value))
         request = SetParameters.Request(parameters=[parameter])
@@ -103,7 +105,8 @@ class NodeSettings:
         return ""
 
     def _take_values(self, done: Future) -> None:
-        if done.exception() is not None:
+        response = done.result() if done.exception() is None else None
+        if response is None:
             return
         numbers = (
             value.integer_value
@@ -111,7 +114,7 @@ class NodeSettings:
             else value.double_value
             if value.type == ParameterType.PARAMETER_DOUBLE
             else None
-            for value in done.result().values
+            for value in response.values
         )
         pairs = zip((slider.name for slider in SLIDERS), numbers, strict=False)
         self.values = {name: number for name, number in pairs if number is not None}
@@ -124,7 +127,8 @@ def _parameter_value(slider: Slider, value: float) -> ParameterValue:
 
 
 def _answered(done: Future) -> str:
-    if done.exception() is not None:
+    response = done.result() if done.exception() is None else None
+    if response is None:
         return str(done.exception())
-    (result,) = done.result().results
+    (result,) = response.results
     return "" if result.successful else result.reason or "the node refused the value"

@@ -166,7 +166,7 @@ class ValueStream(Stream):
         temperature_message = _nearest(temperature, stamp_ns, _NEAR_NS)
         if temperature_message is not None:
             planes["temperature"] = one_channel(temperature_message)
-        header = {
+        header: dict[str, object] = {
             "stream": self.name,
             "stamp_ns": str(stamp_ns),
             "planes": [
