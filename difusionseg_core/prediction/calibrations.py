@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from difusionseg_core.imaging.alignment import Calibration
 from difusionseg_core.recordings.rosbag2 import Recording, RecordingError
@@ -29,14 +28,5 @@ def recorded_calibrations(
 
 def _first(recording: Recording, topic: str) -> Calibration | None:
     for message in recording.messages([topic]):
-        info: Any = message.deserialize()
-        return Calibration(
-            width=info.width,
-            height=info.height,
-            model=info.distortion_model,
-            d=tuple(info.d),
-            k=tuple(info.k),
-            r=tuple(info.r),
-            p=tuple(info.p),
-        )
+        return Calibration.from_info(message.deserialize())
     return None
