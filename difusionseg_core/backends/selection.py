@@ -11,8 +11,8 @@ from safetensors import safe_open
 
 from difusionseg_core.backends import BACKENDS, Backend
 from difusionseg_core.backends.export_cache import open_exported_model, open_exported_weights
+from difusionseg_core.backends.installation import how_to_install
 from difusionseg_core.backends.precision import check_precision
-from difusionseg_core.start import how_to_install
 
 if TYPE_CHECKING:
     from difusionseg_core.network.model import DiFusionSeg

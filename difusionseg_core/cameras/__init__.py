@@ -1,1 +1,4 @@
-"""What a camera's messages show about it, for diagnostics and `doctor`; imports `imaging`."""
+"""Two camera streams: pairing in time, and what the messages show about each camera.
+
+For the node, `doctor` and evaluation. Imports `imaging`.
+"""

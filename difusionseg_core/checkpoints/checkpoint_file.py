@@ -11,8 +11,8 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from difusionseg_core.checkpoints.model_files import SAFETENSORS, kind_of
 from difusionseg_core.checkpoints.torch_file import StoredTensor, TorchFile, is_placeholder
-from difusionseg_core.model_files import SAFETENSORS, kind_of
 
 MODEL_INFO = "difusionseg_model"
 """Where our training checkpoints keep a `ModelInfo`, as a dictionary."""

@@ -22,7 +22,7 @@ from typing import IO, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from difusionseg_core.model_files import TORCH_ZIP
+from difusionseg_core.checkpoints.model_files import TORCH_ZIP
 
 _TYPES = {
     "Double": torch.float64,

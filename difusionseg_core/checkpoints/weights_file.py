@@ -16,10 +16,10 @@ from difusionseg_core.checkpoints.checkpoint_file import (
     read_checkpoint,
     read_safetensors,
 )
+from difusionseg_core.checkpoints.model_files import SAFETENSORS, kind_of
 from difusionseg_core.checkpoints.published_names import from_published, to_published
 from difusionseg_core.classes import LabelSet, label_set_of, read_classes
 from difusionseg_core.files import replaced_file, write_file
-from difusionseg_core.model_files import SAFETENSORS, kind_of
 from difusionseg_core.network.model import DiFusionSeg, create_model
 
 FORMAT = "difusionseg"

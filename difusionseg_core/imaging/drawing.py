@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from difusionseg_core.class_colors import Color
 from difusionseg_core.classes import IGNORE, LabelSet
+from difusionseg_core.classes.class_colors import Color
 
 _WHITE, _INK = (255, 255, 255), (30, 30, 30)
 _TITLE_HEIGHT = 28

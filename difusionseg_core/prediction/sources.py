@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from difusionseg_core.cameras.pairing import NearestStampPairer
 from difusionseg_core.data.file_names import is_image, with_common_names
 from difusionseg_core.data.folder import pair_images
 from difusionseg_core.data.image_files import DataError, read_rgb, read_thermal
 from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
-from difusionseg_core.pairing import NearestStampPairer
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording
 
 _NEUTRAL = 6.0  # largest mean difference of the channels of a grey video

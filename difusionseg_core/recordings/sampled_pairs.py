@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from difusionseg_core.cameras.pairing import NearestStampPairer, Pair
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_rgb_thermal, read_thermal
 from difusionseg_core.imaging.camera_images import rgb_array, thermal_array
 from difusionseg_core.imaging.thermal import to_uint8
-from difusionseg_core.pairing import NearestStampPairer, Pair
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 
 ImagePair = tuple[np.ndarray, np.ndarray]

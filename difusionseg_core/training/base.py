@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from difusionseg_core.checkpoints.checkpoint_file import MODEL_INFO
+from difusionseg_core.checkpoints.model_files import SHIPPED
 from difusionseg_core.checkpoints.weights_file import ModelInfo, start_from
 from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
-from difusionseg_core.model_files import SHIPPED
 from difusionseg_core.training.datamodule import as_list
 
 _COMMON_CLASSES = (1, 2, 3, 4, 5, 7)

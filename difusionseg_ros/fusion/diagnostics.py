@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from difusionseg_core.cameras.camera_watch import Finding
-from difusionseg_core.pairing import PairingCounts
+from difusionseg_core.cameras.pairing import PairingCounts
 
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 

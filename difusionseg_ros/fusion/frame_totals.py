@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from difusionseg_core.pairing import PairingCounts
+from difusionseg_core.cameras.pairing import PairingCounts
 from difusionseg_ros.fusion.nearest_sync import PairTiming
 from difusionseg_ros.msg import FrameStatus
 

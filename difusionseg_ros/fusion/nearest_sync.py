@@ -10,7 +10,7 @@ from message_filters import SimpleFilter
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.time import Time
 
-from difusionseg_core.pairing import NearestStampPairer, Pair, PairingCounts
+from difusionseg_core.cameras.pairing import NearestStampPairer, Pair, PairingCounts
 
 
 class PairTiming(NamedTuple):

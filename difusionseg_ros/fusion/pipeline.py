@@ -15,8 +15,8 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difusionseg_core.backends import OutOfMemory
+from difusionseg_core.cameras.pairing import NearestStampPairer
 from difusionseg_core.cameras.stamp_quality import clock_advice
-from difusionseg_core.pairing import NearestStampPairer
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.common.topics import RGB_CAMERA_INFO, THERMAL_CAMERA_INFO, Topic

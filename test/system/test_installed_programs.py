@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ament_index_python.packages import get_package_prefix
 
-from difusionseg_core.start import how_to_install
+from difusionseg_core.backends.installation import how_to_install
 
 pytestmark = pytest.mark.slow
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from difusionseg_core.cameras.pairing import NearestStampPairer, Pair, PairingCounts
 from difusionseg_core.evaluation.recordings.camera_timing import CameraTiming
 from difusionseg_core.evaluation.statistics import Faults
 from difusionseg_core.imaging.camera_images import (
@@ -20,7 +21,6 @@ from difusionseg_core.imaging.camera_images import (
     check,
     check_stamp,
 )
-from difusionseg_core.pairing import NearestStampPairer, Pair, PairingCounts
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError
 from difusionseg_core.recordings.topic_choice import Topics
 

@@ -8,8 +8,8 @@ import torch
 from difusionseg_core import Predictor, create_model
 from difusionseg_core.backends.export import export_file
 from difusionseg_core.checkpoints.weights_file import ModelInfo, save_weights
-from difusionseg_core.class_colors import display_palette
 from difusionseg_core.classes import LabelSet
+from difusionseg_core.classes.class_colors import display_palette
 
 NAMES = ("ground", "forklift", "pallet", "Gabelstapler größer")
 OWN = LabelSet("yard", NAMES, display_palette(NAMES))

@@ -17,8 +17,8 @@ from difusionseg_core.checkpoints.weights_file import (
     save_weights,
     start_from,
 )
-from difusionseg_core.class_colors import display_palette
 from difusionseg_core.classes import FMB, MSRS, LabelSet
+from difusionseg_core.classes.class_colors import display_palette
 from difusionseg_core.predictor import find_weights
 
 NAMES = ("ground", "forklift", "pallet", "worker")

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from difusionseg_core.class_colors import display_palette
 from difusionseg_core.classes import FMB, MSRS, LabelSet
+from difusionseg_core.classes.class_colors import display_palette
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.data_yaml import find_layout, read_data_yaml, shipped_layouts
 from difusionseg_core.data.folder import find_data_set, list_splits, open_data_set

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from difusionseg_core.class_colors import display_palette
 from difusionseg_core.classes import MSRS, LabelSet
+from difusionseg_core.classes.class_colors import display_palette
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.image_files import (
     DataError,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from difusionseg_core.cameras.camera_watch import Finding
-from difusionseg_core.pairing import PairingCounts
+from difusionseg_core.cameras.pairing import PairingCounts
 from difusionseg_ros.fusion.diagnostics import (
     ERROR,
     OK,

@@ -9,7 +9,7 @@ from message_filters import SimpleFilter
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from difusionseg_core.pairing import NearestStampPairer
+from difusionseg_core.cameras.pairing import NearestStampPairer
 from difusionseg_ros.fusion.nearest_sync import NearestSync
 
 

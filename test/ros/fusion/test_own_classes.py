@@ -6,8 +6,8 @@ import pytest
 pytest.importorskip("torch")
 
 from difusionseg_core import Predictor, create_model
-from difusionseg_core.class_colors import display_palette
 from difusionseg_core.classes import LabelSet
+from difusionseg_core.classes.class_colors import display_palette
 from difusionseg_ros.common import topics
 from difusionseg_ros.viewer import Viewer
 

@@ -5,7 +5,7 @@ from bisect import bisect_left
 
 import pytest
 
-from difusionseg_core.pairing import NearestStampPairer, PairingCounts
+from difusionseg_core.cameras.pairing import NearestStampPairer, PairingCounts
 
 MS = 1_000_000
 START = 1_700_000_000_000 * MS

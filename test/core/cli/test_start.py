@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-START = "import sys; from difusionseg_core.start import start; sys.exit(start({module!r}, 7))"
+START = "import sys; from difusionseg_core.cli.start import start; sys.exit(start({module!r}, 7))"
 
 
 @pytest.fixture

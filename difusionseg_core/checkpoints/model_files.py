@@ -7,7 +7,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-SHIPPED = Path(__file__).parent / "weights"
+SHIPPED = Path(__file__).parents[1] / "weights"
 """Folder of the weights that come with the package: `lite.safetensors`."""
 
 SAFETENSORS, TORCH_ZIP, TORCH_LEGACY = "safetensors", "torch zip", "torch legacy"

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from difusionseg_core.class_colors import Color, display_palette
+from difusionseg_core.classes.class_colors import Color, display_palette
 
 IGNORE = 255
 """Label of pixels that count neither in a loss nor in a score."""
@@ -23,7 +23,7 @@ MOST_CLASSES = IGNORE
 PALETTES = ("display", "published")
 """Colours for looking at classes (class_colors.py), and those that a data set published."""
 
-_SHIPPED = Path(__file__).parent / "data" / "sets"
+_SHIPPED = Path(__file__).parents[1] / "data" / "sets"
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from skimage.color import deltaE_ciede2000, rgb2lab
 
-from difusionseg_core.class_colors import display_palette
 from difusionseg_core.classes import FMB, MSRS, label_set_of
+from difusionseg_core.classes.class_colors import display_palette
 
 # Linear RGB to linear RGB as seen.
 VISIONS = {

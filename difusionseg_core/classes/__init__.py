@@ -1,0 +1,23 @@
+"""Classes of a data set or model: names, colours, background. Imports no other room."""
+
+from difusionseg_core.classes.label_set import (
+    FMB,
+    IGNORE,
+    MOST_CLASSES,
+    MSRS,
+    PALETTES,
+    LabelSet,
+    label_set_of,
+    read_classes,
+)
+
+__all__ = [
+    "FMB",
+    "IGNORE",
+    "MOST_CLASSES",
+    "MSRS",
+    "PALETTES",
+    "LabelSet",
+    "label_set_of",
+    "read_classes",
+]
