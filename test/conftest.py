@@ -6,6 +6,10 @@ import signal
 from importlib.util import find_spec
 from pathlib import Path
 
+# Set before anything imports PyTorch. Tests compute on tiny arrays, where several threads only wait
+# for each other; with one, sums are the same on every machine.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -47,12 +51,20 @@ def pytest_report_header():
     return None if HAS_ROS else "rclpy is not installed: only test/core is collected"
 
 
-def pytest_collection_modifyitems(items):
-    """Give each test the marker of its folder, so that `-m core` and the like select by layer."""
+def pytest_collection_modifyitems(config, items):
+    """Give each test the marker of its folder, so that `-m core` and the like select by layer.
+
+    If several processes run the tests, one of them runs all system tests, which measure rates, one
+    after the other, and the files of the other tests stay together.
+    """
     for item in items:
         folders = item.nodeid.split("/")  # from the repository's root: test/FOLDER/...
-        if folders[0] == "test" and folders[1] in LAYERS:
-            item.add_marker(LAYERS[folders[1]])
+        layer = LAYERS.get(folders[1]) if folders[0] == "test" else None
+        if layer:
+            item.add_marker(layer)
+        if config.pluginmanager.hasplugin("xdist"):
+            group = layer if layer == "system" else item.nodeid.partition("::")[0]
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -85,7 +97,9 @@ def skip_if_package_is_missing(report, error, where):
 def own_ros_domain(tmp_path_factory):
     """Nodes of the tests, and programs they start, meet no others; their logs go away with them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ROS_DOMAIN_ID", str(random.randint(1, 100)))
+        # Processes that run tests at the same time differ in the remainder.
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+        patch.setenv("ROS_DOMAIN_ID", str(1 + 4 * random.randrange(25) + worker))
         patch.setenv("ROS_LOG_DIR", str(tmp_path_factory.mktemp("ros_log")))
         if os.environ.get("ROS_DISTRO") == "humble":
             patch.setenv("ROS_LOCALHOST_ONLY", "1")

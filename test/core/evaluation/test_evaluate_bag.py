@@ -8,7 +8,6 @@ import shutil
 
 import numpy as np
 import pytest
-import torch
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
 from difusionseg_core.cli.main import main
@@ -61,15 +60,6 @@ class Drive:
 
 def times(count, rate=10.0, begin=BEGIN):
     return [begin + round(number * SECOND / rate) for number in range(count)]
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tiny images take many times as long on several threads of a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -36,15 +36,6 @@ from difusionseg_core.training.paper import decay_groups, linear_factor
 SIZE = (48, 64)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Fastest for images this small, and bound to give the same sums every time."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def streets(tmp_path_factory) -> Path:
     """Six drawn scenes to train on, and three others."""
