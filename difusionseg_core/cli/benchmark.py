@@ -10,12 +10,8 @@ from pathlib import Path
 from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.cli.options import count, size
-from difusionseg_core.evaluation.benchmark import (
-    Configuration,
-    Measurement,
-    measure,
-    ratio,
-)
+from difusionseg_core.evaluation.benchmark import Configuration, measure, ratio
+from difusionseg_core.evaluation.benchmark_table import compared, table
 from difusionseg_core.evaluation.machine import machine
 
 _EXAMPLE = """examples:
@@ -29,7 +25,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "benchmark",
         help="time a model, part by part",
-        description="Medians over repeated frames after a warm-up, with random pictures.",
+        description="Medians over repeated frames after a warm-up, with random images, as a "
+        "Markdown table.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -87,24 +84,14 @@ def run(args: argparse.Namespace) -> int:
             for what, result in zip(configurations, measurements, strict=True)
         ],
     }
-    print(", ".join(f"{key} {value}" for key, value in report["machine"].items()))
-    for what, result in zip(configurations, measurements, strict=True):
-        _print(what, result)
+    print(", ".join(f"{key} {value}" for key, value in report["machine"].items()), end="\n\n")
+    print(table(configurations, measurements))
     if args.against:
         report["ratio"] = ratio(*measurements)
-        print(f"\nthe second is {report['ratio']:.2f} times as fast as the first")
+        print(f"\n{compared(report['ratio'])} (median over {args.repeats} pairs of frames)")
     if args.output:
         args.output.write_text(json.dumps(report, indent=2) + "\n")
     return 0
-
-
-def _print(what: Configuration, result: Measurement) -> None:
-    steps = "" if what.steps is None else f", {what.steps} steps"
-    used = ", ".join(result.used.values())
-    print(f"\n{what.model}, {what.height}x{what.width}, {used}{steps}")
-    for part, seconds in result.seconds.items():
-        print(f"  {part:<12}{seconds * 1e3:>10.1f} ms")
-    print(f"  {1 / result.seconds['total']:.2f} frames/s, peak {result.peak_rss_mb:.0f} MB")
 
 
 def _change(text: str) -> dict[str, object]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from difusionseg_core import Predictor, create_model
 from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.benchmark import Measurement, _frame, ratio
+from difusionseg_core.evaluation.benchmark_table import compared
 
 
 def test_two_configurations(tmp_path, capsys) -> None:
@@ -31,7 +33,12 @@ def test_two_configurations(tmp_path, capsys) -> None:
         assert configuration["frames_per_second"] == pytest.approx(1 / total)
         assert configuration["peak_rss_mb"] > 50
     assert report["ratio"] > 0 and report["machine"]["cores"] >= 1
-    assert "times as fast" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert re.search(r"the second is \d+\.\d\d times (faster|slower) than the first", said)
+    rows = [line.split("|")[1:-1] for line in said.splitlines() if line.startswith("|")]
+    parts = {name.strip(): values for name, *values in rows}
+    assert parts["step 2"][1].strip() == "" and float(parts["step 1"][1]) > 0
+    assert list(parts)[-5:-3] == ["postprocess", "total"]
 
 
 def test_a_network_in_one_piece_is_timed_as_one() -> None:
@@ -47,7 +54,12 @@ def test_ratio_is_the_median_over_pairs() -> None:
     assert ratio(first, second) == 2
 
 
-def test_what_cannot_run_is_told_in_one_line(capsys) -> None:
+def test_ratios_are_said_as_people_say_them() -> None:
+    assert compared(1.25) == "the second is 1.25 times faster than the first"
+    assert compared(0.25) == "the second is 4.00 times slower than the first"
+
+
+def test_what_cannot_run_is_refused_in_one_line(capsys) -> None:
     assert main(["benchmark", "--device", "cuda:77", "--repeats", "1"]) == 1
     said = capsys.readouterr().err.strip()
     assert "cuda:77" in said and "\n" not in said
