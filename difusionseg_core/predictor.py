@@ -84,7 +84,7 @@ class Predictor:
         self.seed = seed
         self._dim, self._stride = info.dim, info.stride
         self.schedule = schedule or info.schedule
-        self._noise = np.empty(0, np.float32)
+        self._noise: np.ndarray = np.empty(0, np.float32)
 
     @classmethod
     def from_pretrained(cls, model: str | Path, **options: Any) -> Predictor:
@@ -146,7 +146,7 @@ class Predictor:
     def batch(
         self, pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]
     ) -> list[Prediction]:
-        """Several pairs of one size at once; the results are those of single calls.
+        """Fuse and segment pairs of one size at once; the results are those of single calls.
 
         The timings are the batch's. Raises as a call does, and ValueError for pairs of different
         sizes.
@@ -168,7 +168,10 @@ class Predictor:
         fused, labels, confidence = (
             np.ascontiguousarray(image[:, :height, :width]) for image in (fused, *maps)
         )
-        objects = [find_objects(*one, height, width) for one in zip(*object_maps, strict=True)]
+        objects = [
+            find_objects(peaks, extents, height, width)
+            for peaks, extents in zip(*object_maps, strict=True)
+        ]
         timings = {
             "preprocess": prepared - start,
             "inference": inferred - prepared,
@@ -266,9 +269,9 @@ def _weights_of_checkpoint(path: Path) -> Path:
 
 def check_pair(rgb: np.ndarray | None, thermal: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the pair with a missing image made black; raise ValueError for an invalid pair."""
-    if rgb is None and thermal is None:
-        raise ValueError("both images are missing; pass at least one")
     if rgb is None:
+        if thermal is None:
+            raise ValueError("both images are missing; pass at least one")
         rgb = np.zeros((*thermal.shape[:2], 3), np.uint8)
     if thermal is None:
         thermal = np.zeros(rgb.shape[:2], np.uint8)

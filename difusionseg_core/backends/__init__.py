@@ -1,4 +1,4 @@
-"""Inference backends, one file an engine; `selection` opens the fastest one installed."""
+"""Inference backends, one file for each engine; `selection` opens the fastest one installed."""
 
 from __future__ import annotations
 
@@ -28,14 +28,17 @@ class Backend(Protocol):
     name: str
     device: str
     precision: str
-    info: ExportInfo | DiFusionSeg
+
+    @property
+    def info(self) -> ExportInfo | DiFusionSeg:
+        """What is known about the model."""
 
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[np.ndarray, ...]:
         """Return fused images, labels and confidence, with the shapes of `InferenceGraph`.
 
-        Raises OutOfMemory.
+        A model with an object head adds peaks and extents. Raises OutOfMemory.
         """
 
     def to_cpu(self) -> None:

@@ -34,7 +34,7 @@ _ENDINGS = {"onnx": ".onnx", "openvino": ".xml", "torch": ".pt"}
 class Differences:
     """How far an exported model is from PyTorch.
 
-    `probability` and `fused` are the largest differences (both 0..1); `classes` is the share of
+    `probability` and `fused` are the largest differences (both 0..1); `labels` is the share of
     pixels with another class although PyTorch's best two differ by more than LARGEST_DIFFERENCE.
     """
 
@@ -91,7 +91,7 @@ def export_file(
                 _save_openvino(onnx_file, made)
         differences = compare(model, made, size)
         if max(differences.probability, differences.fused) > LARGEST_DIFFERENCE:
-            raise ValueError(f"the exported model computes something else; {differences}")
+            raise ValueError(f"the exported model differs from PyTorch; {differences}")
         if format == "openvino":
             made.with_suffix(".bin").replace(output.with_suffix(".bin"))
         made.replace(output)

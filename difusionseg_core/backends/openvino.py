@@ -87,7 +87,7 @@ class OpenVINOBackend:
         steps = shapes[-1][0]
         if steps <= _MOST_UNROLLED:
             _unroll(model, steps)
-        options = {
+        options: dict[str, str | bool] = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
         }

@@ -26,7 +26,7 @@ class TorchBackend:
     """Runs a copy of a model.
 
     `device` is "auto" (CUDA if available), "cpu", "cuda" or "cuda:N". `precision` "auto" is float32
-    on a CPU, the format in which parity with the release holds, and float16 on a GPU; "bf16" and
+    on a CPU, in which the results equal those of the release, and float16 on a GPU; "bf16" and
     "float16" use autocast. `compile` passes the network to torch.compile, which needs a C++
     compiler and up to minutes at the first frame of each size. Raises ValueError for a device that
     does not exist and for a precision that it does not run.
@@ -49,7 +49,10 @@ class TorchBackend:
         else:
             self.precision = "float16" if precision == "auto" else precision
         model = fold_batch_norms(copy.deepcopy(model).eval())
-        self.info = self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.info = self.model = model.to(
+            self.device,
+            memory_format=torch.channels_last,  # type: ignore[call-overload]  # missing in torch's stubs
+        )
         graph = InferenceGraph(self.model)
         self._graph = torch.compile(graph, dynamic=False) if compile else graph
 
@@ -59,14 +62,14 @@ class TorchBackend:
     ) -> tuple[np.ndarray, ...]:
         """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
         self.model.schedule = schedule
-        pictures = [torch.from_numpy(np.ascontiguousarray(array)) for array in (rgb, thermal)]
+        pair = [torch.from_numpy(np.ascontiguousarray(array)) for array in (rgb, thermal)]
         kind = torch.device(self.device).type
         try:
-            rgb, thermal = (picture.to(self.device) for picture in pictures)
+            images = [image.to(self.device) for image in pair]
             first = torch.from_numpy(noise).to(self.device, memory_format=torch.channels_last)
             half = _AUTOCAST.get(self.precision)
             with torch.autocast(kind, half, enabled=half is not None):
-                outputs = self._graph(rgb, thermal, first, steps)
+                outputs = self._graph(*images, first, steps)
         except torch.cuda.OutOfMemoryError as error:
             raise OutOfMemory(str(error)) from error
         return tuple(output.cpu().numpy() for output in outputs)

@@ -41,12 +41,12 @@ def export_onnx(model: DiFusionSeg, path: Path, name: str, weights: str) -> None
     """
     graph, inputs = _recorded(model)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the older exporter's being the older one
+        warnings.simplefilter("ignore")  # the older exporter warns that it is the older one
         torch.onnx.export(
             graph,
             inputs,
             str(path),
-            dynamo=False,  # the newer exporter knows no loops, and takes 20 times as long
+            dynamo=False,  # the newer exporter supports no loops, and is 20 times slower
             opset_version=OPSET,
             input_names=list(INPUTS),
             output_names=[*OUTPUTS, *(OBJECT_OUTPUTS if model.objects else ())],
@@ -85,7 +85,7 @@ def _recorded(model: DiFusionSeg) -> tuple[torch.jit.ScriptModule, tuple[Tensor,
     graph = InferenceGraph(model.eval())
     inputs = rgb, thermal, noise, levels = _example(model)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # tracing warns of every size that it follows
+        warnings.simplefilter("ignore")  # tracing warns about every size that it follows
         encode = torch.jit.trace(_Encode(graph), (rgb, thermal, noise), check_trace=False)
         fused, encoded, *_ = encode(rgb, thermal, noise)
         level = levels[0, :1]
@@ -129,7 +129,7 @@ def share_weights(path: Path, weights: Path) -> None:
 
 
 def _example(model: DiFusionSeg) -> tuple[Tensor, ...]:
-    # Two noises, so that tracing takes the way that serves any number of them.
+    # Two noises, so that tracing records the code for any number of them.
     height, width = 64, 96  # enough for strides up to 32
     rows, columns = height // model.stride, width // model.stride
     generator = torch.Generator().manual_seed(0)
@@ -174,8 +174,8 @@ class _Classify(nn.Module):
         return self.graph.classify(features, Encoded(*encoded), fused)
 
 
-class _Loop(nn.Module):
-    """The three parts, traced, and what tracing cannot record: a loop of any length."""
+class _Parts(nn.Module):
+    """The three traced parts, which the subclasses join by a loop of any length."""
 
     def __init__(self, encode: nn.Module, step: nn.Module, classify: nn.Module) -> None:
         super().__init__()
@@ -183,6 +183,8 @@ class _Loop(nn.Module):
         self.step = step
         self.classify = classify
 
+
+class _Loop(_Parts):
     def forward(
         self, rgb: Tensor, thermal: Tensor, noise: Tensor, levels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -195,7 +197,7 @@ class _Loop(nn.Module):
         return fused, labels, confidence
 
 
-class _LoopWithObjects(_Loop):
+class _LoopWithObjects(_Parts):
     def forward(
         self, rgb: Tensor, thermal: Tensor, noise: Tensor, levels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

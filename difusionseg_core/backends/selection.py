@@ -34,8 +34,9 @@ def open_backend(
     PyTorch, but PyTorch first for the published network, whose large convolutions are fast in
     PyTorch alone (`network.winograd`); on a CUDA device PyTorch, then ONNX Runtime; on an Intel GPU
     OpenVINO. A model in memory stays in PyTorch unless another backend is named, and so does
-    `compile` (torch.compile). What `precision` "auto" means, each backend says. Raises ValueError
-    for a choice that cannot be, ImportError for one that is not installed, FileNotFoundError.
+    `compile` (torch.compile). Each backend documents what `precision` "auto" means. Raises
+    ValueError for an impossible choice, ImportError for a backend that is not installed, and
+    FileNotFoundError.
     """
     if backend not in BACKENDS:
         raise ValueError(f"backend '{backend}' is unknown; use one of {', '.join(BACKENDS)}")
@@ -138,13 +139,14 @@ def _open_torchscript(path: Path, device: str, precision: str, compile: bool) ->
 
 
 def _open_exported(model: DiFusionSeg | Path, backend: str, device: str, precision: str) -> Backend:
-    if backend == "openvino":
-        from difusionseg_core.backends.openvino import OpenVINOBackend as kind
-    else:
-        from difusionseg_core.backends.onnxruntime import OnnxRuntimeBackend as kind
-
     def opened(path: Path) -> Backend:
-        return kind(path, device, precision)
+        if backend == "openvino":
+            from difusionseg_core.backends.openvino import OpenVINOBackend
+
+            return OpenVINOBackend(path, device, precision)
+        from difusionseg_core.backends.onnxruntime import OnnxRuntimeBackend
+
+        return OnnxRuntimeBackend(path, device, precision)
 
     if not isinstance(model, Path):
         return open_exported_model(model, opened)

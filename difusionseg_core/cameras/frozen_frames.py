@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from difusionseg_core.imaging.encodings import ENCODINGS, GREY
 
 LONGEST_EVENT = 2.0  # seconds that a shutter is closed at most
 _SHORTEST_REPEAT = 0.25  # seconds; some cameras send each image two or three times
-_STRIDE = 61  # a first look at every so many bytes
+_STRIDE = 61  # bytes; a quick comparison reads every 61st
 _SAMPLES = 500
 _UNIFORM = {"u1": 2.0, "u2": 16.0, "i2": 16.0, "i4": 16.0, "f4": 0.1, "f8": 0.1}  # counts
 
@@ -27,7 +29,7 @@ class FrozenFrames:
         self._same_since = 0.0
         self._closed_since: float | None = None
 
-    def add(self, message, now: float) -> None:
+    def add(self, message: Any, now: float) -> None:
         """Take the next image message, which came at the time `now` [s]."""
         data = np.frombuffer(message.data, np.uint8)
         same = self._previous is not None and _is_equal(data, self._previous)
@@ -46,8 +48,8 @@ class FrozenFrames:
             self._closed_since = None
 
 
-def is_uniform(message) -> bool:
-    """Whether a raw grey image has the same count everywhere, but for noise.
+def is_uniform(message: Any) -> bool:
+    """Whether a raw grey image has the same count everywhere, apart from noise.
 
     False for encodings with colours and for compressed images, whose pixels are not known here.
     """

@@ -60,7 +60,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 def run(args: argparse.Namespace) -> int:
     """Check every split asked for. Raises DataError if there is no data set."""
     folders = folders_from(args)
-    splits = [args.split] if args.split else list_splits(args.data, args.classes, folders) or [None]
+    splits: list[str | None] = [args.split]
+    if args.split is None:
+        splits = [*list_splits(args.data, args.classes, folders)] or [None]
 
     def found() -> list[DataSet]:
         return [find_data_set(args.data, split, args.classes, folders) for split in splits]

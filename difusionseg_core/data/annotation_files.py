@@ -39,7 +39,7 @@ class Region:
 
 @dataclass(frozen=True)
 class AnnotatedImage:
-    """An image's regions; later ones lie on top. `name` is the image's without ending."""
+    """An image's regions; later ones are drawn on top. `name` is the image's without ending."""
 
     name: str
     height: int
@@ -51,7 +51,7 @@ class AnnotatedImage:
 class Annotations:
     """All images of an export. `labels` are the classes in their order, with colours if known.
 
-    `skipped` says, one line each, what cannot be part of a mask.
+    `skipped` lists, one line each, what cannot be part of a mask.
     """
 
     images: list[AnnotatedImage]
@@ -94,7 +94,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _coco(path: Path, content: dict[str, Any]) -> Annotations:
-    """Regions of COCO's instances; small ones lie on top of large ones."""
+    """Regions of COCO's instances; small ones are drawn on top of large ones."""
     missing = [key for key in ("images", "annotations", "categories") if key not in content]
     if missing:
         raise DataError(
@@ -137,7 +137,8 @@ def _coco_shape(shape: Any) -> dict[str, Any]:
 
 def _labelme(paths: list[Path]) -> Annotations:
     """Regions of labelme; lines and points have none."""
-    images, labels, skipped = [], {}, []
+    images, skipped = [], []
+    labels: dict[str, tuple[int, int, int] | None] = {}
     for path in paths:
         content = _json(path)
         if "shapes" not in content:
@@ -189,7 +190,7 @@ def _labelme_region(shape: dict[str, Any]) -> Region | None:
 
 
 def _cvat(path: Path) -> Annotations:
-    """Regions of CVAT's images; those of greater z_order lie on top."""
+    """Regions of CVAT's images; those of greater z_order are drawn on top."""
     try:
         root = ElementTree.fromstring(read_text(path))  # noqa: S314 (expat limits expansion)
     except (ElementTree.ParseError, ValueError) as error:
@@ -271,7 +272,7 @@ def _points(values: Any) -> list[float]:
 def _size(path: Path, height: object, width: object) -> tuple[int, int]:
     size = int(height), int(width)  # type: ignore[call-overload]
     if min(size) < 1 or size[0] * size[1] > _MOST_PIXELS:
-        raise DataError(f"{path}: {width}x{height} is no size of an image")
+        raise DataError(f"{path}: {width}x{height} is not an image size")
     return size
 
 

@@ -35,7 +35,7 @@ DATA_YAML = "data.yaml"
 _SETS = Path(__file__).parent / "sets"
 _SIDES = ("visible", "thermal", "labels")
 _FOLDERS = (*_SIDES, "boxes")
-_SPLIT_KEYS = ("train", "val", "test")  # may also stand beside `names`, as in other trainers
+_SPLIT_KEYS = ("train", "val", "test")  # also accepted beside `names`, as in other trainers
 _KEYS = (
     *("name", "names", "nc", "palette", "background", "ignore", "map"),
     *_FOLDERS,
@@ -46,7 +46,7 @@ _LARGEST_ID = (1 << 16) - 1
 
 @dataclass(frozen=True)
 class Layout:
-    """A description of a data set. Folders are relative to the data set; None if not said.
+    """A description of a data set. Folders are relative to the data set; None if not given.
 
     `label_set` is None if the classes are not known; data without labels need none. The folders of
     a `shipped` data set are looked for under other names if they are missing.
@@ -125,7 +125,7 @@ def _layout(content: dict[Any, Any], name: str) -> Layout:
         for key in ("palette", "map", "nc"):
             if key in content:
                 raise ValueError(f"'{key}' needs 'names'")
-    if "nc" in content and content["nc"] != label_set.num_classes:
+    elif content.get("nc", label_set.num_classes) != label_set.num_classes:
         raise ValueError(f"nc is {content['nc']}, but there are {label_set.num_classes} names")
     texts = {key: _text(content, key) for key in _FOLDERS}
     recognized_by = content.get("recognized_by", [])
@@ -133,19 +133,23 @@ def _layout(content: dict[Any, Any], name: str) -> Layout:
         raise ValueError("recognized_by: expected a list of folders")
     splits = _texts(content, "splits")
     for key in _SPLIT_KEYS:
-        if content.get(key) is not None:
-            splits.setdefault(key, _text(content, key))
+        split = _text(content, key)
+        if split is not None:
+            splits.setdefault(key, split)
     suffixes = _texts(content, "suffixes")
     if not suffixes.keys() <= set(_SIDES):
         raise ValueError(f"suffixes: expected {', '.join(_SIDES)}, found {', '.join(suffixes)}")
     return Layout(
         name=label_set.name if label_set else str(content.get("name", name)),
         label_set=label_set,
-        coding=LabelCoding(_ignored(content), _map(content, label_set)),
+        visible=texts["visible"],
+        thermal=texts["thermal"],
+        labels=texts["labels"],
+        boxes=texts["boxes"],
+        coding=LabelCoding(_ignored(content), _map(content, label_set) if label_set else {}),
         suffixes=suffixes,
         splits=splits,
         recognized_by=tuple(recognized_by),
-        **texts,
     )
 
 
@@ -174,7 +178,7 @@ def _ignored(content: dict[Any, Any]) -> tuple[int, ...]:
     return tuple(_id(one, "ignore") for one in values)
 
 
-def _map(content: dict[Any, Any], label_set: LabelSet | None) -> dict[int, int]:
+def _map(content: dict[Any, Any], label_set: LabelSet) -> dict[int, int]:
     value = content.get("map") or {}
     if not isinstance(value, dict):
         raise ValueError(

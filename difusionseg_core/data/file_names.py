@@ -116,10 +116,9 @@ def with_common_names(sides: Mapping[str, Files], suffixes: Mapping[str, str]) -
     for side, suffix in suffixes.items():
         if suffix:
             files = sides.get(side, {}).items()
-            cut = [
+            named[side] = _unique(
                 (name.removesuffix(suffix), path) for name, path in files if name.endswith(suffix)
-            ]
-            named[side] = _unique(cut)
+            )
     cameras = [side for side in ("visible", "thermal") if side in named and not suffixes.get(side)]
     if len(cameras) == 2:
         visible, thermal = named["visible"], named["thermal"]

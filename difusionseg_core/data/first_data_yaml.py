@@ -1,4 +1,4 @@
-"""A first `data.yaml` for a folder whose classes nobody described yet."""
+"""A first `data.yaml` for a folder whose classes are not described yet."""
 
 from __future__ import annotations
 
@@ -47,9 +47,11 @@ def _contents(
     ids: Counter[int] = Counter()
     colors: Counter[tuple[int, int, int]] = Counter()
     damaged = []
-    for pair in (pair for data_set in data_sets for pair in data_set.pairs if pair.labels):
+    for file in (pair.labels for data_set in data_sets for pair in data_set.pairs):
+        if file is None:
+            continue
         try:
-            mask = read_ids(pair.labels)
+            mask = read_ids(file)
         except DataError as error:
             damaged.append(str(error))
             continue
@@ -63,8 +65,8 @@ def _contents(
         for kinds in (ids, colors):
             if len(kinds) > MOST_CLASSES + 1:
                 raise DataError(
-                    f"{pair.labels.parent}: more than {MOST_CLASSES} different ids or colours; "
-                    "these are no masks of classes"
+                    f"{file.parent}: more than {MOST_CLASSES} different ids or colours; "
+                    "these are not masks of class ids"
                 )
     return ids, colors, damaged
 

@@ -1,8 +1,8 @@
 """Data sets on disk: which files make a frame.
 
 A data set is a folder with one folder for each camera, and one for labels if there are any.
-Files belong together by name (`file_names`). What the folders are called is found out
-(`file_names.WORDS`), or said by a `data.yaml` (`data_yaml`). The data sets of `sets/` are
+Files belong together by name (`file_names`). The names of the folders are found out
+(`file_names.WORDS`), or given by a `data.yaml` (`data_yaml`). The data sets of `sets/` are
 recognized by their folders.
 
 A data set may be in splits: a folder of that layout each (`train`, `test`, ...), lists of names
@@ -61,7 +61,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set, or one split of it. `missing` says, one line each, which files are missing."""
+    """A data set, or one split of it. `missing` lists the missing files, one line each."""
 
     folder: Path
     split: str | None
@@ -73,6 +73,16 @@ class DataSet:
     def label_set(self) -> LabelSet | None:
         """The classes of the labels; None if they are not known."""
         return self.layout.label_set
+
+    @property
+    def known_label_set(self) -> LabelSet:
+        """The classes of the labels. Raises DataError if they are not known."""
+        if self.label_set is None:
+            raise DataError(
+                f"{self.folder} has no classes; describe them in a data.yaml, or name them with "
+                "--classes"
+            )
+        return self.label_set
 
     def with_classes(self, label_set: LabelSet) -> DataSet:
         """The same files with other classes."""
@@ -108,7 +118,7 @@ def open_data_set(
 def list_splits(
     path: Path | str, classes: Path | str | None = None, folders: Layout | None = None
 ) -> list[str]:
-    """The splits of a data set, as its data.yaml says or as folders and lists; often none."""
+    """The splits of a data set, from its data.yaml, or from folders and lists; often none."""
     path = Path(path)
     if not path.is_dir():
         return []
@@ -124,7 +134,7 @@ def find_data_set(
     classes: Path | str | None = None,
     folders: Layout | None = None,
 ) -> DataSet:
-    """As `open_data_set`, but missing files are listed in the result instead of refused."""
+    """As `open_data_set`, but list missing files in the result instead of raising."""
     path = Path(path)
     if path.is_file() and path.name == DATA_YAML:
         path, classes = path.parent, classes or path
@@ -184,7 +194,7 @@ def pair_images(rgb: Path, thermal: Path) -> tuple[list[Pair], list[str]]:
 
 
 def _given(path: Path, classes: Path | str | None, folders: Layout | None) -> Layout | None:
-    """What the user says about the data set: `classes`, or a data.yaml in or above its folder."""
+    """The user's description of the data set: `classes`, or a data.yaml in or above its folder."""
     layout = None
     if classes is not None:
         layout = find_layout(classes)
@@ -249,7 +259,7 @@ def _recognized(folder: Path) -> Layout | None:
     for layout in shipped_layouts().values():
         annotated = [part for part in (layout.labels, layout.boxes) if part]
         needed = (layout.visible, layout.thermal, *layout.recognized_by)
-        complete = all(_is_exactly(folder, part) for part in needed)
+        complete = all(part and _is_exactly(folder, part) for part in needed)
         if complete and any(_is_exactly(folder, part) for part in annotated):
             return layout
     return None

@@ -6,6 +6,7 @@ import importlib.util
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -91,7 +92,7 @@ def _covered(region: Region, height: int, width: int) -> np.ndarray:
         return covered
     from pycocotools import mask as coco_mask
 
-    shape = region.polygons
+    shape: list[list[float]] | dict[str, Any] = region.polygons
     if region.runs is not None:
         if list(region.runs["size"]) != [height, width]:
             raise ValueError(f"its size {region.runs['size']} is not that of the image")

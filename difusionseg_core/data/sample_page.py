@@ -15,17 +15,18 @@ from difusionseg_core.imaging.thermal import to_uint8
 _TILE = 320  # width of an image on the page, pixels
 
 
-def sample_page(frames: Sequence[Frame], label_set: LabelSet) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: a row a frame with RGB image, thermal image, and labels over the RGB.
+def sample_page(frames: Sequence[Frame], label_set: LabelSet | None) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: a row per frame with RGB image, thermal image, and labels over the RGB.
 
-    A legend of the classes is below; if no frame has labels, that column is left out.
+    A legend of the classes is below; if no frame has labels, that column is left out. Frames with
+    labels need `label_set`.
     """
     labelled = any(frame.labels is not None for frame in frames)
     rows = []
     for frame in frames:
         thermal = cv2.cvtColor(to_uint8(frame.thermal), cv2.COLOR_GRAY2RGB)
         rows.append([_captioned(frame.rgb, frame.name), thermal])
-        if frame.labels is not None:
+        if frame.labels is not None and label_set is not None:
             rows[-1].append(overlay(frame.rgb, frame.labels, label_set))
         elif labelled:
             rows[-1].append(np.full_like(frame.rgb, 255))

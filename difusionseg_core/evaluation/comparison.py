@@ -1,4 +1,4 @@
-"""Several evaluations of the same images side by side, and how sure their differences are."""
+"""Several evaluations of the same images side by side, and the confidence of their differences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
-from difusionseg_core.evaluation.data_sets.score_summary import table_row
+from difusionseg_core.evaluation.data_sets.score_summary import image_metrics
 from difusionseg_core.metrics import detection, segmentation
 from difusionseg_core.metrics.boundary import boundary_f1
 from difusionseg_core.metrics.boxes import BoxScore
@@ -25,10 +25,10 @@ Statistic = Callable[[np.ndarray], float]
 
 @dataclass(frozen=True)
 class Difference:
-    """Of an evaluation to the first one, in one metric.
+    """Difference of an evaluation to the first one, in one metric.
 
     `low` and `high` bound the difference at 95 % confidence. `better`, `worse` and `images` count
-    single images, in the same metric of an image alone, where there is one.
+    single images by the same metric, if it is defined for one image.
     """
 
     value: float
@@ -41,7 +41,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`scores` by metric and evaluation, `differences` likewise but for the first evaluation.
+    """`scores` by metric and evaluation, `differences` likewise without the first evaluation.
 
     `largest` names, by evaluation, the images whose scores differ most, with the difference in
     the metric `ranked_by`, from the most gained to the most lost.
@@ -58,10 +58,10 @@ class Comparison:
 def compare(evaluations: Mapping[str, Sequence[ImageScores]], seed: int = 0) -> Comparison:
     """Compare evaluations, by name, over the images that all of them have.
 
-    Intervals are of a paired bootstrap: images are drawn with replacement 2000 times, the same in
-    all evaluations, and every score is computed anew of the images drawn, mean IoU from their
-    confusion matrix (Efron, Tibshirani, "An introduction to the bootstrap", 1993; percentiles).
-    `seed` makes them the same every time. Raises ValueError where no image is in all.
+    Intervals are those of a paired bootstrap: images are drawn with replacement 2000 times, the
+    same in all evaluations, and every score is computed again from the images drawn, mean IoU from
+    their confusion matrix (Efron, Tibshirani, "An introduction to the bootstrap", 1993;
+    percentiles). `seed` makes them reproducible. Raises ValueError if no image is in all.
     """
     by_name = {key: {one.name: one for one in images} for key, images in evaluations.items()}
     first, *others = by_name
@@ -76,7 +76,7 @@ def compare(evaluations: Mapping[str, Sequence[ImageScores]], seed: int = 0) -> 
         for key in statistics[first]
         if all(key in one and np.isfinite(one[key](once)) for one in statistics.values())
     ]
-    rows = {key: [table_row(one) for one in of_one] for key, of_one in images.items()}
+    rows = {key: [image_metrics(one) for one in of_one] for key, of_one in images.items()}
 
     rng = np.random.default_rng(seed)
     draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
@@ -117,25 +117,26 @@ def compare(evaluations: Mapping[str, Sequence[ImageScores]], seed: int = 0) -> 
 
 
 def _statistics(images: Sequence[ImageScores]) -> Iterator[tuple[str, Statistic]]:
-    """Scores of a data set by name, those that every image has what it takes for."""
+    """Yield the scores of a data set by name, those that every image has the data for."""
     if all(MODEL in one.maps for one in images):
         confusion = np.array([one.maps[MODEL].confusion for one in images], np.float64)
         boundary = np.array([one.maps[MODEL].boundary for one in images], np.float64)
-        for name, score in (
-            ("mIoU", segmentation.mean_iou),
-            ("mAcc", segmentation.mean_accuracy),
-            ("accuracy", segmentation.overall_accuracy),
-            ("fwIoU", segmentation.frequency_weighted_iou),
-            ("mIoU_without_0", partial(segmentation.mean_iou, from_class=1)),
-        ):
-            yield name, lambda weights, score=score: score(_weighted(weights, confusion))
+        scores: dict[str, Callable[[np.ndarray], float]] = {
+            "mIoU": segmentation.mean_iou,
+            "mAcc": segmentation.mean_accuracy,
+            "accuracy": segmentation.overall_accuracy,
+            "fwIoU": segmentation.frequency_weighted_iou,
+            "mIoU_without_0": partial(segmentation.mean_iou, from_class=1),
+        }
+        for name, score in scores.items():
+            yield name, partial(_map_score, score, confusion)
         yield "boundary_F1", lambda weights: _mean(boundary_f1(_weighted(weights, boundary)))
     boxed = [one.boxes.get(MODEL) for one in images]
     if any(boxed):
         counts = np.array([_box_counts(one or BoxScore()) for one in boxed], np.float64)
         yield "box_F1", lambda weights: _box_score(_weighted(weights, counts)).mean_f1()
-    boxed = [one for one in images if MODEL in one.objects and one.true_boxes is not None]
-    if len(boxed) == len(images) and detection.is_available():
+    with_objects = [one for one in images if MODEL in one.objects and one.true_boxes is not None]
+    if len(with_objects) == len(images) and detection.is_available():
         matches = detection.DetectionScores(
             [one.objects[MODEL] for one in images],
             [one.true_boxes or [] for one in images],
@@ -146,7 +147,17 @@ def _statistics(images: Sequence[ImageScores]) -> Iterator[tuple[str, Statistic]
         for metric in images[0].fusion[MODEL]:
             values = np.array([one.fusion[MODEL][metric] for one in images])
             if np.isfinite(values).all():
-                yield metric, lambda weights, values=values: float(weights @ values / weights.sum())
+                yield metric, partial(_weighted_mean, values)
+
+
+def _map_score(
+    score: Callable[[np.ndarray], float], confusion: np.ndarray, weights: np.ndarray
+) -> float:
+    return score(_weighted(weights, confusion))
+
+
+def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
+    return float(weights @ values / weights.sum())
 
 
 def _weighted(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -164,8 +175,10 @@ def _box_score(counts: np.ndarray) -> BoxScore:
     return BoxScore(*(dict(zip(BOX_CLASSES.values(), row.tolist(), strict=True)) for row in counts))
 
 
-def _paired(first: Sequence[dict], second: Sequence[dict], metric: str) -> np.ndarray:
-    """Differences of single images, those that have the metric in both."""
+def _paired(
+    first: Sequence[Mapping[str, float]], second: Sequence[Mapping[str, float]], metric: str
+) -> np.ndarray:
+    """Differences of the single images that have the metric in both."""
     pairs = zip(first, second, strict=True)
     return np.array([b[metric] - a[metric] for a, b in pairs if metric in a and metric in b])
 

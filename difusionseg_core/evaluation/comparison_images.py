@@ -1,4 +1,4 @@
-"""The images that two evaluations of a data set differ in most, side by side."""
+"""The images in which two evaluations of a data set differ most, side by side."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from difusionseg_core.imaging.drawing import contact_sheet, overlay
 from difusionseg_core.report.document import Figure, Legend
 
 _SHOWN = 3
-"""Images gained and lost most, each."""
+"""Number of images that gained most, and of those that lost most."""
 
 
 def difference_figures(
     comparison: Comparison, folders: Mapping[str, Path], name: str
 ) -> list[Figure | Legend | str]:
-    """Of the evaluation `name` against the first: the images gained and lost most, with legend.
+    """The images that gained and lost most in the evaluation `name` against the first, with legend.
 
-    `folders` holds the evaluations by name. Where images are not available, as for recordings or
-    a data set that was moved, a line says so; nothing if no image differs.
+    `folders` holds the evaluations by name. A line reports images that are not available, as for
+    recordings or a data set that was moved; the list is empty if no image differs.
     """
     first = next(iter(folders))
     gains = [(image, gain) for image, gain in comparison.largest.get(name, []) if gain]
@@ -45,7 +45,7 @@ def difference_figures(
         figures = [_figure(one, gain, data_set, sources, comparison) for one, gain in chosen]
     except (ValueError, OSError, KeyError) as error:
         return [f"Images are not shown: {error}"]
-    return [class_legend(data_set.label_set), *figures]
+    return [class_legend(data_set.known_label_set), *figures]
 
 
 def _data_set(folder: Path) -> DataSet:
@@ -59,7 +59,7 @@ def _data_set(folder: Path) -> DataSet:
 
 
 def _images(folder: Path) -> dict[str, dict[str, Path]]:
-    """Files of an evaluation by kind (mask, fused) and image name."""
+    """Files of an evaluation, by kind (mask, fused) and image name."""
     options = json.loads((folder / RUN).read_text())["options"]
     files = {}
     for kind in (MASK, FUSED):
@@ -82,7 +82,7 @@ def _figure(
     for name, files in sources.items():
         tiles[name] = _result(frame, files, data_set)
     if frame.labels is not None:
-        tiles["truth"] = overlay(frame.rgb, frame.labels, data_set.label_set)
+        tiles["truth"] = overlay(frame.rgb, frame.labels, data_set.known_label_set)
     sheet = contact_sheet([list(tiles.values())], [title[:36] for title in tiles])
     _, jpeg = cv2.imencode(".jpg", sheet[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85])
     last = list(sources)[-1]
@@ -97,7 +97,7 @@ def _result(frame: Frame, files: Mapping[str, Mapping[str, Path]], data_set: Dat
         return fused
     labels = read_labels(files[MASK][frame.name], data_set.label_set)
     below = fused if fused.shape == frame.rgb.shape else frame.rgb
-    return overlay(below, labels, data_set.label_set)
+    return overlay(below, labels, data_set.known_label_set)
 
 
 def all_difference_figures(

@@ -17,10 +17,19 @@ from difusionseg_core.report import charts
 from difusionseg_core.report.document import Figure, Legend, Report, Section, Table
 
 _LISTED = 5
-"""Images that gained and lost most, each."""
-_SHARES = ("mIoU", "mIoU_without_0", "mAcc", "accuracy", "fwIoU", "boundary_F1", "box_F1", "AP50")
+"""Number of images that gained most, and of those that lost most."""
+_SHARES: tuple[str, ...] = (
+    "mIoU",
+    "mIoU_without_0",
+    "mAcc",
+    "accuracy",
+    "fwIoU",
+    "boundary_F1",
+    "box_F1",
+    "AP50",
+)
 _SHARES += ("Qabf", "SSIM", "MS_SSIM", "CC")
-"""Metrics of about one scale, whose differences fit into one chart."""
+"""Metrics of similar scale, whose differences fit into one chart."""
 NO_FIGURES: Mapping[str, Sequence[Figure | Legend | str]] = MappingProxyType({})
 
 
@@ -29,7 +38,7 @@ def comparison_page(
 ) -> Report:
     """Scores, differences to the first evaluation, and the images that differ most.
 
-    `figures` show such images, by the name of the evaluation.
+    `figures` show these images, by the name of the evaluation.
     """
     names = list(next(iter(comparison.scores.values())))
     sections = [Section("Scores", [scores_table(comparison)])]
@@ -47,7 +56,7 @@ def comparison_page(
             if any(key in _SHARES for key in differences)
             else None
         )
-        parts = [_differences(differences)]
+        parts: list[str | Table | Figure | Legend] = [_differences(differences)]
         if chart:
             caption = f"{name} minus {names[0]}, with {CONFIDENCE:.0%} intervals."
             file = f"differences_{names.index(name)}.png"
@@ -56,7 +65,7 @@ def comparison_page(
             parts.append(_images(comparison, name))
         parts += figures.get(name, ())
         sections.append(Section(f"{name} against {names[0]}", parts))
-    left_out = f"; {comparison.left_out} that not all have are left out" * bool(comparison.left_out)
+    left_out = f"; {comparison.left_out} others left out" * bool(comparison.left_out)
     return Report(
         title="Comparison of " + ", ".join(names),
         subtitle=f"{comparison.images} images in common{left_out}",
@@ -66,7 +75,7 @@ def comparison_page(
 
 
 def scores_table(comparison: Comparison) -> Table:
-    """A row a metric, a column an evaluation; the best is marked by a star where it differs."""
+    """One row per metric, one column per evaluation; a star marks the best value if they differ."""
     names = list(next(iter(comparison.scores.values())))
     rows = []
     for metric, scores in comparison.scores.items():
@@ -92,13 +101,13 @@ def _differences(differences: dict[str, Difference]) -> Table:
     ]
     note = (
         f"Intervals at {CONFIDENCE:.0%}: paired bootstrap over images, {RESAMPLES} resamples. They "
-        "say what other images of the same kind could have given, for one metric at a time."
+        "estimate the range for other images of the same kind, for one metric at a time."
     )
     return Table(["", "difference", "interval", "", "single images"], rows, note)
 
 
 def verdict(one: Difference, metric: str) -> str:
-    """Whether the interval leaves out zero, and on which side."""
+    """Whether the interval excludes zero, and on which side."""
     if one.low <= 0 <= one.high:
         return "no difference"
     return "better" if (one.value > 0) != (metric in LOWER_IS_BETTER) else "worse"

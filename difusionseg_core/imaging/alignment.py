@@ -1,15 +1,15 @@
-"""Bringing both cameras' pictures into the RGB camera's view, before the network sees them.
+"""Bring the images of both cameras into the RGB camera's view, before the network.
 
-Lens distortion is taken out with the cameras' calibration (what ROS calls camera_info; OpenCV's
-models), and a homography carries the thermal image over. Both are one table of source pixels, made
-once for a pair of image sizes.
+Lens distortion is removed with the cameras' calibration (camera_info in ROS; OpenCV's models), and
+a homography maps the thermal image. Both are one table of source pixels, computed once per pair of
+image sizes.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, overload
 
 import cv2
 import numpy as np
@@ -86,25 +86,31 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Both pictures as the RGB camera would see them, the RGB one without its distortion.
+    """Both images as the RGB camera would see them, the RGB one without its distortion.
 
     `thermal_to_rgb` (9 numbers, row-major) maps thermal pixels to RGB pixels, in images without
-    distortion where a calibration is given. The calibrations are None for cameras whose images are
-    taken as they are.
+    distortion if a calibration is given. The calibrations are None for cameras whose images are
+    used as they are.
     """
 
     thermal_to_rgb: tuple[float, ...] = IDENTITY
     rgb: Calibration | None = None
     thermal: Calibration | None = None
 
+    @overload
+    def __call__(self, rgb: np.ndarray, thermal: np.ndarray) -> tuple[np.ndarray, np.ndarray]: ...
+    @overload
+    def __call__(
+        self, rgb: np.ndarray | None, thermal: np.ndarray | None
+    ) -> tuple[np.ndarray | None, np.ndarray | None]: ...
     def __call__(
         self, rgb: np.ndarray | None, thermal: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """(H, W, 3) RGB and (h, w) thermal -> the same with the thermal image (H, W).
 
         What the thermal camera does not see is black. Without an RGB image the thermal one stays
-        in its own view. Where there is nothing to do the arrays come back as they are, of whatever
-        sizes.
+        in its own view. If nothing is to be done, the arrays are returned as they are, of any
+        size.
         """
         if thermal is not None:
             thermal = self.align_thermal(thermal, None if rgb is None else rgb.shape[1::-1])

@@ -17,7 +17,7 @@ def blur_classes(image: np.ndarray, labels: np.ndarray, classes: Collection[int]
     `labels` (H, W) uint8 is the mask. Blocks of pixels become one colour, which cannot be undone,
     and the blocks are smoothed. Images without such pixels are returned as they are.
     """
-    hidden = np.isin(labels, list(classes)).astype(np.uint8)
+    hidden: np.ndarray = np.isin(labels, list(classes)).astype(np.uint8)
     if not hidden.any():
         return image
     height, width = labels.shape

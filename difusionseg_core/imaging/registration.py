@@ -123,14 +123,15 @@ def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> R
         places = matched.places[good]
         sources, targets = _unmapped(matrix, places), places + shifts[good]
         model = choose_model(sources, targets, resized, tolerance, _halves(matched, good, places))
-        previous, matrix = matrix, fit(model, sources, targets, resized, tolerance)
-        if matrix is None or (distances(matrix, sources, targets) <= tolerance).sum() < (
+        fitted = fit(model, sources, targets, resized, tolerance)
+        if fitted is None or (distances(fitted, sources, targets) <= tolerance).sum() < (
             _LEAST_PATCHES
         ):
             raise RegistrationError(
                 f"fewer than {_LEAST_PATCHES} of {good.sum()} patches agree on a transform; is the "
                 "scene far away compared with the distance between the cameras?"
             )
+        previous, matrix = matrix, fitted
     agreeing = distances(matrix, sources, targets) <= tolerance
     # Patches of things at other distances lie further off than the last passes look.
     wide, good = match_patches(structures, thermal, matrix, _PASSES[0][0]).shifts()

@@ -29,8 +29,8 @@ class ThermalNormalizer:
       as they are.
     - `percentile`: the 1st and 99.5th percentile of the frame, smoothed over time so that one
       hot object entering the image does not make it flicker. `smoothing` is the weight of the
-      past, 0 (none) to below 1. A frame of another type, or of quite another range because the
-      camera changed its gain, starts from scratch.
+      past, 0 (none) to below 1. A frame of another type, or of a very different range because
+      the camera changed its gain, starts from scratch.
     - `minmax`: the frame's own minimum and maximum.
 
     `invert` exchanges black and white afterwards, for cameras that show hot as black.
@@ -74,7 +74,9 @@ class ThermalNormalizer:
         if image.dtype == np.uint8 and (low, high) == (0.0, 255.0):
             return 255 - image if self.invert else image
         # float32 holds 24 bits.
-        precision = np.float64 if image.dtype in (np.int32, np.float64) else np.float32
+        precision: type[np.floating] = (
+            np.float64 if image.dtype in (np.int32, np.float64) else np.float32
+        )
         scaled = (image.astype(precision) - low) * (255.0 / (high - low))
         if self.invert:
             scaled = np.subtract(255.0, scaled)

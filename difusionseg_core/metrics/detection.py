@@ -1,8 +1,8 @@
 """Average precision of objects found as boxes, by COCO's definition.
 
-pycocotools matches detections with true boxes; what follows from the matches is computed here, so
-that it can also be computed for resampled images. Objects with a side below 12 px, true or found,
-count neither as hit nor as error.
+pycocotools matches detections with annotated boxes; precision and recall are computed here, so
+that they can also be computed for resampled images. Objects with a side below 12 px, annotated or
+found, count neither as hit nor as error.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ import importlib.util
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from difusionseg_core.metrics.boxes import SMALLEST_SIDE
+
+if TYPE_CHECKING:
+    from pycocotools.cocoeval import COCOeval
 
 ScoredBox = tuple[int, float, float, float, float, float]
 """Class id, score 0..1, then x, y of the left upper corner, width and height in pixels."""
@@ -38,7 +42,7 @@ class _Matches:
     """Detections of one class, best score first.
 
     `hit` and `ignored` (T, D) bool by threshold,
-    `image` (D,) their images; `positives` (N,) true boxes that count, by image.
+    `image` (D,) their images; `positives` (N,) annotated boxes that count, by image.
     """
 
     hit: np.ndarray
@@ -48,7 +52,7 @@ class _Matches:
 
 
 class DetectionScores:
-    """Matches of the detections of N images with their true boxes.
+    """Matches of the detections of N images with their annotated boxes.
 
     `found` and `truths` hold a list per image. Raises ImportError, in one line, without
     pycocotools.
@@ -71,11 +75,11 @@ class DetectionScores:
         }
 
     def boxes(self, label: int) -> int:
-        """Number of true boxes of a class that count."""
+        """Number of annotated boxes of a class that count."""
         return int(self._matches[label].positives.sum())
 
     def average_precision(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """AP (K, 10) in 0..1 by class and IoU threshold; not-a-number without true boxes.
+        """AP (K, 10) in 0..1 by class and IoU threshold; not-a-number without annotated boxes.
 
         Image n counts weights[n] times, once if `weights` is None. Precision is the best at the
         recall or above it, averaged over 101 recalls (Lin et al., "Microsoft COCO", ECCV 2014).
@@ -99,7 +103,7 @@ def _evaluate(
     found: Sequence[Sequence[ScoredBox]],
     truths: Sequence[Sequence[TrueBox]],
     labels: Sequence[int],
-) -> object:
+) -> COCOeval:
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
@@ -117,7 +121,7 @@ def _evaluate(
                 "category_id": label,
                 "score": score,
                 "bbox": box,
-                # Stands for the smaller side: pycocotools leaves out by area.
+                # The square of the smaller side, since pycocotools excludes boxes by area.
                 "area": min(box[2:]) ** 2,
                 "iscrowd": 0,
             }
@@ -142,7 +146,7 @@ def _evaluate(
 
 
 def _matches(images: Sequence[dict | None], number: int) -> _Matches:
-    """Of one class, from pycocotools' result of every image; None if nothing is in it."""
+    """Of one class, from pycocotools' result for every image; None for images without boxes."""
     filled = [(index, one) for index, one in enumerate(images) if one is not None]
     thresholds = len(IOU_THRESHOLDS)
     positives = np.zeros(number, np.int64)

@@ -1,7 +1,7 @@
-"""The denoising decoder: deformable self-attention (Zhu et al., ICLR 2021), told the noise level.
+"""The denoising decoder: deformable self-attention (Zhu et al., ICLR 2021), given the noise level.
 
 What transformers call tokens are the pixels of a (B, dim, h, w) map here, and linear layers are
-1x1 convolutions: on channels-last memory the same arithmetic, and on a CPU a good deal faster.
+1x1 convolutions: on channels-last memory the same arithmetic, and faster on a CPU.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ROWS_AT_A_TIME = 40
 
 
 class DeformableAttention(nn.Module):
-    """Each pixel looks at `points` places a head, at learned offsets (x, y) in pixels of the map.
+    """Each pixel samples `points` places per head, at learned offsets (x, y) in pixels of the map.
 
     Places outside the map count as zero.
     """
@@ -34,7 +34,7 @@ class DeformableAttention(nn.Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Heads start by looking in different directions, points at growing distances."""
+        """Start with a different direction for each head, and growing distances of its points."""
         for parameter in self.parameters():
             nn.init.zeros_(parameter)
         for layer in (self.value, self.output):
@@ -48,26 +48,28 @@ class DeformableAttention(nn.Module):
             self.offsets.bias.copy_((direction[:, None] * distance[:, None]).flatten())
 
     def forward(self, x: Tensor, position: tuple[Tensor, Tensor]) -> Tensor:
-        """`position`, see `position_code`, tells the queries where they are, not the values."""
+        """Attend; `position`, see `position_code`, enters the queries, not the values."""
         batch, dim, height, width = x.shape
         layers = (self.value, self.offsets, self.weights)
         weight = torch.cat([layer.weight for layer in layers])
         bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
-        # All three read the map at once. Where the pixel is adds to the last two; those shares are
-        # of its row and its column alone, and cheap.
+        # One convolution for all three. The position is added to the last two; its shares depend
+        # on the row or the column alone, and are cheap.
         projected = F.conv2d(x, weight, bias)
         by_row, by_column = weight[dim:].chunk(2, dim=1)
         place = F.conv2d(position[0], by_row) + F.conv2d(position[1], by_column)
-        told = (projected[:, dim:] + place).permute(0, 2, 3, 1)
-        offsets, weights = told.split([len(self.offsets.weight), len(self.weights.weight)], dim=3)
+        queries = (projected[:, dim:] + place).permute(0, 2, 3, 1)
+        offsets, weights = queries.split(
+            [len(self.offsets.weight), len(self.weights.weight)], dim=3
+        )
         shape = (batch, height, width, self.heads, self.points)
         weights = _softmax(weights.reshape(shape))
         return self.output(sample(projected[:, :dim], offsets.reshape(*shape, 2), weights))
 
 
 def _softmax(x: Tensor) -> Tensor:
-    # Over the last axis. With as few as four values there a CPU is eight times as fast when they
-    # do not lie side by side.
+    # Over the last axis. With as few as four values there, a CPU is eight times faster if they
+    # are not adjacent in memory.
     if not in_pieces():
         return x.softmax(-1)
     return x.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1).contiguous()
@@ -95,14 +97,14 @@ class DecoderLayer(nn.Module):
         if len(time) > 1:
             x = self.norm2(x)
             return torch.addcmul(shift[:, :, None, None], x, 1 + scale[:, :, None, None])
-        # One time for all images: it goes into the norm's own scale and shift.
+        # One time for all images: merge it into the norm's own scale and shift.
         gain = 1 + scale[0]
         return self.norm2.scaled(x, self.norm2.weight * gain, self.norm2.bias * gain + shift[0])
 
     def _add_feed_forward(self, x: Tensor) -> Tensor:
         if x.is_cuda or not in_pieces():
             return x + self.project(F.gelu(self.expand(x)))
-        # In place, and a few rows at a time, so that the wide hidden layer stays in the cache.
+        # In place, a few rows at a time: the wide hidden layer then stays in the cache.
         for rows in x.split(_ROWS_AT_A_TIME, dim=2):
             rows.add_(self.project(F.gelu(self.expand(rows))))
         return x
@@ -123,7 +125,7 @@ class Decoder(nn.Module):
         """Map (B, dim, h, w) to the same shape; `time` is (1 or B, 4 * dim)."""
         _, dim, height, width = x.shape
         position = position_code(height, width, dim, x.device)
-        x = x.float()  # what the layers add to keeps its precision under autocast
+        x = x.float()  # the residual stream keeps its precision under autocast
         for layer in self.layers:
             x = layer(x, position, time)
         return x

@@ -1,7 +1,7 @@
-"""Fusion modules: features and normalised images -> one picture, (B, 3, H, W) RGB in 0..1.
+"""Fusion modules: features and normalised images -> one image, (B, 3, H, W) RGB in 0..1.
 
-`FusionModule` is the paper's, drawn freely by convolutions at full resolution. `LumaFusion` is the
-small one: it fuses brightness only, and takes colour from the RGB image.
+`FusionModule` is the paper's: convolutions at full resolution compute all three channels.
+`LumaFusion` is the small one: it fuses brightness only, and takes colour from the RGB image.
 """
 
 from __future__ import annotations
@@ -19,7 +19,13 @@ from difusionseg_core.network.winograd import convolve_rows, transform_kernel
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
 
-_STRIPE_ROWS = 96  # of the picture, drawn at once; more take more memory, fewer waste more rows
+_STRIPE_ROWS = (
+    96  # of the image, computed at once; more take more memory, fewer recompute more rows
+)
+
+
+Cross = Callable[[Tensor, Tensor, int], Tensor]
+"""(low, high, first row) -> both branches joined: `FusionModule.cross` in one of two ways."""
 
 
 class FusionModule(nn.Module):
@@ -57,6 +63,7 @@ class FusionModule(nn.Module):
         low = self.low1(features)
         low = torch.cat([self.dilated(low), self.grouped(self.low2(low))], dim=1)
         low = self.low_join(low)
+        cross: Cross
         if winograd_pays(low):
             cross = self._cross_small
         else:
@@ -64,8 +71,8 @@ class FusionModule(nn.Module):
         fused = torch.cat([self._draw(cross, low, image, *rows) for rows in _stripes(image)], dim=2)
         return fused * self.color_gain(fused)
 
-    def _draw(self, cross: Callable, low: Tensor, image: Tensor, top: int, bottom: int) -> Tensor:
-        """Rows `top` to `bottom` of the picture, from as many more as the convolutions reach."""
+    def _draw(self, cross: Cross, low: Tensor, image: Tensor, top: int, bottom: int) -> Tensor:
+        """Rows `top` to `bottom` of the image, from as many more as the convolutions reach."""
         height = image.shape[2]
         # `cross` and `output` reach three rows further; four are whole rows of the small map.
         first, last = max(top - 4, 0), min(bottom + 4, height)
@@ -75,7 +82,7 @@ class FusionModule(nn.Module):
         return drawn[:, :, top - first : bottom - first]
 
     def _cross_enlarged(self, low: Tensor, high: Tensor, first: int) -> Tensor:
-        """`cross` of both branches, of the rows from `first` on that `high` has."""
+        """`cross` of both branches, for the rows of `high`, which start at `first`."""
         return self.cross(torch.cat([low[:, :, first : first + high.shape[2]], high], dim=1))
 
     def _cross_small(self, low: Tensor, high: Tensor, first: int) -> Tensor:
@@ -85,7 +92,7 @@ class FusionModule(nn.Module):
         in memory as a whole.
         """
         conv, pointwise = self.cross[0], self.cross[1:]
-        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(conv, nn.Conv2d) and conv.bias is not None
         channels, height = high.shape[1:3]
         kernel = transform_kernel(conv.weight[:, -channels:])
         kernel_of_low = conv.weight[:, :-channels]
@@ -113,8 +120,8 @@ class LumaFusion(nn.Module):
     """A light fusion module: fused brightness from both cameras, colour from the RGB one.
 
     Brightness starts from the brighter of the two at every pixel; a small network at half size
-    corrects what that choice loses, and what it adds where a thermal image is bright all over: it
-    is told the brightness of both images around a pixel and the thermal image's mean. Colour
+    corrects what that choice loses, and what it adds where a thermal image is bright all over. Its
+    inputs include the brightness of both images around a pixel and the thermal image's mean. Colour
     differences are the RGB image's own, reduced only where they would leave the range, so nothing
     is clipped.
 
@@ -146,8 +153,8 @@ class LumaFusion(nn.Module):
 
 
 def _brightness(both: Tensor, size: torch.Size) -> Tensor:
-    """(B, 3, h, w) of luma and thermal (B, 2, H, W): both in small, and the thermal mean; -1..3."""
-    # Of each 4x4 pixels the middle ones; for a pooling OpenVINO would reorder the whole image.
+    """(B, 3, h, w) of luma and thermal (B, 2, H, W): both reduced, and the thermal mean; -1..3."""
+    # The middle pixels of each 4x4; before a pooling OpenVINO would reorder the whole image.
     small = F.interpolate(both, scale_factor=0.25, mode="bilinear")
     mean = small[:, 1:].mean((2, 3), keepdim=True)
     small = resize(small, size)
@@ -155,7 +162,7 @@ def _brightness(both: Tensor, size: torch.Size) -> Tensor:
 
 
 def pictures(image: Tensor) -> tuple[Tensor, Tensor]:
-    """The normalised (B, 4, H, W) back as RGB (B, 3, H, W) and thermal (B, 1, H, W), in 0..1."""
+    """Undo the normalisation of (B, 4, H, W): RGB (B, 3, H, W), thermal (B, 1, H, W), in 0..1."""
     mean, std = (image.new_tensor(values).view(4, 1, 1) / 255 for values in (IMAGE_MEAN, IMAGE_STD))
     restored = (image * std + mean).clamp(0, 1)
     return restored[:, :3], restored[:, 3:]

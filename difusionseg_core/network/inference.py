@@ -1,6 +1,6 @@
-"""The network as the predictor runs it: from camera pictures to pictures, in one graph.
+"""The network as the predictor runs it: from camera images to result images, in one graph.
 
-Everything between the two is inside, so that an exported graph does all of it.
+It includes pre- and postprocessing, so that an exported graph does all of it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class InferenceGraph(nn.Module):
     H and W are multiples of 4. Out come `fused` (B, H, W, 3) uint8 RGB, rounded; `labels` (B, H/s,
     W/s) uint8; `confidence` (B, H/s, W/s) float32 in 0..1, the probability of the class chosen; s
     is the model's `label_stride`. The R noises of a pair are denoised side by side and their
-    probabilities averaged, so that where they disagree the confidence falls.
+    probabilities averaged, so that the confidence is lower where they disagree.
 
     A model with an object head adds `peaks` (B, 3, H/4, W/4) float32 and `extents`
     (B, 4, H/4, W/4) float32, from which `objects.find_objects` makes a list.
@@ -53,7 +53,7 @@ class InferenceGraph(nn.Module):
         every = self.model.label_stride
         shape = (batch, height // every, width // every)
         logits = resize(self.model.segment(features, encoded).float(), shape[1:])
-        logits = logits.flatten(2)  # maps in one row are quicker to search for the largest
+        logits = logits.flatten(2)  # the maximum is found faster in flat maps
         if len(logits) == batch:
             best, labels = logits.max(dim=1)
             confidence = 1 / (logits - best[:, None]).exp().sum(dim=1)

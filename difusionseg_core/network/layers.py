@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from difusionseg_core.network.winograd import conv3x3
 
-_MANY_CHANNELS = 64  # with fewer, Winograd's transforms cost what they save
+_MANY_CHANNELS = 64  # with fewer, Winograd's transforms cost as much as they save
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -19,7 +19,7 @@ class ChannelLayerNorm(nn.LayerNorm):
         return self.scaled(x, self.weight, self.bias)
 
     def scaled(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """With other scales and shifts (C,) than the layer's own."""
+        """Normalise with other scales and shifts (C,) than the layer's own."""
         pixels = x.permute(0, 2, 3, 1)
         normed = F.layer_norm(pixels, self.normalized_shape, weight, bias, self.eps)
         return normed.permute(0, 3, 1, 2)
@@ -80,7 +80,7 @@ def conv_bn_relu(
 
 
 def separable_conv(channels: int, out_channels: int) -> nn.Sequential:
-    """Depthwise 3x3, batch norm, ReLU, pointwise: a 3x3 convolution at a ninth of the price."""
+    """Depthwise 3x3, batch norm, ReLU, pointwise: a 3x3 convolution at a ninth of the cost."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
         nn.BatchNorm2d(channels),
@@ -95,7 +95,7 @@ def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
 
 
 def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
-    """`layer(x)` kept out of autocast: where a rounding can turn one class into another."""
+    """`layer(x)` without autocast, where rounding could change the class."""
     if not torch.is_autocast_enabled(x.device.type):
         return layer(x)
     with torch.autocast(x.device.type, enabled=False):
@@ -103,15 +103,15 @@ def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def winograd_pays(x: Tensor) -> bool:
-    """Whether convolutions of `x` between many channels are ours: in eager float32 on a CPU."""
+    """Whether Winograd's algorithm is faster for `x`: in eager float32 on a CPU."""
     return in_pieces() and not x.is_cuda and not torch.is_autocast_enabled(x.device.type)
 
 
 def in_pieces() -> bool:
-    """Whether large maps are best worked through a few rows at a time, to save cache and memory.
+    """Whether to process large maps a few rows at a time, to save cache and memory.
 
-    So for eager inference. Training needs the whole for its gradients, and a compiler, which sees
-    the whole graph, finds better pieces itself.
+    True in eager inference. Training needs the whole map for its gradients, and a compiler, which
+    sees the whole graph, splits it better itself.
     """
     recorded = torch.jit.is_tracing() or torch.compiler.is_compiling()
     return not (torch.is_grad_enabled() or recorded)

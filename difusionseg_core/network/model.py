@@ -4,7 +4,7 @@ r"""The network: backbone, neck, fusion module and denoising decoder, joined.
         \--------------------------> fusion module -> fused --+               ^      |
                                                                noise, classes +------+-> logits
 
-Two sizes are made of the same parts: `paper` is the published network, `lite` the real-time one.
+Two sizes are built from the same parts: `paper` is the published network, `lite` the real-time one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from difusionseg_core.network.time_embedding import TimeEmbedding
 from difusionseg_core.network.two_path import DetailRefinement, TwoPathBackbone, TwoPathNeck
 
 CODE_SCALE = 0.01
-"""Size of the class code beside noise of deviation 1 ("bit scale"), as the paper trains."""
+"""Amplitude of the class code relative to noise of deviation 1 ("bit scale"), as in the paper."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +48,11 @@ class Output:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What does not change over the diffusion steps.
+    """What stays the same over the diffusion steps.
 
     `fused` (B, 3, H, W); `features` (B, dim, h, w), the neck's merged map; `detail`
     (B, dim, H/4, W/4), its finest level; `guide` (B, dim, h, w), features joined with the fused
-    image; `joined_guide` (B, dim, h, w), the guide's share in joining it with any state.
+    image; `joined_guide` (B, dim, h, w), the guide's share of its sum with any state.
     """
 
     fused: Tensor
@@ -74,16 +74,16 @@ class Encoded:
 class DiFusionSeg(nn.Module):
     """DiFusionSeg (Wang et al., Knowledge-Based Systems 2025), from parts that set its size.
 
-    The decoder works at `stride`, on h = ceil(H / stride) rows. Where it is coarser than 4,
-    `refinement` draws the final logits at stride 4. Classes are worth asking for at every
+    The decoder works at `stride`, on h = ceil(H / stride) rows. If that is coarser than 4,
+    `refinement` computes the final logits at stride 4. Classes are computed at every
     `label_stride`-th pixel; the finer logits of `forward` are interpolated. `objects` finds boxes
-    in what the neck gives, beside the diffusion.
+    in the neck's output, independently of the diffusion.
     """
 
     def __init__(
         self,
         backbone: nn.Module,
-        neck: nn.Module,
+        neck: MergedPyramid | TwoPathNeck,
         fusion: nn.Module,
         decoder: Decoder,
         classifier: nn.Module,
@@ -113,6 +113,7 @@ class DiFusionSeg(nn.Module):
         # image, and the guide with the noisy state.
         self.join = nn.Conv2d(2 * dim, dim, 1)
         nn.init.kaiming_normal_(self.join.weight, mode="fan_out", nonlinearity="relu")
+        assert self.join.bias is not None
         nn.init.zeros_(self.join.bias)
         self.time_embedding = TimeEmbedding(dim)
         self.class_embedding = nn.Embedding(
@@ -135,8 +136,8 @@ class DiFusionSeg(nn.Module):
         """Fuse and segment.
 
         `image` (B, 4, H, W) float32: normalised RGB and thermal, see `preprocessing.normalize`.
-        `noise` (B, dim, h, w) starts the sampler; drawn where None. `timesteps` is 1 to 20, the
-        model's own `steps` where None. Raises ValueError for sizes that are not multiples of 4,
+        `noise` (B, dim, h, w) starts the sampler; drawn if None. `timesteps` is 1 to 20, the
+        model's own `steps` if None. Raises ValueError for sizes that are not multiples of 4,
         types other than float32, and values that are not finite.
         """
         check_image(image)
@@ -191,7 +192,7 @@ class DiFusionSeg(nn.Module):
         return self.refinement(features, encoded.detail)
 
     def find_objects(self, encoded: Encoded) -> ObjectMaps | None:
-        """Where objects are; None where the model has no head for them."""
+        """Find objects; None if the model has no head for them."""
         if self.objects is None:
             return None
         return self.objects(encoded.features, encoded.detail)

@@ -29,7 +29,7 @@ class MergedPyramid(nn.Module):
         self.merge = conv_norm(len(widths) * dim, dim, 1, groups)
 
     def forward(self, features: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Merge feature maps, finest first, into two: see the class."""
+        """Merge feature maps, finest first, into two; see the class."""
         levels = [lateral(x) for lateral, x in zip(self.laterals, features, strict=True)]
         for index in range(len(levels) - 1, 0, -1):
             finer = levels[index - 1]

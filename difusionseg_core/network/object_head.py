@@ -16,7 +16,7 @@ from difusionseg_core.network.two_path import DETAIL_WIDTH, separable
 from difusionseg_core.objects import OBJECT_CLASSES
 
 _HIDDEN = 48
-_FIRST_SCORE = 0.02  # before training, so that the many empty places do not drown the few objects
+_FIRST_SCORE = 0.02  # before training, so that the many empty cells do not outweigh the few objects
 _FIRST_EXTENT = 16.0  # pixels
 _MOST = 4.0  # of the logarithm: 0.3 to 870 pixels
 
@@ -45,12 +45,10 @@ class ObjectHead(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.project = nn.Conv2d(dim, DETAIL_WIDTH, 1)
-        self.layers = nn.Sequential(
-            *separable(DETAIL_WIDTH, _HIDDEN),
-            *separable(_HIDDEN, _HIDDEN),
-            nn.Conv2d(_HIDDEN, len(OBJECT_CLASSES) + 4, 1),
-        )
-        last = self.layers[-1]
+        hidden = (*separable(DETAIL_WIDTH, _HIDDEN), *separable(_HIDDEN, _HIDDEN))
+        last = nn.Conv2d(_HIDDEN, len(OBJECT_CLASSES) + 4, 1)
+        self.layers = nn.Sequential(*hidden, last)
+        assert last.bias is not None
         nn.init.normal_(last.weight, std=0.01)
         nn.init.zeros_(last.bias)
         nn.init.constant_(last.bias.data[: len(OBJECT_CLASSES)], -math.log(1 / _FIRST_SCORE - 1))
@@ -59,5 +57,5 @@ class ObjectHead(nn.Module):
         """Find objects in the features of decoder and detail."""
         x = self.layers(detail + resize(self.project(features), detail.shape[-2:])).float()
         heat, extent = x.split([len(OBJECT_CLASSES), 4], dim=1)
-        # Sizes span from a few pixels to the whole image: what is learned is their logarithm.
+        # Sizes range from a few pixels to the whole image, so the logarithm is learned.
         return ObjectMaps(heat, _FIRST_EXTENT * extent.clamp(-_MOST, _MOST).exp())

@@ -2,8 +2,8 @@
 
 As in BiSeNet (Yu et al., ECCV 2018).
 
-What an object is can be told from a smaller picture, at a quarter of the price; where it ends is
-what a few cheap convolutions over the full picture tell.
+A half-size image is enough to recognise an object, at a quarter of the cost; a few cheap
+convolutions over the full image find its outline.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class TwoPathBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map an image (B, 4, H, W) to feature maps: detail, then context from fine to coarse."""
-        # The means of 2x2 pixels; as a pooling, OpenVINO would first reorder the whole image.
+        # The means of 2x2 pixels; before a pooling, OpenVINO would reorder the whole image.
         half = F.interpolate(image, scale_factor=0.5, mode="bilinear")
         return [self.detail(image), *self.context(half)]
 
@@ -40,7 +40,7 @@ class TwoPathNeck(nn.Module):
     """The backbone's maps -> (merged, detail).
 
     `merged` (B, dim, h, w) at stride 16, of the context's pyramid; `detail` (B, DETAIL_WIDTH, H/4,
-    W/4) is the detail path told what the pyramid's finest level, at stride 8, sees there.
+    W/4) is the detail path with the pyramid's finest level, at stride 8, added.
     """
 
     def __init__(self, dim: int) -> None:
@@ -68,7 +68,7 @@ class DetailRefinement(nn.Module):
         )
 
     def forward(self, features: Tensor, detail: Tensor) -> Tensor:
-        """Draw final logits from the decoder's features and the detail."""
+        """Compute the final logits from the decoder's features and the detail."""
         return self.layers(detail + resize(self.project(features), detail.shape[-2:]))
 
 

@@ -1,7 +1,7 @@
-"""3x3 convolution of a map that is enlarged four times, at the price of its own size.
+"""3x3 convolution of a map that is enlarged four times, at the cost of its own size.
 
-Convolving and enlarging change places: each of the nine taps is multiplied with the small map, and
-only then are the products enlarged, shifted and added up. Bilinear enlarging by 4 draws a tile of
+Convolution and enlargement are exchanged: each of the nine taps is multiplied with the small map,
+then the products are enlarged, shifted and added up. Bilinear enlargement by 4 computes a tile of
 4x4 pixels and its neighbours from 3x3 pixels of the small map, so along one axis a tile's four
 values are a sum over three pixels and three taps.
 """
@@ -23,14 +23,14 @@ def convolve_enlarged(
     """Rows of `F.conv2d(resize(small, 4 times its size), weight, bias, padding=1)`, four at a time.
 
     `small` (h, w, channels) float32, `weight` (out, channels, 3, 3). Yields (4, 4 * w, out) for
-    every row of the small map from `first` to before `last`. The memory is used again for the next
+    every row of the small map from `first` to before `last`. The memory is reused for the next
     rows. No gradients.
     """
     height, width, channels = small.shape
     out = len(weight)
     taps = weight.permute(2, 1, 3, 0).reshape(3, channels, 3 * out)  # by row of the kernel
     shift = small.new_zeros(3, 3, out)
-    shift[1, 1] = bias  # the middle tap is always inside the picture
+    shift[1, 1] = bias  # the middle tap is always inside the image
     across, down = _shares(width), _shares(height)
 
     products = small.new_zeros(width + 2, 3 * out)  # of one row; a column of zeros on either side
@@ -40,9 +40,9 @@ def convolve_enlarged(
     drawn = small.new_empty(SCALE, SCALE * width, out)
 
     def enlarge_across(row: int) -> None:
-        for target, tap, told in zip(wide[row % 3], taps, shift.view(3, -1), strict=True):
+        for target, tap, added in zip(wide[row % 3], taps, shift.view(3, -1), strict=True):
             if 0 <= row < height:
-                torch.addmm(told, small[row], tap, out=products[1:-1])
+                torch.addmm(added, small[row], tap, out=products[1:-1])
                 torch.bmm(across, around, out=target)
             else:
                 target.zero_()
@@ -57,9 +57,9 @@ def convolve_enlarged(
 
 
 def _shares(length: int) -> Tensor:
-    """(length, 4, 9): what three neighbours, and three taps of each, add to a tile's values."""
+    """(length, 4, 9): shares of three neighbours, and three taps of each, in a tile's values."""
     enlarged = F.interpolate(torch.eye(length)[None], scale_factor=SCALE, mode="linear")[0].T
-    # Zeros around the picture, and around the small map.
+    # Zeros around the image, and around the small map.
     enlarged = F.pad(enlarged, (1, 1, 1, 1)).contiguous()
     row = length + 2
     # [tile, pixel, neighbour, tap] is at [SCALE * tile + pixel + tap, tile + neighbour]

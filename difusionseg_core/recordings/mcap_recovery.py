@@ -118,6 +118,7 @@ def _scan(path: Path, size: int, changed_ns: int) -> _Scan:
 
 def _record_groups(file: Any) -> Iterator[list[Any] | _Lost | _End]:
     """Schemas, channels and messages, chunk by chunk; ends where nothing more is readable."""
+    from mcap.records import Chunk
     from mcap.stream_reader import StreamReader, breakup_chunk
 
     reader = StreamReader(file, emit_chunks=True, record_size_limit=_LARGEST_RECORD)
@@ -130,7 +131,7 @@ def _record_groups(file: Any) -> Iterator[list[Any] | _Lost | _End]:
             return
         except Exception:  # mcap raises many kinds on damaged bytes
             return
-        if _kind(record) == "Chunk":
+        if isinstance(record, Chunk):
             try:
                 yield breakup_chunk(record, validate_crc=True)
             except Exception:  # as above, and those of the decompressors

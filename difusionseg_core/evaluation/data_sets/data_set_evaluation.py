@@ -51,8 +51,8 @@ class DataSetJob:
     `mask` and `fused` (NAME.png) and the file `objects` (objects.json). `boxes` is a folder of box
     files that replaces those of the data set; with `require_boxes` it is an error if objects
     cannot be scored. `groups` are text files of names or folders of images that are also scored
-    separately. `without` is "rgb" or "thermal": a camera that the model does not get. `baselines`
-    also scores simple fusions, and the model with each camera alone.
+    separately. `without` is "rgb" or "thermal": a camera that is withheld from the model.
+    `baselines` also scores simple fusions, and the model with each camera alone.
     """
 
     data: Path
@@ -74,7 +74,7 @@ class DataSetJob:
 def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
     """Write metrics.json, per_image.csv, the report, and a model's masks and fused images.
 
-    A stopped run continues where it was. Returns what metrics.json holds; "problems" lists the
+    A stopped run continues where it stopped. Returns what metrics.json holds; "problems" lists the
     images that were skipped, one line each. Raises ValueError (DataError among them), OSError or
     ImportError, in one line.
     """
@@ -90,19 +90,20 @@ def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
             print(f"{found}; only fused images are scored")
     predictor = None if job.model is None else _predictor(job.model, data_set)
     _check_boxes(job, data_set)
-    if data_set.label_set is None:  # nothing is labelled: only the model names classes
+    if data_set.label_set is None:  # nothing is labelled: use the model's classes
         data_set = data_set.with_classes(predictor.label_set if predictor else MSRS)
+    label_set = data_set.known_label_set
 
     store = Store(job.output, _options(job, data_set, predictor))
     remaining = [pair for pair in data_set.pairs if pair.name not in store.done]
     if store.done:
         print(f"continuing after {len(store.done)} of {len(data_set.pairs)} images")
     if predictor is None:
-        objects = None if job.objects is None else read_objects(job.objects, data_set.label_set)
-        results = score_images(remaining, data_set.label_set, masks, fused, objects, job.baselines)
+        objects = None if job.objects is None else read_objects(job.objects, label_set)
+        results = score_images(remaining, label_set, masks, fused, objects, job.baselines)
     else:
         results = run_model(
-            remaining, data_set.label_set, predictor, store.folder, job.without, job.baselines
+            remaining, label_set, predictor, store.folder, job.without, job.baselines
         )
     problems = []
     with tqdm(
@@ -127,7 +128,7 @@ def _with_boxes(data_set: DataSet, folder: Path | None) -> DataSet:
         return data_set
     if data_set.label_set is None:
         data_set = data_set.with_classes(MSRS)
-    if not data_set.label_set.has_same_classes(MSRS):
+    if not data_set.known_label_set.has_same_classes(MSRS):
         raise DataError(f"box files name classes of MSRS, but {data_set.folder} has others")
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}")
@@ -153,7 +154,7 @@ def _files_in(folder: Path | None, pairs: Sequence[Pair]) -> dict[str, Path] | N
 
 
 def _check_boxes(job: DataSetJob, data_set: DataSet) -> None:
-    """What scoring objects needs: pycocotools, and boxes in the data set."""
+    """Check what scoring objects needs: pycocotools, and boxes in the data set."""
     boxed = any(pair.boxes for pair in data_set.pairs)
     if job.require_boxes and not boxed:
         raise DataError(
@@ -185,7 +186,7 @@ def _predictor(options: PredictorOptions, data_set: DataSet) -> Predictor:
 
 
 def _options(job: DataSetJob, data_set: DataSet, predictor: Predictor | None) -> dict[str, object]:
-    """What determines the results; a stopped run continues only with the same."""
+    """What determines the results; a stopped run continues only with the same options."""
     options: dict[str, object] = {
         "data": str(job.data),
         "split": job.split,
@@ -217,11 +218,11 @@ def _finish(
     store: Store,
     problems: list[str],
 ) -> dict[str, object]:
-    """Write what is made of all images, and move the folder to its final name."""
+    """Write the results over all images, and move the folder to its final name."""
     scores = [store.done[pair.name] for pair in data_set.pairs if pair.name in store.done]
     shown = ("data", "split", "model", "steps", "without", "mask", "fused", "objects", "boxes")
     metrics = {key: store.options[key] for key in shown if store.options.get(key) is not None}
-    metrics |= summarize(scores, data_set.label_set, groups) | {"problems": problems}
+    metrics |= summarize(scores, data_set.known_label_set, groups) | {"problems": problems}
     (store.folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     _write_table(store.folder / "per_image.csv", scores)
     if job.model and any(MODEL in one.objects for one in scores):
@@ -229,7 +230,9 @@ def _finish(
             entry
             for one in scores
             for entry in object_entries(
-                one.name, [DetectedObject(*box) for box in one.objects[MODEL]], data_set.label_set
+                one.name,
+                [DetectedObject(*box) for box in one.objects[MODEL]],
+                data_set.known_label_set,
             )
         ]
         write_objects(store.folder / OBJECTS_FILE, entries)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +39,7 @@ _RANKED_BY = {
     "Qabf": "Qabf",
 }
 """What images are ranked by: the first that was measured."""
-_HISTOGRAMS = (
+_HISTOGRAMS: tuple[str, ...] = (
     "mIoU",
     "mIoU_without_0",
     "boundary_F1",
@@ -67,7 +67,7 @@ class EvaluatedImages:
         Masks are shown over images; the legend of the page has their colours.
         """
         frame = read_frame(self._pair(name), self.data_set.label_set)
-        label_set = self.data_set.label_set
+        label_set = self.data_set.known_label_set
         tiles = {
             "RGB": _with_boxes(frame, label_set),
             "thermal": cv2.cvtColor(to_uint8(frame.thermal), cv2.COLOR_GRAY2RGB),
@@ -83,7 +83,7 @@ class EvaluatedImages:
 
     @staticmethod
     def _below(frame: Frame, tiles: Mapping[str, np.ndarray]) -> np.ndarray:
-        """What a prediction is shown over: the fused image, which shows night scenes, too."""
+        """The background of a prediction: the fused image, which also shows night scenes."""
         fused = tiles.get("fused")
         return fused if fused is not None and fused.shape == frame.rgb.shape else frame.rgb
 
@@ -94,11 +94,11 @@ class EvaluatedImages:
 def evaluation_page(
     metrics: Mapping, images: Sequence[ImageScores], pictures: EvaluatedImages, run: Mapping
 ) -> Report:
-    """The page of `metrics` as `summarize` makes them, of `images` and of the `run`.
+    """The page of `metrics` (see `summarize`), of `images` and of the `run`.
 
     `run` holds its options, machine and time.
     """
-    label_set = pictures.data_set.label_set
+    label_set = pictures.data_set.known_label_set
     rows = [table_row(image) for image in images]
     sections = []
     if "segmentation" in metrics:
@@ -197,7 +197,7 @@ def _segmentation(metrics: Mapping, label_set: LabelSet) -> list[Section]:
     picture = Figure(
         "confusion.png",
         charts.confusion(shares, label_set.class_names),
-        "Of the pixels of a true class (row), how many per cent were predicted as which.",
+        "Share of the pixels of a true class (row) predicted as each class (column), in per cent.",
     )
     return [
         Section("Segmentation", [averages]),
@@ -263,24 +263,31 @@ def _fusion(metrics: Mapping) -> Section:
 
 
 def _groups(metrics: Mapping) -> Section:
-    columns: dict[str, Callable[[Mapping], float | None]] = {}
+    columns: dict[str, tuple[str, ...]] = {}
     if "segmentation" in metrics:
         for key, name in MAP_SCORES.items():
-            columns[name] = lambda one, key=key: one.get("segmentation", {}).get(key)
+            columns[name] = ("segmentation", key)
     if "boxes" in metrics:
-        columns["box F1"] = lambda one: one.get("boxes", {}).get("mean_F1")
+        columns["box F1"] = ("boxes", "mean_F1")
     if "objects" in metrics:
-        columns["AP50"] = lambda one: one.get("objects", {}).get("AP50")
+        columns["AP50"] = ("objects", "AP50")
     if "calibration" in metrics:
-        columns["ECE"] = lambda one: one.get("calibration", {}).get("ECE")
+        columns["ECE"] = ("calibration", "ECE")
     if MODEL in metrics.get("fusion", {}):
         for key in ("MI", "SCD", "VIF", "Qabf", "SSIM"):
-            columns[key] = lambda one, key=key: one["fusion"].get(MODEL, {}).get(key)
+            columns[key] = ("fusion", MODEL, key)
     rows = [
-        [name, str(one["images"]), *(_number(column(one)) for column in columns.values())]
+        [name, str(one["images"]), *(_number(_value_at(one, keys)) for keys in columns.values())]
         for name, one in {"all": metrics, **metrics["groups"]}.items()
     ]
     return Section("By group", [Table(["", "images", *columns], rows)])
+
+
+def _value_at(values: Mapping, keys: Sequence[str]) -> float | None:
+    """The number at `values[keys[0]][keys[1]]...`; None if it is missing."""
+    for key in keys[:-1]:
+        values = values.get(key, {})
+    return values.get(keys[-1])
 
 
 def _calibration(scores: Mapping) -> Section:
@@ -302,8 +309,8 @@ def _histograms(rows: Sequence[Mapping]) -> Section:
     }
     values = {key: numbers for key, numbers in values.items() if numbers}
     caption = (
-        "How many images have which score. The mIoU of an image is over the classes in it; without "
-        "class 0 it is that of the objects, where there are any."
+        "Number of images by score. The mIoU of an image is over the classes in it; without class "
+        "0 it is that of the objects, if there are any."
     )
     return Section(
         "Scores of single images",
@@ -322,7 +329,7 @@ def _best_and_worst(rows: Sequence[Mapping], pictures: EvaluatedImages) -> list[
         Section(
             title,
             [
-                class_legend(pictures.data_set.label_set),
+                class_legend(pictures.data_set.known_label_set),
                 *(_strip(place, row, key, pictures) for row in chosen),
             ],
         )
@@ -368,12 +375,12 @@ def _run(run: Mapping) -> Section:
     rows = [[key, str(value)] for key, value in run["options"].items() if value is not None]
     rows += [[key, str(value)] for key, value in run["machine"].items()]
     if "seconds_per_image" in run:
-        rows.append(["seconds an image (median, model alone)", f"{run['seconds_per_image']:.3f}"])
+        rows.append(["seconds per image (median, model alone)", f"{run['seconds_per_image']:.3f}"])
     return Section("What was run", [Table(["", ""], rows)])
 
 
 def _number(value: float | None) -> str:
-    """A score for a table; a dash where there is none."""
+    """A score for a table; a dash if there is none."""
     if value is None or not np.isfinite(value):
         return "–"
     digits = 4 if abs(value) < 1 else 3 if abs(value) < 10 else 1

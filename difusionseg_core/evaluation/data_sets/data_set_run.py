@@ -10,7 +10,9 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.classes import LabelSet
@@ -30,6 +32,8 @@ from difusionseg_core.parallel import available_cores, in_order, process_pool
 
 if TYPE_CHECKING:
     from difusionseg_core.predictor import Prediction, Predictor
+
+T = TypeVar("T")
 
 MASK, FUSED = "mask", "fused"
 """Folders of a model's outputs, named as `predict` names them."""
@@ -59,7 +63,7 @@ def run_model(
 ) -> Iterator[ImageScores | Failure]:
     """Run the model on every frame and score it, in order; masks and fused images go to `output`.
 
-    `without` is "rgb" or "thermal": a camera that the model does not get. `baselines` adds the
+    `without` is "rgb" or "thermal": a camera that is withheld from the model. `baselines` adds the
     model with each camera alone ("visible", "thermal"), and those of `score_image`.
     """
     # One image keeps a CPU busy, but not a GPU.
@@ -76,13 +80,14 @@ def run_model(
                 _predict(predictor, [one for one in batch if isinstance(one, Frame)], cameras)
             )
             for one in batch:
-                if isinstance(one, Frame):
-                    outputs, seconds = next(made)
-                    one = _Task(one, outputs, label_set.num_classes, baselines, seconds, output)
-                yield one
+                if isinstance(one, Failure):
+                    yield one
+                    continue
+                outputs, seconds = next(made)
+                yield _Task(one, outputs, label_set.num_classes, baselines, seconds, output)
 
     def read(pair: Pair) -> Frame | Failure:
-        return _or_failure(pair.name, read_frame, pair, label_set)
+        return _or_failure(pair.name, lambda: read_frame(pair, label_set))
 
     with ThreadPoolExecutor(2) as readers, _scorers(len(pairs)) as scorers:
         frames = in_order(readers, read, pairs, ahead=2 + size)
@@ -138,8 +143,9 @@ class _Task:
         )
         if self.folder:
             made = self.outputs[MODEL]
-            write_png(self.folder / MASK / f"{self.frame.name}.png", made.labels)
-            write_png(self.folder / FUSED / f"{self.frame.name}.png", made.fused)
+            for kind, image in ((MASK, made.labels), (FUSED, made.fused)):
+                if image is not None:
+                    write_png(self.folder / kind / f"{self.frame.name}.png", image)
         return scores
 
 
@@ -148,7 +154,7 @@ def _predict(
 ) -> list[tuple[dict[str, ScoredImages], float]]:
     """Return for each frame its outputs by source, and the seconds that the first source took.
 
-    `cameras` says for each source which camera it lacks.
+    `cameras` names for each source the camera that it lacks.
     """
     if not frames:
         return []
@@ -171,8 +177,10 @@ def _predict(
     return [(of_frame, seconds[0]) for of_frame in outputs]
 
 
-def _run_batch(predictor: Predictor, pairs: Sequence[tuple]) -> list[Prediction]:
-    """Run all at once, or one by one if memory is short."""
+def _run_batch(
+    predictor: Predictor, pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]
+) -> list[Prediction]:
+    """Run all at once, or one by one if the device runs out of memory."""
     try:
         return predictor.batch(pairs)
     except OutOfMemory as error:
@@ -196,9 +204,9 @@ def _batches(frames: Iterable[Frame | Failure], size: int) -> Iterator[list[Fram
         yield batch
 
 
-def _or_failure(name: str, function: Callable, *arguments: Any) -> Any:
+def _or_failure(name: str, function: Callable[[], T]) -> T | Failure:
     try:
-        return function(*arguments)
+        return function()
     except (ValueError, OSError) as error:
         return Failure(name, str(error))
 
@@ -206,7 +214,7 @@ def _or_failure(name: str, function: Callable, *arguments: Any) -> Any:
 def _results(
     tasks: Iterable[_Task | Failure], scorers: Executor
 ) -> Iterator[ImageScores | Failure]:
-    """Run the tasks, and pass failures on, in order."""
+    """Run the tasks and pass failures through, in order."""
     return in_order(scorers, _run, tasks, ahead=2 * _workers())
 
 

@@ -1,4 +1,4 @@
-"""What is counted and measured of one image."""
+"""The counts and measurements of one image."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class MapCounts:
 
 @dataclass
 class ImageScores:
-    """Of one image; the dicts by source: "model", and baselines where asked for.
+    """Scores of one image; the dicts by source: "model", and baselines if requested.
 
     `maps` is empty without a class map of the data set, `boxes` without a box file, `fusion`
     without fused image, and `calibration` (15, 3) None without confidence. `seconds` is the
-    model's time, None where none ran.
+    model's time, None if none ran.
     """
 
     name: str
@@ -65,7 +65,7 @@ class ImageScores:
     true_boxes: list[TrueBox] | None = None
 
     def to_json(self) -> dict:
-        """Plain lists, dicts and numbers, from which `from_json` makes the same again."""
+        """Plain lists, dicts and numbers, from which `from_json` restores the scores."""
         return {
             "name": self.name,
             "maps": {
@@ -85,7 +85,7 @@ class ImageScores:
 
     @classmethod
     def from_json(cls, values: dict) -> ImageScores:
-        """Raises KeyError, TypeError or ValueError for anything `to_json` does not make."""
+        """Undo `to_json`. Raises KeyError, TypeError or ValueError for anything else."""
         calibration = values["calibration"]
         return cls(
             values["name"],
@@ -124,17 +124,17 @@ def score_image(
     fusion_baselines: bool = False,
     seconds: float | None = None,
 ) -> ImageScores:
-    """Score what was made of a frame, `outputs` by source.
+    """Score the results for a frame, `outputs` by source.
 
     `fusion_baselines` scores the visible image, the thermal one, their average and their maximum
-    as if they were fused images. Raises ValueError, naming the image, for pictures of another
+    as if they were fused images. Raises ValueError, naming the image, for results of another
     size and for class ids out of range.
     """
     scores = ImageScores(frame.name, seconds=seconds)
     try:
         for source, output in outputs.items():
             if output.labels is not None:
-                _score_labels(frame, output, source, num_classes, scores)
+                _score_labels(frame, output.labels, output.confidence, source, num_classes, scores)
             if output.objects is not None:
                 scores.objects[source] = [_rounded(one) for one in output.objects]
         if frame.boxes is not None:
@@ -143,37 +143,42 @@ def score_image(
                 for box in frame.boxes
             ]
         thermal = to_uint8(frame.thermal)
-        pictures = {source: one.fused for source, one in outputs.items() if one.fused is not None}
+        fused = {source: one.fused for source, one in outputs.items() if one.fused is not None}
         if fusion_baselines:
-            pictures |= _baselines(frame.rgb, thermal)
-        for source, picture in pictures.items():
-            scores.fusion[source] = fusion_metrics(frame.rgb, thermal, picture)
+            fused |= _baselines(frame.rgb, thermal)
+        for source, image in fused.items():
+            scores.fusion[source] = fusion_metrics(frame.rgb, thermal, image)
     except ValueError as error:
         raise ValueError(f"{frame.name}: {error}") from error
     return scores
 
 
 def _score_labels(
-    frame: Frame, output: ScoredImages, source: str, num_classes: int, scores: ImageScores
+    frame: Frame,
+    labels: np.ndarray,
+    confidence: np.ndarray | None,
+    source: str,
+    num_classes: int,
+    scores: ImageScores,
 ) -> None:
-    labels = output.labels
     if labels.shape != frame.rgb.shape[:2]:
         raise ValueError(f"the mask is {labels.shape} but the RGB image {frame.rgb.shape[:2]}")
     if frame.labels is not None:
         confusion = confusion_matrix(frame.labels, labels, num_classes)
         boundary = boundary_counts(frame.labels, labels, num_classes)
         scores.maps[source] = MapCounts(confusion, boundary)
-        if output.confidence is not None and source == MODEL:
-            scores.calibration = calibration_counts(frame.labels, labels, output.confidence)
+        if confidence is not None and source == MODEL:
+            scores.calibration = calibration_counts(frame.labels, labels, confidence)
     if frame.boxes is not None:
         scores.boxes[source] = BoxScore()
         scores.boxes[source].add(labels, frame.boxes)
 
 
 def _rounded(found: DetectedObject) -> ScoredBox:
-    """To hundredths of a pixel, which is enough and keeps files small."""
+    """Round to hundredths of a pixel, which is enough and keeps files small."""
     label, score, *box = found
-    return (int(label), round(float(score), 5), *(round(float(value), 2) for value in box))
+    x, y, width, height = (round(float(value), 2) for value in box)
+    return int(label), round(float(score), 5), x, y, width, height
 
 
 def _baselines(rgb: np.ndarray, thermal: np.ndarray) -> dict[str, np.ndarray]:

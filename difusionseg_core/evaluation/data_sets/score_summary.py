@@ -1,4 +1,4 @@
-"""Scores of many images: of all, by group, and one line an image for a table."""
+"""Scores of many images: of all, by group, and one line per image for a table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PROTOCOLS = {
 def summarize(
     images: Sequence[ImageScores], label_set: LabelSet, groups: Mapping[str, Collection[str]]
 ) -> dict[str, object]:
-    """Plain numbers for a JSON file; only what could be measured is in it.
+    """Plain numbers for a JSON file; what could not be measured is left out.
 
     `groups` holds names of images by name of group.
     """
@@ -62,8 +62,13 @@ def summarize(
 
 
 def table_row(image: ImageScores) -> dict[str, str | float]:
-    """One line of a table; a baseline's columns bear its name."""
-    row: dict[str, str | float] = {"name": image.name}
+    """One line of a table: the name of the image, then its metrics."""
+    return {"name": image.name, **image_metrics(image)}
+
+
+def image_metrics(image: ImageScores) -> dict[str, float]:
+    """The metrics of one image by name; those of a baseline end in its name."""
+    row = {}
     for source, counts in image.maps.items():
         row[_column("mIoU", source)] = segmentation.mean_iou(counts.confusion)
         row[_column("mIoU_without_0", source)] = segmentation.mean_iou(counts.confusion, 1)
@@ -84,7 +89,8 @@ def table_row(image: ImageScores) -> dict[str, str | float]:
 def sum_of_maps(images: Sequence[ImageScores], source: str) -> tuple[np.ndarray, np.ndarray]:
     """Confusion matrix and outline counts over the images that have them; there must be one."""
     maps = [one.maps[source] for one in images if source in one.maps]
-    return sum(one.confusion for one in maps), sum(one.boundary for one in maps)
+    confusion = np.sum([one.confusion for one in maps], axis=0)
+    return confusion, np.sum([one.boundary for one in maps], axis=0)
 
 
 def sum_of_boxes(images: Sequence[ImageScores], source: str) -> BoxScore:
@@ -97,7 +103,7 @@ def sum_of_boxes(images: Sequence[ImageScores], source: str) -> BoxScore:
 
 
 def mean_fusion(images: Sequence[ImageScores]) -> dict[str, dict[str, float | None]]:
-    """Means over images by source and metric; None where infinite, as PSNR may be."""
+    """Means over images by source and metric; None if infinite, as PSNR may be."""
     sources = dict.fromkeys(source for one in images for source in one.fusion)
     return {
         source: _means([one.fusion[source] for one in images if source in one.fusion])
@@ -116,9 +122,11 @@ def map_scores(confusion: np.ndarray, boundary: np.ndarray, from_class: int) -> 
     }
 
 
-def _scores(images: Sequence[ImageScores], source: str, label_set: LabelSet) -> dict[str, dict]:
-    """Segmentation, boxes, objects and calibration of one source, as far as there are any."""
-    scores = {}
+def _scores(
+    images: Sequence[ImageScores], source: str, label_set: LabelSet
+) -> dict[str, dict[str, object]]:
+    """Segmentation, boxes, objects and calibration of one source, as far as available."""
+    scores: dict[str, dict[str, object]] = {}
     labelled = [one for one in images if source in one.maps]
     if labelled:
         confusion, boundary = sum_of_maps(labelled, source)
@@ -160,9 +168,9 @@ def _scores(images: Sequence[ImageScores], source: str, label_set: LabelSet) -> 
         names = [label_set.class_names[label] for label in labels]
         scores["objects"] = {"images": len(found), **matches.report(names)}
     bins = [one.calibration for one in images if one.calibration is not None]
-    bins = [counts for counts in bins if counts.any()]  # not of an image labelled 255 all over
+    bins = [counts for counts in bins if counts.any()]  # not of an image labelled 255 everywhere
     if bins and source == MODEL:
-        counts = sum(bins)
+        counts = np.sum(bins, axis=0)
         scores["calibration"] = {
             "ECE": expected_calibration_error(counts),
             "bins": counts.tolist(),

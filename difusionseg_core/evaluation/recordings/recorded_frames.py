@@ -28,11 +28,11 @@ from difusionseg_core.recordings.topic_choice import Topics
 
 @dataclass(frozen=True)
 class RecordedFrame:
-    """A pair as the network takes it.
+    """A pair, ready for the network.
 
     `rgb` (H, W, 3) uint8 RGB, `thermal` (H, W) uint8, `labels` (H, W) uint8 class ids or None.
     `stamp_ns` and `frame_id` are the RGB image's; `recorded_ns` is when the later of the two was
-    recorded. `seconds` is what reading and conversion took.
+    recorded. `seconds` is the time for reading and conversion.
     """
 
     rgb: np.ndarray
@@ -85,7 +85,7 @@ class FrameReader:
         self._stack.close()
 
     def read(self, pair: PlacedPair) -> RecordedFrame | None:
-        """None if an image turns out bad, which is counted and named.
+        """Read the images of a pair; None if one is invalid, which is counted and named.
 
         Raises RecordingError if the recording is damaged.
         """
@@ -93,11 +93,11 @@ class FrameReader:
         rgb_message = self._streams[self._topics.rgb].message(pair.rgb)
         thermal_message = self._streams[self._topics.thermal].message(pair.thermal)
         header = rgb_message.deserialize().header
-        rgb = self._converted(self._topics.rgb, rgb_message, self._rgb)
-        thermal = self._converted(self._topics.thermal, thermal_message, self._thermal)
-        if rgb is None or thermal is None:
+        camera_rgb = self._converted(self._topics.rgb, rgb_message, self._rgb)
+        camera_thermal = self._converted(self._topics.thermal, thermal_message, self._thermal)
+        if camera_rgb is None or camera_thermal is None:
             return None
-        rgb, thermal = self._align(rgb, thermal)
+        rgb, thermal = self._align(camera_rgb, camera_thermal)
         if thermal.shape != rgb.shape[:2]:
             self._faults.add(
                 self._topics.thermal,
@@ -156,10 +156,11 @@ class FrameReader:
             return Calibration.from_info(next(recording.messages([topic])).deserialize())
 
     def _labels(self, place: int | None, size: tuple[int, int]) -> np.ndarray | None:
-        if place is None:
+        topic = self._topics.mask
+        if place is None or topic is None:
             return None
         try:
-            labels = mask_array(self._streams[self._topics.mask].message(place).deserialize())
+            labels = mask_array(self._streams[topic].message(place).deserialize())
             if labels.shape != size:
                 raise BadImage(
                     f"it has {labels.shape[1]}x{labels.shape[0]} pixels, the RGB image "
@@ -172,13 +173,13 @@ class FrameReader:
                     f"{self._num_classes - 1}"
                 )
         except BadImage as error:
-            self._faults.add(self._topics.mask, error)
+            self._faults.add(topic, error)
             return None
         return labels
 
 
 class _Stream:
-    """The messages of one topic by their place among them, asked for in rising order."""
+    """The messages of one topic by their place among them, requested in rising order."""
 
     def __init__(self, recording: Recording, topic: str) -> None:
         self._recording = Recording(recording.path)

@@ -85,7 +85,7 @@ class Scores:
         return row, scores
 
     def report(self) -> dict[str, object]:
-        """Plain values for a JSON file, only of what could be measured."""
+        """Plain values for a JSON file; what could not be measured is left out."""
         report: dict[str, object] = {
             "offset_ms": milliseconds(self._offsets),
             "class_shares": {
@@ -101,13 +101,13 @@ class Scores:
             }
         frames = len(self._fusion["EN"])
         if frames:
-            means = {name: _finite(np.mean(values)) for name, values in self._fusion.items()}
+            means = {name: _finite(float(np.mean(values))) for name, values in self._fusion.items()}
             report["fusion"] = {"frames": frames, **means}
         return report
 
 
 class Latencies:
-    """Seconds by stage of every pair; these differ from run to run."""
+    """Seconds by stage of every pair; they differ from run to run."""
 
     columns = ("pair", "conversion", "preprocess", "inference", "postprocess", "total")
 
@@ -115,17 +115,17 @@ class Latencies:
         self._stages = StageLatencies(self.columns[1:-1])
 
     def add(self, frame: RecordedFrame, prediction: Prediction) -> dict[str, float]:
-        """Take those of a frame; return its row."""
+        """Add the latencies of a frame; return its row."""
         pair = len(self._stages)
         return {"pair": pair} | self._stages.add(
             {"conversion": frame.seconds, **prediction.timings}
         )
 
     def report(self) -> dict[str, dict[str, float] | None]:
-        """Distributions by stage in milliseconds."""
+        """Distributions by stage, in milliseconds."""
         return self._stages.report()
 
 
 def _finite(value: float) -> float | None:
-    """None for what JSON has no number for: PSNR is infinite if an image equals both sources."""
-    return float(value) if np.isfinite(value) else None
+    """None for values that JSON lacks: PSNR is infinite if an image equals both sources."""
+    return value if np.isfinite(value) else None

@@ -284,6 +284,6 @@ def test_what_holds_no_masks_gets_no_data_yaml(tmp_path, capsys) -> None:
     rng = np.random.default_rng(0)
     write(tmp_path / "labels" / "a.png", rng.integers(0, 256, (60, 60, 3), np.uint8))
     assert main(["check-data", str(tmp_path), "--write-data-yaml"]) == 1
-    assert "no masks of classes" in capsys.readouterr().err
+    assert "not masks of class ids" in capsys.readouterr().err
     assert not (tmp_path / "data.yaml").exists()
     assert find_data_set(tmp_path).label_set is None
