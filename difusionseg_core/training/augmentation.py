@@ -1,6 +1,6 @@
-"""Random changes to a training sample; every function takes the generator it draws from.
+"""Random changes to a training sample; every function takes the random generator to use.
 
-Geometry and colour follow the paper's training; the rest is what a robot's cameras do.
+Geometry and colour follow the paper's training; the rest imitates a robot's cameras.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What is drawn for a training sample, and how likely.
+    """Random changes of a training sample, and their probabilities.
 
     `scale` is the range of the random resize relative to the image, `crop` (height, width) in
     pixels, `class_share` the largest share that one class may have in a crop (ten tries). `focus`
-    is the probability that the crop is placed on a pixel of a rare class, each class as likely as
-    another; `paste` that objects of another sample are put into this one. The probabilities of
-    camera effects are `no_rgb` and `no_thermal` (a camera missing: its image is black), `exposure`
+    is the probability that the crop is placed on a pixel of a rare class, all classes equally
+    likely; `paste` that objects of another sample are put into this one. The probabilities of camera
+    effects are `no_rgb` and `no_thermal` (a camera missing: its image is black), `exposure`
     (the RGB image far too dark or too bright), `contrast` (gain, offset, gamma and automatic ranges
     of thermal cameras), `inverted` (a thermal image in which hot is dark), `shift` (thermal image
     off by up to 12 pixels), `noise`, `blur`.
@@ -96,7 +96,7 @@ class Augmentation:
 
 
 def random_crop(sample: Sample, options: Augmentation, rng: np.random.Generator) -> Sample:
-    """Resize by a random factor and cut out a window of `options.crop`, padded where it is larger.
+    """Resize by a random factor and cut out a window of `options.crop`, padded if it is larger.
 
     Padding is black, and ignored in the labels.
     """
@@ -107,7 +107,7 @@ def random_crop(sample: Sample, options: Augmentation, rng: np.random.Generator)
     window = (slice(top, top + options.crop[0]), slice(left, left + options.crop[1]))
     scale = np.array([width, height] * 2, np.float32) / np.tile(sample.labels.shape[::-1], 2)
     boxes = sample.boxes.copy()
-    boxes[:, 1:] = boxes[:, 1:] * scale - np.float32([left, top] * 2)
+    boxes[:, 1:] = boxes[:, 1:] * scale - np.array([left, top] * 2, np.float32)
     return Sample(
         _pad(cv2.resize(sample.rgb, (width, height))[window], options.crop, 0),
         _pad(cv2.resize(sample.thermal, (width, height))[window], options.crop, 0),
@@ -120,8 +120,8 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
     """Put up to four groups of objects of another sample into this one.
 
     Source: Ghiasi et al., CVPR 2021.
-    They keep about the height in the image at which they stood, and so their size is right for
-    their distance. Nothing is pasted between day and night, or between images of different sizes.
+    They keep about their height in the image, so that their size fits their distance. Nothing
+    is pasted between day and night, or between images of different sizes.
     """
     too_different = abs(float(sample.rgb.mean()) - float(donor.rgb.mean())) > _SIMILAR_LIGHT
     if sample.labels.shape != donor.labels.shape or too_different:
@@ -132,8 +132,7 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
     _, regions, areas, _ = cv2.connectedComponentsWithStats(groups)
     large = np.flatnonzero(areas[1:, cv2.CC_STAT_AREA] >= _SMALLEST_PASTED) + 1
     height, width = groups.shape
-    images = tuple(image.copy() for image in sample.images)
-    rgb, thermal, labels = images
+    rgb, thermal, labels = (image.copy() for image in sample.images)
     boxes = [sample.boxes]
     for region in rng.permutation(large)[:4]:
         left, top, across, down = (int(value) for value in areas[region, :4])
@@ -142,7 +141,7 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
         source = (slice(top, top + down), slice(left, left + across))
         target = (slice(new_top, new_top + down), slice(new_left, new_left + across))
         inside = regions[source] == region
-        # Soft edges, so that the cut itself does not show where the object is.
+        # Soft edges, so that the network does not learn to find the cut.
         share = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)
         for image, other in ((rgb, donor.rgb), (thermal, donor.thermal)):
             weight = share[..., None] if image.ndim == 3 else share
@@ -152,7 +151,7 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
         boxes.append(
             _boxes_on(donor.boxes, regions == region) + _moved(new_left - left, new_top - top)
         )
-    return Sample(*images, np.concatenate(boxes))
+    return Sample(rgb, thermal, labels, np.concatenate(boxes))
 
 
 def _boxes_on(boxes: np.ndarray, region: np.ndarray) -> np.ndarray:
@@ -164,7 +163,7 @@ def _boxes_on(boxes: np.ndarray, region: np.ndarray) -> np.ndarray:
 
 
 def _moved(right: int, down: int) -> np.ndarray:
-    return np.float32([0, right, down, right, down])
+    return np.array([0, right, down, right, down], np.float32)
 
 
 def _clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -182,7 +181,8 @@ def flip(sample: Sample) -> Sample:
     """Mirror left and right."""
     boxes = sample.boxes.copy()
     boxes[:, [1, 3]] = sample.labels.shape[1] - sample.boxes[:, [3, 1]]
-    return Sample(*(np.ascontiguousarray(image[:, ::-1]) for image in sample.images), boxes)
+    rgb, thermal, labels = (np.ascontiguousarray(image[:, ::-1]) for image in sample.images)
+    return Sample(rgb, thermal, labels, boxes)
 
 
 def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -210,7 +210,7 @@ def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 
 def exposure(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Too little light or too much: gain 1/8 to 4 before the picture is cut to 8 bits."""
+    """Too little light or too much: gain 1/8 to 4 before the image is clipped to 8 bits."""
     gain = 2.0 ** rng.uniform(-3, 2)
     return cv2.LUT(rgb, np.clip(np.arange(256) * gain, 0, 255).astype(np.uint8))
 
@@ -218,8 +218,8 @@ def exposure(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def thermal_contrast(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Change gain, offset and gamma, as cameras differ.
 
-    One time in four after the image's histogram was flattened, wholly or in part, as automatic
-    gain does it.
+    In a quarter of the cases the image's histogram is first equalised, fully or in part, as
+    automatic gain does.
     """
     if rng.random() < 0.25:
         share = rng.uniform(0.3, 1)

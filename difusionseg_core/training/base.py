@@ -1,4 +1,4 @@
-"""What every training has in common: reproducible draws, validation, scores over all ranks."""
+"""Common parts of all trainings: reproducible random numbers, validation, scores over all ranks."""
 
 from __future__ import annotations
 
@@ -18,18 +18,20 @@ from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.boxes import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
+from difusionseg_core.network.model import DiFusionSeg
 from difusionseg_core.training.datamodule import as_list
+from difusionseg_core.training.trainer import data_of
 
 _COMMON_CLASSES = (1, 2, 3, 4, 5, 7)
-"""Of MSRS: those that many images have; guardrails and bumps are in a few."""
+"""Classes of MSRS that many images have; guardrails and bumps are rare."""
 
 
 class Training(pl.LightningModule):
-    """Trains the model that `info` names; a subclass says by what losses and with what optimizer.
+    """Trains the model that `info` names; a subclass defines the losses and the optimizer.
 
-    What is drawn in a step (times and noise of the diffusion, dropped paths) depends on the seed of
-    the data, the epoch, the batch and the rank alone: a resumed training draws what an
-    uninterrupted one would have drawn. `start` is a weights file of this package or a checkpoint
+    The random numbers of a step (times and noise of the diffusion, dropped paths) depend only on
+    the seed of the data, the epoch, the batch and the rank: a resumed training draws the same as
+    an uninterrupted one. `start` is a weights file of this package or a checkpoint
     to start from, `freeze` the parts of the model that keep their weights.
     """
 
@@ -38,21 +40,23 @@ class Training(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.info = info
-        self.model = info.create().to(memory_format=torch.channels_last)
+        self.model: DiFusionSeg = info.create().to(
+            memory_format=torch.channels_last  # type: ignore[call-overload]  # not in torch's stubs
+        )
         start = str(SHIPPED / "lite.safetensors") if start == "lite" else start
         started = start_from(self.model, start) if start else None
         self._start = (start, started)  # where the weights came from, and their classes
         self.label_set = info.classes
         self.frozen = freeze_parts(self.model, as_list(freeze))
-        self.scores: dict[str, float] = {}  # of the last validation, and how many images it had
+        self.scores: dict[str, float] = {}  # of the last validation, and its number of images
 
     @abstractmethod
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The losses of a batch by name, with their weights already in."""
+        """The weighted losses of a batch by name."""
 
     def setup(self, stage: str) -> None:
-        """Take the data set's classes. Raises ValueError if they do not fit the model."""
-        label_set = self.trainer.datamodule.label_set
+        """Adopt the data set's classes. Raises ValueError if they do not fit the model."""
+        label_set = data_of(self.trainer).label_set
         if label_set.num_classes != self.info.num_classes:
             raise ValueError(
                 f"the data set has the {label_set.num_classes} classes of {label_set.name}, "
@@ -75,19 +79,20 @@ class Training(pl.LightningModule):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """The loss of a batch, logged with its parts."""
-        place = (self.trainer.datamodule.seed, self.current_epoch, batch_index, self.global_rank)
+        place = (data_of(self.trainer).seed, self.current_epoch, batch_index, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         for part in self.frozen:
             part.eval()  # batch norms keep their statistics
         losses = self.losses(channels_last(batch))
-        total = sum(losses.values())
+        first, *others = losses.values()
+        total = sum(others, first)
         self.log("loss", total, prog_bar=True)
         self.log_dict({f"loss/{name}": value for name, value in losses.items()})
         return total
 
     def on_validation_epoch_start(self) -> None:
-        """Begin to count."""
-        self.images = np.zeros(2, np.int64)  # all that were scored, and those with boxes
+        """Reset the counts."""
+        self.images = np.zeros(2, np.int64)  # scored, and with boxes
         self.confusion = np.zeros((self.info.num_classes,) * 2, np.int64)
         self.boxes = BoxScore()
 
@@ -99,12 +104,12 @@ class Training(pl.LightningModule):
             output = self.model(channels_last(batch)["image"])
         height, width = truth.shape  # the image may be padded
         labels = output.logits[0, :, :height, :width].argmax(0)
-        # With several ranks, the last ones get pictures twice to be of equal number.
+        # With several ranks, the sampler repeats images so that all ranks have as many.
         if index % self.trainer.world_size == self.global_rank:
             prediction = labels.to(torch.uint8).cpu().numpy()
             self.images[0] += 1
             self.confusion += confusion_matrix(truth, prediction, self.info.num_classes)
-            boxes = self.trainer.datamodule.scored(self.trainer.testing).boxes_of(index)
+            boxes = data_of(self.trainer).scored(self.trainer.testing).boxes_of(index)
             if boxes is not None:
                 self.images[1] += 1
                 self.boxes.add(prediction, boxes)
@@ -133,10 +138,10 @@ class Training(pl.LightningModule):
         if self.label_set.has_same_classes(MSRS) and np.isfinite(common).any():
             self.scores["miou_common"] = float(np.nanmean(common))
         for name, value in self.scores.items():
-            # All ranks have the same value, which is what Lightning asks for here.
+            # All ranks have the same value; Lightning asks for sync_dist.
             self.log(name, float(value), prog_bar=name in ("miou", "miou_common"), sync_dist=True)
 
-    # The test data are scored as the validation data are.
+    # Test data are scored in the same way as validation data.
     on_test_epoch_start = on_validation_epoch_start
     test_step = validation_step
     on_test_epoch_end = on_validation_epoch_end
@@ -146,7 +151,7 @@ class Training(pl.LightningModule):
         return self.trainer.strategy.reduce(total, reduce_op="sum").cpu().numpy()
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        """Say which model it is, so that the checkpoint can be used as a model."""
+        """Store the kind of model, so that the checkpoint can be used as a model."""
         checkpoint["scores"] = self.scores
         checkpoint[MODEL_INFO] = self.info.metadata()
 
@@ -155,8 +160,15 @@ class Training(pl.LightningModule):
         self.scores = checkpoint.get("scores", {})
 
 
+def training_of(trainer: pl.Trainer) -> Training:
+    """The training that a trainer runs."""
+    module = trainer.lightning_module
+    assert isinstance(module, Training)
+    return module
+
+
 def freeze_parts(model: nn.Module, names: list[str]) -> list[nn.Module]:
-    """The parts of a model by name, which no optimizer changes any more.
+    """Freeze the parts of a model by name, and return them.
 
     Raises ValueError for an unknown part.
     """

@@ -8,9 +8,10 @@ import re
 import shlex
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TypeAlias
 
 import lightning.pytorch as pl
 from jsonargparse import ArgumentError, Namespace
@@ -27,6 +28,7 @@ from difusionseg_core.training.datamodule import PairData, count_classes
 from difusionseg_core.training.results import write_results
 from difusionseg_core.training.run_folder import CHECKPOINTS, Run, open_run
 from difusionseg_core.training.stopping import KeepLastState, StopOnSignal, TrainingStopped
+from difusionseg_core.training.trainer import callbacks_of, rank
 
 CONFIGURATIONS = Path(__file__).parent / "configurations"
 """Shipped configurations; `--config NAME` takes one of them."""
@@ -41,7 +43,11 @@ OWN_OPTIONS = {
     "seed_everything": "seed of weights, data and noise (default: 0)",
 }
 
-_RUN = "DIFUSIONSEG_RUN"  # tells the processes that Lightning starts which run they belong to
+_RUN = "DIFUSIONSEG_RUN"  # environment variable: the run of the processes that Lightning starts
+
+
+LoggerOptions: TypeAlias = "Namespace | bool | list[LoggerOptions] | None"
+"""The option trainer.logger."""
 
 
 class CommandLine(LightningCLI):
@@ -73,9 +79,9 @@ class CommandLine(LightningCLI):
         config.trainer.logger = _logging_to(config.trainer.logger, self.run.folder, runs)
 
     def instantiate_classes(self) -> None:
-        """Make model, data and trainer; if that fails, nothing is left of the run."""
+        """Make model, data and trainer; if that fails, remove the run."""
         try:
-            # As Lightning does, which calls it by a deprecated name.
+            # As in Lightning, which uses a deprecated name of the method.
             self.config_init = self.parser.instantiate(self.config)
             self.datamodule, self.model = self.config_init.data, self.config_init.model
             self.trainer = self.instantiate_trainer()
@@ -86,26 +92,27 @@ class CommandLine(LightningCLI):
     def instantiate_trainer(self, **kwargs: object) -> pl.Trainer:
         """The trainer, with checkpoints in the run's folder and safe stops."""
         trainer = super().instantiate_trainer(**kwargs)
-        for callback in trainer.callbacks:
+        callbacks = callbacks_of(trainer)
+        for callback in callbacks:
             if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
-                # Absolute: a training continued by another path knows its best score again.
+                # Absolute: a training continued by another path then finds its best score.
                 callback.dirpath = str((self.run.folder / CHECKPOINTS).resolve())
-        # Averaging weights replaces the last ones when the training ends: keep these before.
-        trainer.callbacks.insert(0, KeepLastState(self.run.last))
-        trainer.callbacks.append(StopOnSignal(self.run.last))
+        # The average replaces the last weights when the training ends: keep these first.
+        callbacks.insert(0, KeepLastState(self.run.last))
+        callbacks.append(StopOnSignal(self.run.last))
         return trainer
 
 
 def train(arguments: list[str]) -> int:
     """Train as the options say; returns the exit status, 128 + N after signal N.
 
-    Raises ValueError or OSError, in one line, for options that cannot be.
+    Raises ValueError or OSError, in one line, for impossible options.
     """
-    line = None
+    line: CommandLine | None = None
     keep_freed_memory()
-    # Several ranks start this program again by its own arguments, so these must stay as they are.
+    # With several ranks, Lightning restarts this program with sys.argv, which must not change.
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
-    # Of a training that continues, this is as it should be; the others have folders of their own.
+    # Expected for a training that continues; the others have new folders.
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # The data module continues the loader, see `PairData.load_state_dict`.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
@@ -116,6 +123,7 @@ def train(arguments: list[str]) -> int:
         _record(line)
         line.trainer.fit(line.model, line.datamodule, ckpt_path=line.config.ckpt_path)
     except TrainingStopped as stop:
+        assert line is not None
         return _stopped(line, stop)
     except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
         if line is not None and not line.run.last.exists() and line.trainer.global_step == 0:
@@ -137,7 +145,7 @@ def _parse(arguments: list[str]) -> CommandLine:
         load_from_checkpoint_support=False,
         save_config_callback=None,  # see _record
         seed_everything_default=0,
-        trainer_defaults={"use_distributed_sampler": False},  # our data take care of ranks
+        trainer_defaults={"use_distributed_sampler": False},  # PairData distributes the data itself
         parser_kwargs={"prog": "difusionseg train", "exit_on_error": False},
     )
 
@@ -171,9 +179,9 @@ def _configuration(name: str) -> str:
 
 def _run_of_rank(config: Namespace, runs: Path) -> Run:
     output = Path(config.output) if config.output else None
-    if rank_zero_only.rank:  # started by the first rank
+    if rank():  # started by the first rank
         if _RUN not in os.environ and output is None:
-            raise ValueError("where a launcher starts the processes, name the run with --output")
+            raise ValueError("name the run with --output if a launcher starts the processes")
         folder = Path(os.environ.get(_RUN) or str(output))
         return Run(folder, Path(config.ckpt_path) if config.ckpt_path else None, is_new=False)
     run = open_run(runs, output, config.ckpt_path, config.overwrite)
@@ -181,8 +189,8 @@ def _run_of_rank(config: Namespace, runs: Path) -> Run:
     return run
 
 
-def _logging_to(logger: object, folder: Path, runs: Path) -> object:
-    """The configuration of loggers, with the run's folder where no other was chosen."""
+def _logging_to(logger: LoggerOptions, folder: Path, runs: Path) -> LoggerOptions:
+    """The configuration of loggers, with the run's folder if no other was chosen."""
     if logger is False:
         return logger
     if logger is None or logger is True:
@@ -203,21 +211,21 @@ def _find_batch_size(line: CommandLine) -> None:
     if line.trainer.world_size > 1:
         raise ValueError("data.batch_size auto is for one GPU: pass a number")
     size = find_batch_size(line.model, line.datamodule, line.trainer.strategy.root_device)
-    print(f"difusionseg: {size} pairs a batch, found by trial", file=sys.stderr)
+    print(f"difusionseg: {size} pairs per batch, found by trial", file=sys.stderr)
     line.datamodule.batch_size = size
     line.asked.data.batch_size = size  # so that the training continues with it
 
 
 @rank_zero_only
 def _record(line: CommandLine) -> None:
-    """Write the options into the run's folder, and let `latest` lead there."""
+    """Write the options into the run's folder, and let `latest` point to it."""
     file = line.run.config_file()
     line.parser.save(line.asked, file, skip_unset=False, multifile=False)
     line.run.mark_latest()
 
 
 def _stopped(line: CommandLine, stop: TrainingStopped) -> int:
-    if rank_zero_only.rank == 0:
+    if rank() == 0:
         print(f"difusionseg: {stop}", end="", file=sys.stderr)
         if stop.checkpoint:
             command = ["difusionseg", "train", "--config", f"{line.run.folder}/config.yaml"]
@@ -233,9 +241,9 @@ def _stopped(line: CommandLine, stop: TrainingStopped) -> int:
 
 
 def option_names() -> set[str]:
-    """Names of all options that stand alone, without those within a class of Lightning."""
+    """Names of all top-level options, without those of a class of Lightning."""
     names = set(OWN_OPTIONS) | {"help", "print_config", "trainer", "model", "data"}
-    owners: Iterable[tuple[str, object]] = [
+    owners: Iterable[tuple[str, Callable[..., object]]] = [
         *(("model", training) for training in TRAININGS.values()),
         ("data", PairData),
         ("trainer", pl.Trainer),
@@ -246,7 +254,7 @@ def option_names() -> set[str]:
 
 
 def _nearest_options(arguments: list[str], error: BaseException) -> str:
-    """What a misspelt option among the arguments should perhaps be, for the end of a message."""
+    """The likely names of misspelt options among the arguments, for the end of a message."""
     if not isinstance(error, ArgumentError):
         return ""
     known, hints = option_names(), []
@@ -260,7 +268,7 @@ def _nearest_options(arguments: list[str], error: BaseException) -> str:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """The message; of an error in making the model, which jsonargparse wraps, the error's own."""
+    """The message; if jsonargparse wrapped an error of our own, the message of that."""
     while error.__cause__ and str(error).startswith("Does not validate against any"):
         error = error.__cause__
     return " ".join(str(error).split())

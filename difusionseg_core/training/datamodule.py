@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 import cv2
 import lightning.pytorch as pl
@@ -17,20 +17,22 @@ from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import find_data_set
 from difusionseg_core.training.augmentation import Augmentation, Sample
 from difusionseg_core.training.memory import MemoryBudget, size_of, workers_that_fit
-from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.pair_dataset import Item, PairDataset
 from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset
 
 
-class JoinedPairs(ConcatDataset):
+class JoinedPairs(ConcatDataset[Item]):
     """Several data sets of pairs as one, for validation; "index" of an item counts through all."""
 
-    datasets: list[PairDataset]
+    def __init__(self, parts: list[PairDataset]) -> None:
+        super().__init__(parts)
+        self.parts = parts
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
+    def __getitem__(self, index: int) -> Item:
         return {**super().__getitem__(index), "index": index}
 
     def boxes_of(self, index: int) -> list[Box] | None:
-        """The objects that people marked; None where the data set has none."""
+        """The annotated boxes; None if the data set has none."""
         part, own_index = self._place(index)
         return part.boxes_of(own_index)
 
@@ -41,7 +43,7 @@ class JoinedPairs(ConcatDataset):
 
     def _place(self, index: int) -> tuple[PairDataset, int]:
         part = bisect_right(self.cumulative_sizes, index)
-        return self.datasets[part], index - self.cumulative_sizes[part] + len(self.datasets[part])
+        return self.parts[part], index - self.cumulative_sizes[part] + len(self.parts[part])
 
 
 class PairData(pl.LightningDataModule):
@@ -83,18 +85,23 @@ class PairData(pl.LightningDataModule):
         cache: str = "ram",
     ) -> None:
         super().__init__()
-        kind = PaperDataset if isinstance(augmentation, PaperAugmentation) else PairDataset
         budget = MemoryBudget.of(cache)
+
+        def part(root: str, kept: Callable[[int], bool] | None = None) -> PairDataset:
+            if isinstance(augmentation, PaperAugmentation):
+                return PaperDataset(root, augmentation, seed, classes, budget, kept)
+            return PairDataset(root, augmentation, seed, classes, budget, kept)
+
         folders = [*as_list(train), *as_list(drawn), *as_list(fusion)]
-        self.parts = [kind(root, augmentation, seed, classes, budget) for root in folders]
+        self.parts = [part(root) for root in folders]
         scored = [PairDataset(validation, classes=classes)]
         for root in as_list(split):
-            self.parts.append(kind(root, augmentation, seed, classes, budget, not_held_out))
+            self.parts.append(part(root, not_held_out))
             scored.append(PairDataset(root, classes=classes, kept=is_held_out))
         self.validation = JoinedPairs(scored)
         self.test = PairDataset(test, classes=classes) if test else None
-        for part in scored:
-            _check_scored(part, "data.validation")
+        for pairs in scored:
+            _check_scored(pairs, "data.validation")
         if self.test:
             _check_scored(self.test, "data.test")
         self.batch_size = 1 if batch_size == "auto" else batch_size
@@ -102,16 +109,16 @@ class PairData(pl.LightningDataModule):
         self.workers = workers
         self.seed = seed
         self.train_size = sum(map(len, self.parts))
-        self._progress = {"epoch": 0, "batches": 0}  # batches of that epoch that were given out
+        self._progress = {"epoch": 0, "batches": 0}  # batches of that epoch already used
 
     @property
     def label_set(self) -> LabelSet:
         """The classes of all folders with labels. ValueError if two have different ones."""
         tested = [self.test] if self.test else []
-        return _common_label_set([*self.parts, *self.validation.datasets, *tested])
+        return _common_label_set([*self.parts, *self.validation.parts, *tested])
 
     def scored(self, testing: bool) -> PairDataset | JoinedPairs:
-        """The pairs that a validation, or a test, is about."""
+        """The pairs of the validation, or of the test."""
         return self.test if testing and self.test else self.validation
 
     def class_counts(self, num_classes: int) -> np.ndarray:
@@ -123,42 +130,47 @@ class PairData(pl.LightningDataModule):
                 counts += np.bincount(labels, minlength=256)[:num_classes]
         return counts
 
-    def train_dataloader(self) -> DataLoader:
+    def _rank(self) -> tuple[int, int]:
+        """The rank of this process, and the number of ranks."""
+        assert self.trainer is not None
+        return self.trainer.global_rank, self.trainer.world_size
+
+    def train_dataloader(self) -> DataLoader[Item]:
         """The training pairs, in an order of each epoch."""
         for part in self.parts:
             part.preload()
-        ranks = self.trainer.world_size
+        rank, ranks = self._rank()
         if self.train_size < ranks * self.batch_size:
             raise ValueError(
                 f"{self.train_size} training pairs do not fill {ranks} batch(es) "
                 f"of {self.batch_size}; lower data.batch_size"
             )
-        sampler = EpochSampler(self.train_size, self.seed, self.trainer.global_rank, ranks)
+        sampler = EpochSampler(self.train_size, self.seed, rank, ranks)
         largest = max(size_of(part[0].values()) for part in self.parts)
         workers = workers_that_fit(self.workers, self.batch_size * largest)
         return TrainingLoader(self.parts, self.batch_size, sampler, workers, self._progress)
 
     def state_dict(self) -> dict[str, int]:
-        """How far the training's data have been given out; a part of every checkpoint."""
+        """The position in the training's data; a part of every checkpoint."""
         return dict(self._progress)
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Continue where the data were left."""
-        # Not left to the loader: Lightning may have asked for it already, to count the steps, and
-        # then does not hand it what a checkpoint says.
+        """Continue at that position."""
+        # The loader cannot restore it: Lightning may have made the loader already, to count the
+        # steps, and then does not pass it the state of a checkpoint.
         self._progress.update(state)
 
-    def val_dataloader(self) -> DataLoader:
+    def val_dataloader(self) -> DataLoader[Item]:
         """The validation pairs, one at a time."""
         return self._in_order(self.scored(testing=False))
 
-    def test_dataloader(self) -> DataLoader:
+    def test_dataloader(self) -> DataLoader[Item]:
         """The test pairs, one at a time."""
         return self._in_order(self.scored(testing=True))
 
-    def _in_order(self, pairs: PairDataset) -> DataLoader:
-        ranks = {"rank": self.trainer.global_rank, "num_replicas": self.trainer.world_size}
-        sampler = DistributedSampler(pairs, shuffle=False, **ranks)
+    def _in_order(self, pairs: PairDataset | JoinedPairs) -> DataLoader[Item]:
+        rank, ranks = self._rank()
+        sampler: DistributedSampler[Item] = DistributedSampler(pairs, ranks, rank, shuffle=False)
         _make_fork_safe()
         workers = workers_that_fit(self.workers, size_of(pairs[0].values()))
         return DataLoader(pairs, sampler=sampler, num_workers=workers)
@@ -179,7 +191,7 @@ def _check_scored(pairs: PairDataset, option: str) -> None:
 def count_classes(folders: str | list[str], classes: str | None = None) -> int:
     """The number of classes of the first folder with labels; that of MSRS if none has any.
 
-    Raises DataError for what is no data set.
+    Raises DataError for a folder that is not a data set.
     """
     for folder in as_list(folders):
         data_set = find_data_set(folder, classes=classes)
@@ -199,20 +211,21 @@ def _common_label_set(parts: Sequence[PairDataset]) -> LabelSet:
             "('difusionseg check-data DIR --write-data-yaml' makes a first one) or pass "
             "--data.classes FILE"
         )
-    first, *others = labelled
-    for other in others:
-        if not other.label_set.has_same_classes(first.label_set):
+    known = [(part.root, part.label_set) for part in labelled if part.label_set is not None]
+    (first, label_set), *others = known
+    for root, other in others:
+        if not other.has_same_classes(label_set):
             raise ValueError(
-                f"{other.root} has the classes {', '.join(other.label_set.class_names)}, but "
-                f"{first.root} has {', '.join(first.label_set.class_names)}"
+                f"{root} has the classes {', '.join(other.class_names)}, but "
+                f"{first} has {', '.join(label_set.class_names)}"
             )
-    return first.label_set
+    return label_set
 
 
 class EpochSampler(Sampler[int]):
-    """A new order of all indices every epoch, of which each rank takes its share.
+    """A new order of all indices every epoch; each rank takes its share.
 
-    The order depends on seed and epoch alone. Lightning calls `set_epoch`.
+    The order depends only on seed and epoch. Lightning calls `set_epoch`.
     """
 
     def __init__(self, length: int, seed: int, rank: int, ranks: int) -> None:
@@ -233,10 +246,10 @@ class EpochSampler(Sampler[int]):
         yield from order[self.rank :: self.ranks][self.skipped : len(self)]
 
 
-class TrainingLoader(DataLoader):
-    """Batches of several data sets, which keeps in `progress` how far it is.
+class TrainingLoader(DataLoader[Item]):
+    """Batches of several data sets; `progress` keeps the position.
 
-    Where `progress` is in the midst of the sampler's epoch, the loader goes on from there.
+    If `progress` is in the middle of the sampler's epoch, the loader continues there.
     """
 
     def __init__(
@@ -255,16 +268,17 @@ class TrainingLoader(DataLoader):
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
         )
+        self._parts, self._order, self._size = parts, sampler, batch_size
         self._progress = progress
 
-    def __iter__(self) -> Iterator[Any]:
-        epoch = self.sampler.epoch
+    def __iter__(self) -> Iterator[Item]:  # type: ignore[override]  # torch declares its own class
+        epoch = self._order.epoch
         if self._progress["epoch"] != epoch:
             self._progress.update(epoch=epoch, batches=0)
-        for part in self.dataset.datasets:
-            part.epoch = epoch  # before the workers start, which each take a copy
+        for part in self._parts:
+            part.epoch = epoch  # before the workers start: each of them gets a copy
         _make_fork_safe()
-        self.sampler.skipped = self._progress["batches"] * self.batch_size
+        self._order.skipped = self._progress["batches"] * self._size
         for batch in super().__iter__():
             self._progress["batches"] += 1
             yield batch
@@ -282,8 +296,8 @@ def not_held_out(position: int) -> bool:
 
 
 def _make_fork_safe() -> None:
-    """Let OpenCV work in loader workers: forked from a process with its threads, they would hang.
+    """Let OpenCV work in loader workers, which would hang after a fork with OpenCV's threads.
 
-    One thread each is also what is wanted there.
+    One thread per worker is also the fastest.
     """
     cv2.setNumThreads(1)

@@ -18,15 +18,15 @@ from difusionseg_core.checkpoints.weights_file import load_model_and_info
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.model import DiFusionSeg
 
-_SURE = 0.5  # probability from which on the teacher's class stands in for a missing label
+_SURE = 0.5  # probability from which the teacher's class replaces a missing label
 
 
 @dataclass
 class Lesson:
     """A `batch` whose pairs without masks have the teacher's classes as labels.
 
-    `logits` collects what the student answers, `probabilities` (N, K, h, w) is the teacher's
-    answer for the pairs `unlabelled`, which are N indices.
+    `logits` collects the student's outputs; `probabilities` (N, K, h, w) are the teacher's for the
+    pairs `unlabelled`, which are N indices.
     """
 
     batch: dict[str, Tensor]
@@ -43,7 +43,7 @@ class Lesson:
 
 
 class Teacher:
-    """A trained model that is asked, not trained. Not a part of the checkpoints.
+    """A trained model that gives labels and is not trained. Not a part of the checkpoints.
 
     Raises ValueError if it has another number of classes than the student.
     """
@@ -66,7 +66,7 @@ class Teacher:
     def lesson(
         self, student: DiFusionSeg, batch: dict[str, Tensor], weight: float
     ) -> Iterator[Lesson]:
-        """Answer for the pairs of a batch without masks, and listen to the student's answers."""
+        """Label the pairs of a batch without masks, and collect the student's logits."""
         labels = batch["labels"].clone()
         unlabelled = (labels == IGNORE).flatten(1).all(dim=1).nonzero().flatten()
         probabilities = labels.new_empty(0)
@@ -88,10 +88,10 @@ class Teacher:
 def divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
     """Kullback-Leibler divergence of classes from those of a teacher, nats per pixel.
 
-    `logits` (B, K, h, w);
-    `probabilities` (B, K, H, W) are averaged to their size.
+    `logits` (B, K, h, w); `probabilities` (B, K, H, W) are averaged to their size.
     """
-    target = F.adaptive_avg_pool2d(probabilities, logits.shape[-2:])
+    _, _, height, width = logits.shape
+    target = F.adaptive_avg_pool2d(probabilities, (height, width))
     predicted = logits.float().log_softmax(dim=1)
-    pixels = logits.shape[0] * logits.shape[2] * logits.shape[3]
+    pixels = len(logits) * height * width
     return F.kl_div(predicted, target, reduction="sum") / pixels

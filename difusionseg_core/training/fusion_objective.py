@@ -1,7 +1,7 @@
-"""What the fused image of `lite` is trained for: edges, local contrast, and what each camera adds.
+"""Losses of the fused image of `lite`: edges, local contrast, and what each camera adds.
 
 Images have one channel, (B, 1, H, W) in 0..1. All results are means over the batch. The formulas
-are those of `metrics`, in a form that has gradients.
+are those of `metrics`, in a differentiable form.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ EDGE_WEIGHT = 0.6
 FIDELITY_WEIGHT = 0.125
 CORRELATION_WEIGHT = 0.1
 BRIGHTNESS_WEIGHT = 0.75
-_ENOUGH = 1.6  # sum of correlations of differences; more of it costs edges
-_BAND = 0.02, 0.03  # brighter and darker than the RGB image, without a loss
+_ENOUGH = 1.6  # sum of correlations of differences; more would weaken edges
+_BAND = 0.02, 0.03  # brighter and darker than the RGB image: no loss within
 _NIGHT = 0.25  # mean brightness up to which a dark RGB image may be brightened
 _LEAST_INFORMATION = 0.5  # bits for each place of the coarsest scale
 _MISSING = 0.01  # mean brightness of an image from no camera
@@ -40,10 +40,10 @@ def fusion_losses(fused: Tensor, visible: Tensor, thermal: Tensor) -> dict[str, 
 
 
 def brightness_error(fused: Tensor, visible: Tensor) -> Tensor:
-    """How far the mean brightness leaves a narrow band around that of the RGB image.
+    """Distance of the mean brightness from a narrow band around that of the RGB image.
 
-    A bright thermal image would turn the fused one white. At night, when there is little in the RGB
-    image, it may become as bright as a dim day; without an RGB image there is no band.
+    A bright thermal image would turn the fused one white. At night, when the RGB image shows
+    little, it may become as bright as a dim day; without an RGB image there is no band.
     """
     brighter, darker = _BAND
     mean, wanted = fused.mean((1, 2, 3)), visible.mean((1, 2, 3))
@@ -55,7 +55,7 @@ def brightness_error(fused: Tensor, visible: Tensor) -> Tensor:
 def edge_preservation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
     """Qabf (Xydeas and Petrovic, 2000) as `metrics.edges` defines it: 0 to 0.975."""
     fused_strength, fused_angle = _edges(fused)
-    kept = weight = 0
+    kept = weight = fused_strength.new_zeros(len(fused))
     for source in (visible, thermal):
         strength, angle = _edges(source)
         ratio = torch.minimum(strength, fused_strength) / torch.maximum(strength, fused_strength)
@@ -89,13 +89,13 @@ def information_fidelity(fused: Tensor, visible: Tensor, thermal: Tensor) -> Ten
         added = (variance_fused - gain * covariance).clamp_min(0)
         kept = kept + torch.log2(1 + gain * gain * variance / (added + NOISE)).sum((2, 3))
         total = total + torch.log2(1 + variance / NOISE).sum((2, 3))
-    # A source without contrast, as of a missing camera, holds no information; its share is noise.
-    told = total > _LEAST_INFORMATION * images.shape[-2] * images.shape[-1]
-    return torch.where(told, kept / total.clamp_min(1e-6), 0).sum(1).mean()
+    # A source without contrast, such as a missing camera, has no information; its share is noise.
+    informative = total > _LEAST_INFORMATION * images.shape[-2] * images.shape[-1]
+    return torch.where(informative, kept / total.clamp_min(1e-6), 0).sum(1).mean()
 
 
 def _edges(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Strength and orientation. Flat places get a tiny strength, so that gradients stay finite."""
+    """Strength and orientation of edges. Flat places get a tiny strength: gradients stay finite."""
     gx, gy = sobel_parts(255 * image)
     strength = (gx * gx + gy * gy + 1e-2).sqrt()
     return strength, torch.atan(gy / torch.where(gx.abs() < 1e-3, torch.full_like(gx, 1e-3), gx))
@@ -108,7 +108,7 @@ def _sigmoid(value: Tensor, gain: float, slope: float, centre: float) -> Tensor:
 def _gaussian(images: Tensor, size: int, stride: int = 1) -> Tensor:
     """Gaussian means of (B, C, H, W) at every `stride`-th place.
 
-    Only where the window of `size` pixels lies wholly inside.
+    Only for windows of `size` pixels that lie inside the image.
     """
     kernel = torch.from_numpy(cv2.getGaussianKernel(size, size / 5)).to(images)
     channels = images.shape[1]

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from torch import Tensor, nn
 
 from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.classes import MSRS
-from difusionseg_core.network.efficientnet_lite import load_imagenet_weights
+from difusionseg_core.network.efficientnet_lite import EfficientNetLite0, load_imagenet_weights
+from difusionseg_core.network.two_path import TwoPathBackbone
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.distillation import Teacher
 from difusionseg_core.training.objective import draw_diffusion, lite_losses
+from difusionseg_core.training.trainer import data_of
 
-_LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer ones count as if they had this
-# Of the learning rate, for few small layers with losses of their own.
+_LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer classes are treated as having it
+# Factors of the learning rate, for small parts with losses of their own.
 _FUSION_FACTOR, _OBJECTS_FACTOR = 3.0, 4.0
 
 
@@ -31,19 +34,21 @@ class LiteTraining(Training):
         backbone_factor: Learning rate of the backbone, relative to that of the new parts.
         weight_decay: Weight decay.
         warmup: Steps in which the learning rates rise.
-        class_balance: Power of a class's inverse share in the training pixels, which is its weight
-            in the loss; 0 for equal weights.
-        feedback: Share of images, 0 to 1, for which the decoder gets classes with noise on them.
-            For the others it gets noise alone, from which the sampler starts, and which is all that
-            a model of one step ever sees; 0 is a training without diffusion.
-        lovasz: Weight of the Lovasz-Softmax loss beside cross-entropy.
-        objects: Whether the model has a head that finds persons, bikes and cars as boxes; if not
-            given, it has one for the classes of MSRS, which it needs.
+        class_balance: Weight of a class in the loss: its inverse share in the training pixels to
+            this power; 0 for equal weights.
+        feedback: Share of images, 0 to 1, for which the decoder gets classes with added noise. For
+            the others it gets noise alone, the first state of the sampler and the only one for a
+            model of one step; 0 is a training without diffusion.
+        lovasz: Weight of the Lovasz-Softmax loss, added to cross-entropy.
+        objects: Whether the model has a head that finds persons, bikes and cars as boxes, which
+            needs the classes of MSRS; if not given, it has one for these classes.
         start: Weights file or checkpoint to start from, or 'lite' for the shipped weights.
         freeze: Parts of the model that keep their weights, such as backbone.
         teacher: Weights file of a model that teaches this one on pairs without masks (data.fusion).
         teacher_weight: Weight of the teacher's loss.
     """
+
+    class_weight: Tensor
 
     def __init__(
         self,
@@ -71,8 +76,13 @@ class LiteTraining(Training):
         self.save_hyperparameters()
         self.teacher = Teacher(teacher, number) if teacher else None
         if not start:
-            load_imagenet_weights(self.model.backbone.context)
+            load_imagenet_weights(self._context())
         self.register_buffer("class_weight", torch.ones(self.info.num_classes), persistent=False)
+
+    def _context(self) -> EfficientNetLite0:
+        """The part of the backbone with ImageNet weights."""
+        assert isinstance(self.model.backbone, TwoPathBackbone)
+        return self.model.backbone.context
 
     def setup(self, stage: str) -> None:
         """Check the data, and prepare the losses."""
@@ -82,22 +92,22 @@ class LiteTraining(Training):
                 f"the object head needs the classes of {MSRS.name}, but the data set has those of "
                 f"{self.label_set.name}; add --model.objects false"
             )
-        counts = torch.from_numpy(self.trainer.datamodule.class_counts(self.info.num_classes))
+        counts = torch.from_numpy(data_of(self.trainer).class_counts(self.info.num_classes))
         if not counts.any():
             raise ValueError("no training pair has a class map")
         shares = (counts / counts.sum()).clamp_min(_LEAST_SHARE).float()
-        self.class_weight.copy_((shares.max() / shares) ** self.hparams.class_balance)
+        self.class_weight.copy_((shares.max() / shares) ** self.hparams["class_balance"])
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         """The losses of a batch by name."""
         if self.teacher is None:
             return self._losses(batch)
-        with self.teacher.lesson(self.model, batch, self.hparams.teacher_weight) as lesson:
+        with self.teacher.lesson(self.model, batch, self.hparams["teacher_weight"]) as lesson:
             return {**self._losses(lesson.batch), "teacher": lesson.loss()}
 
     def _losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         image = batch["image"]
-        time, noise = draw_diffusion(self.model, image, self.hparams.feedback)
+        time, noise = draw_diffusion(self.model, image, self.hparams["feedback"])
         return lite_losses(
             self.model,
             image,
@@ -105,32 +115,34 @@ class LiteTraining(Training):
             self.class_weight,
             time,
             noise,
-            self.hparams.lovasz,
+            self.hparams["lovasz"],
             batch,
         )
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW and the schedule of its learning rate, step by step."""
-        options = self.hparams
-        parts = [
-            (self.model.backbone.context, options.backbone_factor),
+        learning_rate: float = self.hparams["learning_rate"]
+        warmup: int = self.hparams["warmup"]
+        parts: list[tuple[nn.Module, float]] = [
+            (self._context(), self.hparams["backbone_factor"]),
             (self.model.fusion, _FUSION_FACTOR),
-            *([(self.model.objects, _OBJECTS_FACTOR)] if self.info.objects else []),
         ]
+        if self.model.objects is not None:
+            parts.append((self.model.objects, _OBJECTS_FACTOR))
         own = {id(parameter) for part, _ in parts for parameter in part.parameters()}
         rest = [parameter for parameter in self.model.parameters() if id(parameter) not in own]
-        groups = [{"params": rest, "lr": options.learning_rate}]
+        groups = [{"params": rest, "lr": learning_rate}]
         groups += [
-            {"params": list(part.parameters()), "lr": options.learning_rate * factor}
+            {"params": list(part.parameters()), "lr": learning_rate * factor}
             for part, factor in parts
         ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=options.weight_decay)
+        optimizer = torch.optim.AdamW(groups, weight_decay=self.hparams["weight_decay"])
         steps = int(self.trainer.estimated_stepping_batches)
 
         def factor(step: int) -> float:
-            if step < options.warmup:
-                return (step + 1) / options.warmup
-            progress = (step - options.warmup) / max(1, steps - options.warmup)
+            if step < warmup:
+                return (step + 1) / warmup
+            progress = (step - warmup) / max(1, steps - warmup)
             return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)

@@ -30,9 +30,9 @@ def cross_entropy(
 def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
     """1 - mean IoU of the classes that occur, 0 to 1, in a form that has gradients.
 
-    Lovasz-Softmax (Berman et al., CVPR 2018): where every probability is 0 or 1 it is exactly that.
-    `logits` (B, K, h, w) are resized to `labels` (B, H, W); pixels with 255 are left out, and
-    without any other it is 0.
+    Lovasz-Softmax (Berman et al., CVPR 2018): exact if every probability is 0 or 1.
+    `logits` (B, K, h, w) are resized to `labels` (B, H, W); pixels with 255 are left out; it
+    is 0 if there are no others.
     """
     logits = resize(logits, labels.shape[-2:]).float()
     known = labels != IGNORE
@@ -62,7 +62,7 @@ def fusion_loss(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
 def synergy_loss(logits: Tensor, fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
     """Objects in the fused image should look as in the thermal one, the rest as in the visible.
 
-    Objects are whatever the logits call another class than 0. Trains decoder and fusion alike.
+    Objects are all pixels of other classes than 0 in the logits. Trains decoder and fusion.
     """
     background = resize(logits, fused.shape[-2:]).softmax(1)[:, :1]
     objects = 1 - background
@@ -74,8 +74,8 @@ def synergy_loss(logits: Tensor, fused: Tensor, visible: Tensor, thermal: Tensor
 def difference_correlation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
     """Sum of correlations of differences (Aslantas & Bendes, AEU 2015), (B,) in -2..2.
 
-    How well what the fused image adds to one source correlates with the other source. All images
-    have one channel. A flat image correlates with nothing: 0.
+    The correlation of what the fused image adds to one source with the other source. All images
+    have one channel. A flat image gives 0.
     """
 
     def correlation(x: Tensor, y: Tensor) -> Tensor:
@@ -94,7 +94,7 @@ def sobel(image: Tensor) -> Tensor:
 
 def sobel_parts(image: Tensor) -> tuple[Tensor, Tensor]:
     """Horizontal and vertical Sobel responses (B, C, H, W) float32, zeros outside the image."""
-    # Sums of shifted images: for one channel several times as fast as a convolution on a CPU.
+    # Sums of shifted images: for one channel several times faster than a convolution on a CPU.
     x = F.pad(image.float(), (1, 1, 1, 1))
     down = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
     across = x[..., :-2] + 2 * x[..., 1:-1] + x[..., 2:]
@@ -118,19 +118,19 @@ def extent_loss(extent: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
     """1 - generalised IoU (Rezatofighi et al., CVPR 2019), mean over the cells with their weights.
 
     Extents (B, 4, h, w) are distances from a cell to left, top, right and bottom; `weight`
-    (B, h, w). 0 where no cell has weight.
+    (B, h, w). 0 if no cell has weight.
     """
     batch, row, column = weight.nonzero(as_tuple=True)
     weight = weight[batch, row, column]
-    predicted, truth = (x[batch, :, row, column].float().unbind(1) for x in (extent, truth))
-    shared = [torch.minimum(a, b) for a, b in zip(predicted, truth, strict=True)]
-    around = [torch.maximum(a, b) for a, b in zip(predicted, truth, strict=True)]
+    predicted, true = (x[batch, :, row, column].float().unbind(1) for x in (extent, truth))
+    shared = [torch.minimum(a, b) for a, b in zip(predicted, true, strict=True)]
+    around = [torch.maximum(a, b) for a, b in zip(predicted, true, strict=True)]
 
     def area(left: Tensor, top: Tensor, right: Tensor, bottom: Tensor) -> Tensor:
         return (left + right) * (top + bottom)
 
     intersection = area(*shared)
-    union = area(*predicted) + area(*truth) - intersection
+    union = area(*predicted) + area(*true) - intersection
     hull = area(*around)
     giou = intersection / union.clamp_min(1e-6) - (hull - union) / hull.clamp_min(1e-6)
     return (weight * (1 - giou)).sum() / weight.sum().clamp_min(1)

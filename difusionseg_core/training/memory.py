@@ -16,7 +16,7 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 (where PyTorch's workers put bat
 
 
 class MemoryBudget:
-    """Bytes that may still be taken for decoded images."""
+    """Bytes still available for decoded images."""
 
     def __init__(self, size: int) -> None:
         self.size = self.left = size
@@ -29,7 +29,7 @@ class MemoryBudget:
         return cls(int(_SHARE * free_memory()) if cache == "ram" else 0)
 
     def take(self, size: int) -> bool:
-        """Whether `size` bytes are left; they are then taken."""
+        """Take `size` bytes; returns False if they are not left."""
         if size > self.left:
             return False
         self.left -= size
@@ -42,16 +42,16 @@ def free_memory() -> int:
     available = _number_after("MemAvailable:", Path("/proc/meminfo"))
     if available is not None:
         free.append(available * 1024)
-    for limit, usage in (
+    for limit_file, usage_file in (
         ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
         (
             "/sys/fs/cgroup/memory/memory.limit_in_bytes",
             "/sys/fs/cgroup/memory/memory.usage_in_bytes",
         ),
     ):
-        numbers = _number(Path(limit)), _number(Path(usage))
-        if None not in numbers:
-            free.append(numbers[0] - numbers[1])  # type: ignore[operator]
+        most, taken = _number(Path(limit_file)), _number(Path(usage_file))
+        if most is not None and taken is not None:
+            free.append(most - taken)
     for kind, field in ((resource.RLIMIT_AS, "VmSize:"), (resource.RLIMIT_DATA, "VmData:")):
         limit, _ = resource.getrlimit(kind)
         used = _number_after(field, Path("/proc/self/status"))
@@ -87,7 +87,7 @@ def size_of(arrays: Iterable[object]) -> int:
 def _number(path: Path) -> int | None:
     try:
         return int(path.read_text())
-    except (OSError, ValueError):  # not there, or "max"
+    except (OSError, ValueError):  # missing, or "max"
         return None
 
 

@@ -1,7 +1,7 @@
 """What the object head learns from: boxes as heatmaps of centres and distances to the sides.
 
 After TTFNet (Liu et al., AAAI 2020): every cell near an object's centre learns the distances to its
-four sides, weighted by a Gaussian, which takes far fewer steps than one cell an object.
+four sides, weighted by a Gaussian, which takes far fewer steps than one cell per object.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from difusionseg_core.classes import IGNORE
 from difusionseg_core.objects import OBJECT_CLASSES, STRIDE
 
 _SPREAD = 0.54 / 6  # standard deviation of an object's Gaussian, relative to its sides
-_SMALLEST = 6  # pixels; smaller objects are neither asked for nor forbidden
+_SMALLEST = 6  # pixels; smaller objects are ignored
 _MARGIN = 2  # pixels that a mask may reach out of its box
 _LEAST_AREA = 30  # pixels of a mask that counts as an object
 # Wider than this, relative to their height, masks are several objects side by side.
@@ -26,8 +26,8 @@ _WIDEST = {1: 2.8, 2: 0.8, 3: 1.9}
 class ObjectTargets:
     """On h = H / 4 rows and w = W / 4 columns, for `OBJECT_CLASSES` in their order.
 
-    `heat` (3, h, w) 0..1, exactly 1 at centres; `heat_weight` (3, h, w) is 0 where nobody can tell
-    and 1 elsewhere; `extent` (4, h, w) distances in pixels to left, top, right and bottom;
+    `heat` (3, h, w) 0..1, exactly 1 at centres; `heat_weight` (3, h, w) is 0 where the truth is
+    unknown and 1 elsewhere; `extent` (4, h, w) distances in pixels to left, top, right and bottom;
     `extent_weight` (h, w), 0 away from centres; it sums to about 1 for each object.
     """
 
@@ -40,8 +40,8 @@ class ObjectTargets:
 def object_targets(boxes: np.ndarray, labels: np.ndarray) -> ObjectTargets:
     """`boxes` (N, 5): class id, left, top, right, bottom; `labels` (H, W) uint8.
 
-    Pixels of a class outside all its boxes, and those labelled 255, are objects that nobody put a
-    box around, or crowds: their cells do not count.
+    Pixels of a class outside all its boxes, and those labelled 255, are objects without a box, or
+    crowds: their cells do not count.
     """
     height, width = (side // STRIDE for side in labels.shape)
     heat = np.zeros((len(OBJECT_CLASSES), height, width), np.float32)
@@ -83,22 +83,23 @@ def boxes_of_masks(labels: np.ndarray) -> np.ndarray:
     """
     boxes = []
     for label in OBJECT_CLASSES:
-        statistics = cv2.connectedComponentsWithStats(np.uint8(labels == label))[2][1:]
+        mask = (labels == label).astype(np.uint8)
+        statistics = cv2.connectedComponentsWithStats(mask)[2][1:]
         for left, top, width, height, area in statistics.tolist():
             if area >= _LEAST_AREA and width <= _WIDEST[label] * height:
                 boxes.append((label, left, top, left + width, top + height))
-    return np.float32(boxes).reshape(-1, 5)
+    return np.array(boxes, np.float32).reshape(-1, 5)
 
 
 def _known(boxes: np.ndarray, labels: np.ndarray, label: int) -> np.ndarray:
-    """(H / 4, W / 4), 0 where a class may be although no box says so."""
-    open_to_doubt = labels == label
+    """(H / 4, W / 4), 0 where a class may be outside its boxes, 1 elsewhere."""
+    unknown = labels == label
     for _, left, top, right, bottom in boxes[boxes[:, 0] == label].tolist():
         rows = slice(max(int(top) - _MARGIN, 0), int(bottom) + _MARGIN)
-        open_to_doubt[rows, max(int(left) - _MARGIN, 0) : int(right) + _MARGIN] = False
-    open_to_doubt |= labels == IGNORE
+        unknown[rows, max(int(left) - _MARGIN, 0) : int(right) + _MARGIN] = False
+    unknown |= labels == IGNORE
     height, width = (side // STRIDE for side in labels.shape)
-    blocks = open_to_doubt[: height * STRIDE, : width * STRIDE]
+    blocks = unknown[: height * STRIDE, : width * STRIDE]
     share = blocks.reshape(height, STRIDE, width, STRIDE).mean((1, 3))
     return (share < 0.5).astype(np.float32)
 

@@ -1,4 +1,4 @@
-"""What is minimised: the losses of one batch, by name, with their weights already in."""
+"""The weighted losses of one batch, by name."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from difusionseg_core.training.losses import (
 AUXILIARY_WEIGHT = 0.4
 HEAT_WEIGHT = 0.15
 EXTENT_WEIGHT = 0.4
-# Every n-th pixel of a row and column that `lite` is held against: finer than its logits, at stride
-# 4, and than those of its helping classifiers, at stride 16, yet far cheaper than all of them.
+# `lite` is compared with every n-th pixel of a row and column: finer than its logits, at stride 4,
+# and than those of its auxiliary classifiers, at stride 16, but far cheaper than all pixels.
 _FINE, _COARSE = 2, 4
 
 
@@ -40,7 +40,7 @@ def paper_losses(
     """The paper's objective.
 
     `image` (B, 4, H, W) normalised, `labels` (B, H, W); `visible` (B, 3, H, W) RGB and `thermal`
-    (B, 1, H, W), stretched to 0..1, are what the fused image is held against; `time` (B,) in 0..1
+    (B, 1, H, W), stretched to 0..1, are the targets of the fused image; `time` (B,) in 0..1
     and `noise` (B, dim, h, w) are the diffusion's.
     """
     encoded = model.encode(image)
@@ -64,14 +64,13 @@ def lite_losses(
     lovasz: float = 0.0,
     objects: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """The objective of `lite`: as the paper's, with weights of classes (K,).
+    """The objective of `lite`: the paper's, with weights of classes (K,).
 
-    Fusion is judged by brightness alone, because its colours are the RGB image's own.
-
-    The coarse classifier, whose classes the sampler feeds back, is trained beside the final one.
-    In place of the paper's losses of the fused image are those of `fusion_objective`. `lovasz`
-    weighs the Lovasz-Softmax loss of the final classifier, which is left out at 0. `objects` holds
-    the batch's `ObjectTargets` by name, for a model with an object head.
+    The losses of fusion use brightness alone, because its colours are the RGB image's own. They are
+    those of `fusion_objective` instead of the paper's. The coarse classifier, whose classes the
+    sampler feeds back, is trained beside the final one. `lovasz` is the weight of the
+    Lovasz-Softmax loss of the final classifier, which is left out at 0. `objects` holds the
+    batch's `ObjectTargets` by name, for a model with an object head.
     """
     encoded = model.encode(image)
     features = _denoised(model, encoded, labels, time, noise)
@@ -95,7 +94,7 @@ def lite_losses(
 
 
 def _fusion_losses(fused: Tensor, image: Tensor) -> dict[str, Tensor]:
-    # Half of the images, and their middles, are enough to judge fusion by.
+    # Half of the images, and their middles, are enough for these losses.
     half = slice(0, None, 2)
     fused, visible, thermal = (_middle(part[half]) for part in (fused, *pictures(image)))
     return fusion_losses(luminance(fused), luminance(visible), thermal)
@@ -107,10 +106,10 @@ def _object_losses(maps: ObjectMaps, objects: dict[str, Tensor]) -> dict[str, Te
     return {"heat": HEAT_WEIGHT * heat, "extent": EXTENT_WEIGHT * extent}
 
 
-def _middle(pictures: Tensor) -> Tensor:
-    """The middle quarter of (B, C, H, W) pictures: enough to judge their fusion by."""
-    height, width = pictures.shape[-2:]
-    return pictures[..., height // 4 : -(height // 4), width // 4 : -(width // 4)]
+def _middle(images: Tensor) -> Tensor:
+    """The middle quarter of (B, C, H, W) images."""
+    height, width = images.shape[-2:]
+    return images[..., height // 4 : -(height // 4), width // 4 : -(width // 4)]
 
 
 def _denoised(
@@ -128,7 +127,7 @@ def draw_diffusion(
 ) -> tuple[Tensor, Tensor]:
     """A random time (B,) below 0.999 and noise (B, dim, h, w) for a training batch.
 
-    With the probability 1 - `feedback` a picture's time is 1 instead, when there is noise alone.
+    With the probability 1 - `feedback` the time of an image is 1 instead: noise alone.
     """
     time = torch.rand(len(image), device=image.device) * 0.999
     noise = torch.randn(model.noise_shape(image), device=image.device)

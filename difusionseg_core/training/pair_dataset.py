@@ -25,16 +25,19 @@ from difusionseg_core.training.augmentation import (
 from difusionseg_core.training.memory import MemoryBudget, size_of
 from difusionseg_core.training.object_targets import boxes_of_masks, object_targets
 
+Item = dict[str, torch.Tensor | int]
+"""Tensors by name, and the "index" of the pair."""
 
-class PairDataset(Dataset):
+
+class PairDataset(Dataset[Item]):
     """Items are {"index", "image": (4, H, W) float32, "labels": (H, W) int64}, 255 without truth.
 
-    `augment(sample, rng)` changes an item, which then has the fields of `ObjectTargets`, too. What
-    it draws depends on `seed`, `epoch` and the index alone, so a resumed training sees what an
-    uninterrupted one would have seen. `kept` chooses pairs by their position in the folder.
+    `augment(sample, rng)` changes an item, which then also has the fields of `ObjectTargets`. Its
+    random numbers depend only on `seed`, `epoch` and the index, so that a resumed training sees
+    the same as an uninterrupted one. `kept` chooses pairs by their position in the folder.
     `classes` is a data.yaml or the name of a known data set, if the folder has no data.yaml of its
-    own. Decoded images stay in memory while `budget` lasts: `preload` before workers start and they
-    share them.
+    own. Decoded images stay in memory while `budget` lasts; workers share those that are loaded
+    by `preload` before they start.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class PairDataset(Dataset):
             self.sample(index)
             if index not in self._samples:
                 break
-        if not getattr(self.augment, "paste", 0):
+        if self.augment is None or not self.augment.paste:
             return
         present = [np.unique(self.labels(index)) for index in range(len(self))]
         donors = [
@@ -77,13 +80,13 @@ class PairDataset(Dataset):
         ]
         self._donors = [of_class for of_class in donors if of_class]
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor | int]:
+    def __getitem__(self, index: int) -> Item:
         sample = self.sample(index)
-        item = {"index": index}
+        item: Item = {"index": index}
         if self.augment:
             rng = np.random.default_rng((self.seed, self.epoch, index))
             if self._donors and rng.random() < self.augment.paste:
-                # Each class as often as another.
+                # All classes equally often.
                 of_class = self._donors[int(rng.integers(len(self._donors)))]
                 sample = paste_objects(sample, self.sample(int(rng.choice(of_class))), rng)
             sample = self.augment(sample, rng)
@@ -98,7 +101,7 @@ class PairDataset(Dataset):
         sample = self._samples.get(index)
         if sample is None:
             sample = _sample(read_frame(self.pairs[index], self.label_set))
-            # A worker's copy would be one of several.
+            # Not in a worker: each would keep its own copy.
             if get_worker_info() is None and self.budget.take(size_of(vars(sample).values())):
                 self._samples[index] = sample
         return sample
@@ -111,7 +114,7 @@ class PairDataset(Dataset):
         return read_pair_labels(pair, self.label_set) if pair.labels else np.empty(0, np.uint8)
 
     def boxes_of(self, index: int) -> list[Box] | None:
-        """The objects that people marked; None where the data set has none."""
+        """The annotated boxes; None if the data set has none."""
         return read_frame(self.pairs[index], self.label_set).boxes
 
 
@@ -120,7 +123,7 @@ def _sample(frame: Frame) -> Sample:
     if labels is None:
         labels = np.full(frame.thermal.shape, IGNORE, np.uint8)
     if frame.boxes:
-        boxes = np.float32([astuple(box) for box in frame.boxes])
-    else:  # none were drawn, or the image was passed over
+        boxes = np.array([astuple(box) for box in frame.boxes], np.float32)
+    else:  # not annotated
         boxes = boxes_of_masks(labels)
     return Sample(frame.rgb, to_uint8(frame.thermal), labels, boxes)

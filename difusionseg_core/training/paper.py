@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 import torch
+from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
 
 from difusionseg_core.checkpoints.imagenet import load_convnext_weights
 from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.classes import MSRS
+from difusionseg_core.network.convnext import ConvNeXt
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, paper_losses
 from difusionseg_core.training.paper_augmentation import PaperDataset
+from difusionseg_core.training.trainer import data_of
 
 _NO_DECAY = re.compile(r"backbone\.(stages\.\d+\.\d+\.norm|norms\.\d+)\.(weight|bias)")
 _FIRST_FACTOR = 1e-6  # of the learning rate in the first step of the warm-up
@@ -58,12 +61,13 @@ class PaperTraining(Training):
         super().__init__(ModelInfo("paper", number, scaled_head), start, freeze)
         self.save_hyperparameters()
         if backbone:
+            assert isinstance(self.model.backbone, ConvNeXt)
             load_convnext_weights(self.model.backbone, backbone)
 
     def setup(self, stage: str) -> None:
         """Check the data, and prepare the losses."""
         super().setup(stage)
-        if not all(isinstance(part, PaperDataset) for part in self.trainer.datamodule.parts):
+        if not all(isinstance(part, PaperDataset) for part in data_of(self.trainer).parts):
             raise ValueError("PaperTraining needs --data.augmentation PaperAugmentation")
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -73,15 +77,15 @@ class PaperTraining(Training):
         targets = batch["visible"], batch["thermal"]
         return paper_losses(self.model, image, batch["labels"], *targets, time, noise)
 
-    def configure_optimizers(self) -> dict:
+    def configure_optimizers(self) -> OptimizerLRScheduler:
         """AdamW and the schedule of its learning rate, step by step."""
-        options = self.hparams
+        warmup: int = self.hparams["warmup"]
         optimizer = torch.optim.AdamW(
-            decay_groups(self.model, options.weight_decay), options.learning_rate
+            decay_groups(self.model, self.hparams["weight_decay"]), self.hparams["learning_rate"]
         )
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: linear_factor(step, steps, options.warmup)
+            optimizer, lambda step: linear_factor(step, steps, warmup)
         )
         return {
             "optimizer": optimizer,
@@ -89,12 +93,15 @@ class PaperTraining(Training):
         }
 
 
-def decay_groups(model: nn.Module, weight_decay: float) -> list[dict]:
+def decay_groups(
+    model: nn.Module, weight_decay: float
+) -> list[dict[str, list[nn.Parameter] | float]]:
     """Parameter groups with weight decay, and without it for the backbone's norms.
 
-    The release means to spare every norm, but its patterns match these 44 tensors alone.
+    The release intends to exclude every norm, but its patterns match only these 44 tensors.
     """
-    decayed, spared = [], []
+    decayed: list[nn.Parameter] = []
+    spared: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
         (spared if _NO_DECAY.fullmatch(name) else decayed).append(parameter)
     return [

@@ -1,20 +1,25 @@
-"""The paper's training samples: its augmentation, and what its losses hold the fused image against.
+"""The paper's training samples: its augmentation, and the targets of its fusion losses.
 
-Beside `augmentation`, which takes its ideas but is made for robots: here the thermal image is
-resized to the nearest pixel, sizes are relative to 640x480, and padding follows normalisation.
+`augmentation` has the same ideas, but is made for robots. Here the thermal image is resized to the
+nearest pixel, sizes are relative to 640x480, and padding follows normalisation.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import cv2
 import numpy as np
+import torch
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.augmentation import Sample, flip, photometric_distortion
-from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.memory import MemoryBudget
+from difusionseg_core.training.pair_dataset import Item, PairDataset
 
-_WIDTH, _HEIGHT = 640, 480  # of the picture at a resize factor of 1
+_WIDTH, _HEIGHT = 640, 480  # of the image at a resize factor of 1
 
 
 class PaperAugmentation:
@@ -24,7 +29,7 @@ class PaperAugmentation:
     pixels, `class_share` the largest share that one class may have in a crop (ten tries).
     """
 
-    # A plain class, since a saved configuration names the class of no dataclass.
+    # No dataclass, because a saved configuration would then lack the name of the class.
     def __init__(
         self,
         scale: tuple[float, float] = (0.5, 2.0),
@@ -59,9 +64,22 @@ class PaperAugmentation:
 class PaperDataset(PairDataset):
     """Items are {"index", "image", "labels", "visible", "thermal"}, see `PaperAugmentation`."""
 
-    def __getitem__(self, index: int) -> dict[str, np.ndarray | int]:
+    def __init__(
+        self,
+        root: Path | str,
+        augment: PaperAugmentation,
+        seed: int = 0,
+        classes: str | None = None,
+        budget: MemoryBudget | None = None,
+        kept: Callable[[int], bool] | None = None,
+    ) -> None:
+        super().__init__(root, None, seed, classes, budget, kept)
+        self.paper_augment = augment
+
+    def __getitem__(self, index: int) -> Item:
         rng = np.random.default_rng((self.seed, self.epoch, index))
-        return {"index": index, **self.augment(self.sample(index), rng)}
+        arrays = self.paper_augment(self.sample(index), rng)
+        return {"index": index, **{name: torch.from_numpy(a) for name, a in arrays.items()}}
 
 
 def random_resize(sample: Sample, scale: tuple[float, float], rng: np.random.Generator) -> Sample:
@@ -79,7 +97,7 @@ def random_resize(sample: Sample, scale: tuple[float, float], rng: np.random.Gen
 
 
 def random_crop(sample: Sample, options: PaperAugmentation, rng: np.random.Generator) -> Sample:
-    """Cut out a window of `options.crop` at most; after ten that one class fills, any window."""
+    """Cut out a window of at most `options.crop`; one that one class fills only after ten tries."""
     for attempt in range(11):
         window = tuple(
             slice(start := int(rng.integers(max(side - crop, 0) + 1)), start + crop)
@@ -92,7 +110,7 @@ def random_crop(sample: Sample, options: PaperAugmentation, rng: np.random.Gener
 
 def _is_mixed(labels: np.ndarray, class_share: float) -> bool:
     counts = np.bincount(labels.ravel(), minlength=256)[:IGNORE]
-    return np.count_nonzero(counts) > 1 and counts.max() < class_share * counts.sum()
+    return bool(np.count_nonzero(counts) > 1 and counts.max() < class_share * counts.sum())
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
@@ -102,7 +120,7 @@ def stretched(image: np.ndarray) -> np.ndarray:
 
 
 def _padded(image: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:
-    """(..., H, W) grown to (..., height, width) at the bottom and on the right."""
+    """Pad (..., H, W) to (..., height, width) at the bottom and on the right."""
     height, width = image.shape[-2:]
     padded = np.full((*image.shape[:-2], *size), value, image.dtype)
     padded[..., :height, :width] = image

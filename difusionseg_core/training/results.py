@@ -1,4 +1,4 @@
-"""What a training leaves behind: the weights of its best epoch, their scores, and a model card."""
+"""The results of a training: the weights of its best epoch, their scores, and a model card."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
 from difusionseg_core.checkpoints.weights_file import load_strictly, save_weights
 from difusionseg_core.files import write_file
-from difusionseg_core.training.base import Training
+from difusionseg_core.training.base import Training, training_of
 from difusionseg_core.training.pair_dataset import PairDataset
 from difusionseg_core.training.run_folder import Run
+from difusionseg_core.training.trainer import callbacks_of, data_of
 
 _PROTOCOL = {
     "miou": "mean IoU from one confusion matrix over all pixels of all images; class 0 counted, "
@@ -33,8 +34,8 @@ _PROTOCOL = {
 class Best:
     """The epoch whose weights are kept.
 
-    `chosen_by` is the score that made it the best one, None if it is the last one because nothing
-    was compared.
+    `chosen_by` is the score by which it is the best, None for the last epoch, if no score was
+    compared.
     """
 
     epoch: int
@@ -47,11 +48,11 @@ def write_results(trainer: pl.Trainer, run: Run, export: bool) -> None:
     """Write MODEL.safetensors, metrics.json and model_card.md into the run's folder (first rank).
 
     With `export` also MODEL.onnx. The best weights are scored on the `test` data, if there are any.
-    Prints what was made and the commands that use it.
+    Prints the files and the commands that use them.
     """
-    module, data = trainer.lightning_module, trainer.datamodule
+    module, data = training_of(trainer), data_of(trainer)
     best = _load_best(trainer, module)  # in all ranks, which score together
-    tested = _test_scores(trainer) if data.test is not None else {}
+    tested = _test_scores(trainer) if data.test else {}
     if not trainer.is_global_zero:
         return
     folder = run.folder
@@ -67,30 +68,30 @@ def write_results(trainer: pl.Trainer, run: Run, export: bool) -> None:
             "classes": module.label_set.class_names,
         },
         "diffusion_steps": module.model.steps,
-        "validation": {part.root: len(part) for part in data.validation.datasets},
-        "test": {"folder": data.test.root, "scores": tested} if tested else None,
+        "validation": {part.root: len(part) for part in data.validation.parts},
+        "test": {"folder": data.test.root, "scores": tested} if data.test else None,
         "protocol": _PROTOCOL,
     }
     write_file(folder / "metrics.json", json.dumps(measured, indent=2) + "\n")
     write_file(folder / "model_card.md", model_card(trainer, best, tested))
     print(f"{weights}: epoch {best.epoch}, {_listed(best.scores)}")
-    if tested:
+    if data.test:
         print(f"test on {data.test.root}: {_listed(tested)}")
     if export:
         _export(weights)
-    print(_how_to_use(folder, data.validation.datasets[0].root))
+    print(_how_to_use(folder, data.validation.parts[0].root))
 
 
 def _test_scores(trainer: pl.Trainer) -> dict[str, float]:
-    module = trainer.lightning_module
+    module = training_of(trainer)
     validated = module.scores
-    trainer.test(module, trainer.datamodule, verbose=False)
+    trainer.test(module, data_of(trainer), verbose=False)
     tested, module.scores = module.scores, validated
     return tested
 
 
 def _export(weights: Path) -> None:
-    """Write the model beside its weights, or say in one line why not: the weights are there."""
+    """Write the model beside its weights, or report in one line why not; the weights are kept."""
     try:
         from difusionseg_core.backends.export import export_file
 
@@ -124,18 +125,20 @@ def _load_best(trainer: pl.Trainer, module: Training) -> Best:
 
 
 def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str:
-    """Markdown: how and from what it was made, and what was measured, also on the test data."""
-    module, data = trainer.lightning_module, trainer.datamodule
+    """Markdown: how and from what data the model was trained, and its scores, also on test data."""
+    module, data = training_of(trainer), data_of(trainer)
     info, options = module.info, dict(module.hparams)
     parameters = sum(parameter.numel() for parameter in module.model.parameters())
     folders = [f"- {_described(part)}" for part in data.parts]
     batch = data.batch_size * trainer.world_size * trainer.accumulate_grad_batches
-    averaged = [c for c in trainer.callbacks if isinstance(c, WeightAveraging)]
+    averaged = [c for c in callbacks_of(trainer) if isinstance(c, WeightAveraging)]
     kept = f"epoch {best.epoch}, after {best.step} steps"
     if best.chosen_by:
-        kept += f", the one with the best `{best.chosen_by}` on the pairs below, which flatters it"
+        kept += (
+            f", the best by `{best.chosen_by}` on the pairs below, so these scores are optimistic"
+        )
     rows = [f"| {name} | {_number(value)} |" for name, value in best.scores.items()]
-    if tested:
+    if data.test:
         rows += ["", f"On {_described(data.test)}, once, at the end:", ""]
         rows += ["| score | value |", "| --- | --- |"]
         rows += [f"| {name} | {_number(value)} |" for name, value in tested.items()]
@@ -150,7 +153,7 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
             "",
             "Written by `difusionseg train`; all options are in `config.yaml`.",
             "",
-            "## Made how",
+            "## Training",
             "",
             f"Network: `{info.model}`, {info.num_classes} classes, {parameters / 1e6:.1f} million "
             "parameters.",
@@ -165,16 +168,16 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
             "",
             *folders,
             "",
-            "## Measured",
+            "## Scores",
             "",
-            *(f"On {_described(part)}." for part in data.validation.datasets),
+            *(f"On {_described(part)}." for part in data.validation.parts),
             f"Diffusion steps: {module.model.steps}.",
             "",
             *(["| score | value |", "| --- | --- |", *rows, ""] if rows else ["Nothing.", ""]),
             *protocol,
             "",
-            "A score against class maps that no person drew is agreement with whatever drew them, "
-            "and to be called so.",
+            "Scores against masks that no person annotated measure agreement with their source, "
+            "and must be reported as such.",
             "",
         ]
     )
@@ -183,7 +186,7 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
 def _described(part: PairDataset) -> str:
     labelled = sum(pair.labels is not None for pair in part.pairs)
     boxed = sum(pair.boxes is not None for pair in part.pairs)
-    return f"`{part.root}`: {len(part)} pairs, {labelled} with a class map, {boxed} with boxes"
+    return f"`{part.root}`: {len(part)} pairs, {labelled} with a mask, {boxed} with boxes"
 
 
 def _listed(scores: dict[str, float]) -> str:

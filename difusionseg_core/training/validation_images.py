@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import lightning.pytorch as pl
 import numpy as np
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.types import STEP_OUTPUT
 from matplotlib.figure import Figure
 from torch import Tensor
 
 from difusionseg_core.imaging.drawing import colorize, contact_sheet
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix
+from difusionseg_core.training.base import training_of
+from difusionseg_core.training.trainer import data_of
 
 _TITLES = ("RGB", "thermal", "fused", "predicted", "truth")
 _TILE = 240  # width of an image on the sheet, pixels
@@ -19,7 +24,7 @@ class Pictures(pl.Callback):
     """Sheets of frames and the confusion matrix.
 
     `count` frames are spread over the validation set, the same every time; `worst` frames are those
-    with the lowest mean IoU. With several ranks the first one shows what it has of the frames.
+    with the lowest mean IoU. With several ranks, the first one shows its share of the frames.
     """
 
     def __init__(self, count: int = 4, worst: int = 4) -> None:
@@ -29,27 +34,29 @@ class Pictures(pl.Callback):
         self._worst: list[tuple[float, int, list[np.ndarray]]] = []  # score, index, row
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Forget the images of the epoch before."""
+        """Drop the images of the previous epoch."""
         self._rows, self._worst = [], []
 
     def on_validation_batch_end(
         self,
         trainer: pl.Trainer,
         module: pl.LightningModule,
-        outputs: dict[str, Tensor],
+        outputs: STEP_OUTPUT,
         batch: dict[str, Tensor],
         batch_index: int,
+        dataloader_index: int = 0,
     ) -> None:
-        """Keep an image that is to be shown, with what the model makes of it."""
+        """Keep an image to be shown, with the model's results."""
         if not trainer.is_global_zero:
             return
-        validation = trainer.datamodule.validation
+        assert isinstance(outputs, Mapping)
+        training, validation = training_of(trainer), data_of(trainer).validation
         index, every = int(batch["index"]), max(len(validation) // self.count, 1)
         truth = batch["labels"][0].byte().cpu().numpy()
         predicted = outputs["labels"].byte().cpu().numpy()
-        # Of each stretch of the set, the first frame that this rank has.
+        # Of each section of the set, the first frame of this rank.
         regular = index // every < self.count and index % every < trainer.world_size
-        score = image_score(truth, predicted, module.info.num_classes)
+        score = image_score(truth, predicted, training.info.num_classes)
         highest = self._worst[-1][0] if len(self._worst) >= self.worst else np.inf
         bad = score is not None and self.worst > 0 and score < highest
         if not (regular or bad):
@@ -57,11 +64,11 @@ class Pictures(pl.Callback):
         sample = validation.sample(index)
         fused = outputs["fused"].permute(1, 2, 0).float().mul(255).round().byte().cpu().numpy()
         thermal = np.repeat(sample.thermal[..., None], 3, axis=2)
-        masks = (colorize(labels, module.label_set) for labels in (predicted, sample.labels))
+        masks = (colorize(labels, training.label_set) for labels in (predicted, sample.labels))
         row = [sample.rgb, thermal, fused, *masks]
         if regular:
             self._rows.append(row)
-        if bad:
+        if bad and score is not None:
             self._worst.append((score, index, row))
             self._worst.sort(key=lambda entry: entry[:2])
             del self._worst[self.worst :]
@@ -70,14 +77,15 @@ class Pictures(pl.Callback):
         """Write them to TensorBoard."""
         if not trainer.is_global_zero or not isinstance(trainer.logger, TensorBoardLogger):
             return
+        training = training_of(trainer)
         board, step = trainer.logger.experiment, trainer.global_step
         worst = [row for _, _, row in self._worst]
         for name, rows in (("validation", self._rows), ("worst", worst)):
             if rows:
-                sheet = contact_sheet(rows, _TITLES, _TILE, module.label_set)
+                sheet = contact_sheet(rows, _TITLES, _TILE, training.label_set)
                 board.add_image(name, sheet, step, dataformats="HWC")
-        if module.summed_confusion.any():
-            figure = confusion_figure(module.summed_confusion, module.label_set.class_names)
+        if training.summed_confusion.any():
+            figure = confusion_figure(training.summed_confusion, training.label_set.class_names)
             board.add_figure("confusion", figure, step)
 
 

@@ -191,7 +191,7 @@ def changed(content: dict, *path, value) -> dict:
         (changed(coco(), "annotations", 0, "category_id", value=7), "not valid COCO: '7' is miss"),
         (changed(coco(), "annotations", 0, "segmentation", value=[[1, 2]]), "three points"),
         (changed(coco(), "annotations", 0, "segmentation", value="x"), "not valid COCO"),
-        (changed(coco(), "images", 0, "height", value=10**9), "no size of an image"),
+        (changed(coco(), "images", 0, "height", value=10**9), "is not an image size"),
         (changed(coco(), "images", 0, "height", value=None), "not valid COCO"),
         (
             changed(

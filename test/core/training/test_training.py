@@ -189,7 +189,7 @@ def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path
     averaged = kept["state_dict"]
     assert all(torch.equal(averaged[f"model.{name}"], value) for name, value in weights.items())
     card = (tmp_path / "model_card.md").read_text()
-    assert f"`{streets / 'val'}`: 3 pairs, 3 with a class map, 3 with boxes" in card
+    assert f"`{streets / 'val'}`: 3 pairs, 3 with a mask, 3 with boxes" in card
     assert f"| box_f1 | {scores['box_f1']:.4f} |" in card and "agreement" in card
 
     events = EventAccumulator(str(tmp_path))
