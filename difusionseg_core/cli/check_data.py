@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from difusionseg_core.cli.options import add_data_options, folders_from
-from difusionseg_core.data.check import Report, make_report, summarize_frames
+from difusionseg_core.data.check import DataSetReport, make_report, summarize_frames
 from difusionseg_core.data.first_data_yaml import write_first_data_yaml
 from difusionseg_core.data.folder import DataSet, find_data_set, list_splits
 from difusionseg_core.data.frames import read_frame
@@ -102,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any(report.problems for report in reports) else 0
 
 
-def _print(report: Report) -> None:
+def _print(report: DataSetReport) -> None:
     listed = report.split and Path(report.folder).name != report.split
     split = f", split '{report.split}'" if listed else ""
     print(f"{report.folder}{split}: {report.pairs} pairs in the layout of {report.layout}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from difusionseg_core.classes import IGNORE, LabelSet
-from difusionseg_core.data.folder import DataSet, Pair
+from difusionseg_core.data.folder import DataSet, ImagePair
 from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.image_files import DataError, exif_orientation
 
@@ -48,7 +48,7 @@ class ClassCount:
 
 
 @dataclass(frozen=True)
-class Report:
+class DataSetReport:
     """`sizes` counts images by "HEIGHTxWIDTH"; `ignored` is the share of pixels with label 255.
 
     `classes` is empty and `ignored` None without labels.
@@ -78,13 +78,13 @@ def summarize_frames(data_set: DataSet) -> Iterator[FrameSummary]:
         pool.shutdown(cancel_futures=True)
 
 
-def make_report(data_set: DataSet, summaries: Iterable[FrameSummary]) -> Report:
+def make_report(data_set: DataSet, summaries: Iterable[FrameSummary]) -> DataSetReport:
     """Count over all frames."""
     summaries = list(summaries)
     usable = [one for one in summaries if not one.problem]
     by_label = [one.pixels for one in usable if one.pixels is not None]
     day, night, by = _day_and_night(data_set, usable)
-    return Report(
+    return DataSetReport(
         folder=str(data_set.folder),
         split=data_set.split,
         layout=data_set.layout.name,
@@ -121,7 +121,7 @@ def _notes(data_set: DataSet, usable: list[FrameSummary], by_label: list[np.ndar
     return notes
 
 
-def _summarize(pair: Pair, label_set: LabelSet | None) -> FrameSummary:
+def _summarize(pair: ImagePair, label_set: LabelSet | None) -> FrameSummary:
     try:
         frame = read_frame(pair, label_set)
     except DataError as error:
@@ -135,7 +135,7 @@ def _summarize(pair: Pair, label_set: LabelSet | None) -> FrameSummary:
     )
 
 
-def _rotated(pair: Pair) -> str | None:
+def _rotated(pair: ImagePair) -> str | None:
     files = (path for path in (pair.visible, pair.thermal, pair.labels) if path)
     return next((str(path) for path in files if exif_orientation(path) != 1), None)
 

@@ -45,7 +45,7 @@ _SIDES = ("visible", "thermal", "labels")
 
 
 @dataclass(frozen=True)
-class Pair:
+class ImagePair:
     """The files of one frame; `name` is their common name without ending.
 
     `coding` says what the ids in `labels` mean.
@@ -66,7 +66,7 @@ class DataSet:
     folder: Path
     split: str | None
     layout: Layout
-    pairs: list[Pair]
+    pairs: list[ImagePair]
     missing: list[str]
 
     @property
@@ -164,7 +164,7 @@ def find_data_set(
     )
 
 
-def pair_images(rgb: Path, thermal: Path) -> tuple[list[Pair], list[str]]:
+def pair_images(rgb: Path, thermal: Path) -> tuple[list[ImagePair], list[str]]:
     """The pairs of two files, or of two folders, and one line for every image without partner.
 
     Files of folders are paired by name, see `with_common_names`. Raises DataError for what
@@ -174,7 +174,7 @@ def pair_images(rgb: Path, thermal: Path) -> tuple[list[Pair], list[str]]:
         if not path.exists():
             raise DataError(f"there is no file or folder {path}")
     if rgb.is_file() and thermal.is_file():
-        return [Pair(rgb.stem, rgb, thermal, None)], []
+        return [ImagePair(rgb.stem, rgb, thermal, None)], []
     if rgb.is_file() or thermal.is_file():
         raise DataError("--rgb and --thermal must be two files or two folders")
     sides = {"visible": images_by_name(rgb), "thermal": images_by_name(thermal)}
@@ -186,7 +186,8 @@ def pair_images(rgb: Path, thermal: Path) -> tuple[list[Pair], list[str]]:
     alone = [f"{visible[name]} has no thermal partner" for name in sorted(visible.keys() - warm)]
     alone += [f"{warm[name]} has no RGB partner" for name in sorted(warm.keys() - visible)]
     pairs = [
-        Pair(name, visible[name], warm[name], None) for name in sorted(visible.keys() & warm.keys())
+        ImagePair(name, visible[name], warm[name], None)
+        for name in sorted(visible.keys() & warm.keys())
     ]
     if not pairs:
         raise DataError(f"no image has a partner of the same name; {alone[0]}")
@@ -319,7 +320,7 @@ def _collect(
         if name not in of_side
     ]
     pairs = [
-        Pair(
+        ImagePair(
             name,
             visible[name],
             thermal[name],

@@ -8,7 +8,7 @@ import numpy as np
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.boxes import Box, read_boxes
-from difusionseg_core.data.folder import Pair
+from difusionseg_core.data.folder import ImagePair
 from difusionseg_core.data.image_files import (
     DataError,
     read_rgb,
@@ -19,7 +19,7 @@ from difusionseg_core.data.label_files import read_labels
 
 
 @dataclass(frozen=True)
-class Frame:
+class DataSetFrame:
     """The images of one moment, all of one size; None for what the data set does not have.
 
     `rgb` (H, W, 3) uint8 RGB, `thermal` (H, W) uint8 or uint16, `labels` (H, W) uint8 class ids
@@ -33,7 +33,7 @@ class Frame:
     boxes: list[Box] | None
 
 
-def read_frame(pair: Pair, label_set: LabelSet | None) -> Frame:
+def read_frame(pair: ImagePair, label_set: LabelSet | None) -> DataSetFrame:
     """Read the files of a pair.
 
     Raises DataError, in one line, for files that cannot be read, for images of different sizes, for
@@ -53,10 +53,10 @@ def read_frame(pair: Pair, label_set: LabelSet | None) -> Frame:
             raise _size_error(pair, rgb, "mask", labels)
     if pair.boxes:
         boxes = read_boxes(pair.boxes, width, height)
-    return Frame(pair.name, rgb, thermal, labels, boxes)
+    return DataSetFrame(pair.name, rgb, thermal, labels, boxes)
 
 
-def read_pair_labels(pair: Pair, label_set: LabelSet | None) -> np.ndarray:
+def read_pair_labels(pair: ImagePair, label_set: LabelSet | None) -> np.ndarray:
     """(H, W) uint8 class ids of a pair that has a label file. Raises DataError as `read_frame`."""
     if label_set is None:
         raise DataError(
@@ -67,7 +67,7 @@ def read_pair_labels(pair: Pair, label_set: LabelSet | None) -> np.ndarray:
     return read_labels(pair.labels, label_set, pair.coding)
 
 
-def _size_error(pair: Pair, rgb: np.ndarray, what: str, other: np.ndarray) -> DataError:
+def _size_error(pair: ImagePair, rgb: np.ndarray, what: str, other: np.ndarray) -> DataError:
     sizes = [f"{image.shape[0]}x{image.shape[1]}" for image in (rgb, other)]
     return DataError(
         f"{pair.name}: expected images of one size, "

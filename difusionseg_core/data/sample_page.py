@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 
 from difusionseg_core.classes import LabelSet
-from difusionseg_core.data.frames import Frame
+from difusionseg_core.data.frames import DataSetFrame
 from difusionseg_core.imaging.drawing import caption, contact_sheet, overlay
 from difusionseg_core.imaging.thermal import to_uint8
 
 _TILE = 320  # width of an image on the page, pixels
 
 
-def sample_page(frames: Sequence[Frame], label_set: LabelSet | None) -> np.ndarray:
+def sample_page(frames: Sequence[DataSetFrame], label_set: LabelSet | None) -> np.ndarray:
     """(H, W, 3) uint8 RGB: a row per frame with RGB image, thermal image, and labels over the RGB.
 
     A legend of the classes is below; if no frame has labels, that column is left out. Frames with

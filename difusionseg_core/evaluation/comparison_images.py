@@ -11,7 +11,7 @@ import numpy as np
 
 from difusionseg_core.data.file_names import images_by_name
 from difusionseg_core.data.folder import DataSet, open_data_set
-from difusionseg_core.data.frames import Frame, read_frame
+from difusionseg_core.data.frames import DataSetFrame, read_frame
 from difusionseg_core.data.image_files import read_rgb
 from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.evaluation.comparison import Comparison
@@ -91,7 +91,9 @@ def _figure(
     return Figure(f"difference_{file}.jpg", jpeg.tobytes(), text, wide=True)
 
 
-def _result(frame: Frame, files: Mapping[str, Mapping[str, Path]], data_set: DataSet) -> np.ndarray:
+def _result(
+    frame: DataSetFrame, files: Mapping[str, Mapping[str, Path]], data_set: DataSet
+) -> np.ndarray:
     fused = read_rgb(files[FUSED][frame.name]) if FUSED in files else frame.rgb
     if MASK not in files:
         return fused

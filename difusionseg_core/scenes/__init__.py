@@ -11,10 +11,10 @@ The class ids are those of `difusionseg_core.classes.MSRS`; all eight classes oc
 from collections.abc import Iterator
 
 from difusionseg_core.scenes.placement.layout import draw_layout
-from difusionseg_core.scenes.render import Frame, render
+from difusionseg_core.scenes.render import RenderedFrame, render
 from difusionseg_core.scenes.rendering.lighting import CONDITIONS
 
-__all__ = ["CONDITIONS", "Frame", "Scene", "draw", "sequence"]
+__all__ = ["CONDITIONS", "RenderedFrame", "Scene", "draw", "sequence"]
 
 
 class Scene:
@@ -41,12 +41,14 @@ class Scene:
         """Its light: one of CONDITIONS."""
         return self._layout.light.condition
 
-    def frame(self, time: float = 0.0) -> Frame:
+    def frame(self, time: float = 0.0) -> RenderedFrame:
         """What the cameras see `time` seconds (0 or more) after the beginning."""
         return render(self._layout, time, self._seed)
 
 
-def draw(seed: int, size: tuple[int, int] = (480, 640), condition: str | None = None) -> Frame:
+def draw(
+    seed: int, size: tuple[int, int] = (480, 640), condition: str | None = None
+) -> RenderedFrame:
     """One frame of the scene with this seed; see `Scene`."""
     return Scene(seed, size, condition).frame()
 
@@ -57,7 +59,7 @@ def sequence(
     rate: float,
     size: tuple[int, int] = (480, 640),
     condition: str | None = None,
-) -> Iterator[Frame]:
+) -> Iterator[RenderedFrame]:
     """`frames` successive frames at `rate` Hz, in which things and camera move."""
     scene = Scene(seed, size, condition)
     for number in range(frames):

@@ -22,7 +22,7 @@ T = TypeVar("T", bound=Thing)
 _LAMPS = 8  # the brightest at the camera; more cost time and are not missed
 
 
-class Frame(NamedTuple):
+class RenderedFrame(NamedTuple):
     """One instant of a scene."""
 
     rgb: np.ndarray  # (H, W, 3) uint8
@@ -31,7 +31,7 @@ class Frame(NamedTuple):
     boxes: list[Box]  # around what is seen of each person, bike and car
 
 
-def render(layout: Layout, time: float, seed: int) -> Frame:
+def render(layout: Layout, time: float, seed: int) -> RenderedFrame:
     """The scene at `time` seconds; `seed` is that of the cameras' noise."""
     camera = layout.camera(time)
     canvas = Canvas(camera, layout.light.sun)
@@ -57,7 +57,7 @@ def render(layout: Layout, time: float, seed: int) -> Frame:
         radiance = falling_rain(radiance, float(light.ambient.mean()), noise)
     rgb = photograph(radiance, layout.colour_camera, noise)
     thermal = thermograph(warmth, layout.climate, np.random.default_rng(seed), noise)
-    return Frame(rgb, thermal, labels, canvas.boxes(BOX_CLASSES.values()))
+    return RenderedFrame(rgb, thermal, labels, canvas.boxes(BOX_CLASSES.values()))
 
 
 def _paint_setting(canvas: Canvas, layout: Layout, time: float) -> None:

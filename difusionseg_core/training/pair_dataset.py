@@ -13,7 +13,7 @@ from torch.utils.data import Dataset, get_worker_info
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import open_data_set
-from difusionseg_core.data.frames import Frame, read_frame, read_pair_labels
+from difusionseg_core.data.frames import DataSetFrame, read_frame, read_pair_labels
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.augmentation import (
@@ -118,7 +118,7 @@ class PairDataset(Dataset[Item]):
         return read_frame(self.pairs[index], self.label_set).boxes
 
 
-def _sample(frame: Frame) -> Sample:
+def _sample(frame: DataSetFrame) -> Sample:
     labels = frame.labels
     if labels is None:
         labels = np.full(frame.thermal.shape, IGNORE, np.uint8)

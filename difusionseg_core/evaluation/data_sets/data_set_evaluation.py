@@ -16,7 +16,7 @@ from tqdm import tqdm
 from difusionseg_core.classes import MSRS
 from difusionseg_core.data.data_yaml import Layout
 from difusionseg_core.data.file_names import images_by_name
-from difusionseg_core.data.folder import DataSet, Pair, open_data_set
+from difusionseg_core.data.folder import DataSet, ImagePair, open_data_set
 from difusionseg_core.data.groups import find_groups
 from difusionseg_core.data.image_files import DataError
 from difusionseg_core.evaluation.data_sets.data_set_page import EvaluatedImages, evaluation_page
@@ -139,7 +139,7 @@ def _with_boxes(data_set: DataSet, folder: Path | None) -> DataSet:
     return replace(data_set, pairs=pairs)
 
 
-def _files_in(folder: Path | None, pairs: Sequence[Pair]) -> dict[str, Path] | None:
+def _files_in(folder: Path | None, pairs: Sequence[ImagePair]) -> dict[str, Path] | None:
     """The image file of every pair, by name."""
     if folder is None:
         return None

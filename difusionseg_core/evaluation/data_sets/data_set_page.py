@@ -11,8 +11,8 @@ import numpy as np
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.file_names import images_by_name
-from difusionseg_core.data.folder import DataSet, Pair
-from difusionseg_core.data.frames import Frame, read_frame
+from difusionseg_core.data.folder import DataSet, ImagePair
+from difusionseg_core.data.frames import DataSetFrame, read_frame
 from difusionseg_core.data.image_files import read_rgb
 from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
@@ -82,12 +82,12 @@ class EvaluatedImages:
         return contact_sheet([list(tiles.values())], list(tiles))
 
     @staticmethod
-    def _below(frame: Frame, tiles: Mapping[str, np.ndarray]) -> np.ndarray:
+    def _below(frame: DataSetFrame, tiles: Mapping[str, np.ndarray]) -> np.ndarray:
         """The background of a prediction: the fused image, which also shows night scenes."""
         fused = tiles.get("fused")
         return fused if fused is not None and fused.shape == frame.rgb.shape else frame.rgb
 
-    def _pair(self, name: str) -> Pair:
+    def _pair(self, name: str) -> ImagePair:
         return next(pair for pair in self.data_set.pairs if pair.name == name)
 
 
@@ -362,7 +362,7 @@ def _strip(place: str, row: Mapping, key: str, pictures: EvaluatedImages) -> Fig
     return Figure(f"{place}_{name}.jpg", jpeg.tobytes(), caption, wide=True)
 
 
-def _with_boxes(frame: Frame, label_set: LabelSet) -> np.ndarray:
+def _with_boxes(frame: DataSetFrame, label_set: LabelSet) -> np.ndarray:
     picture = frame.rgb.copy()
     for box in frame.boxes or ():
         corners = (box.left, box.top), (box.right - 1, box.bottom - 1)

@@ -16,8 +16,8 @@ import numpy as np
 
 from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.classes import LabelSet
-from difusionseg_core.data.folder import Pair
-from difusionseg_core.data.frames import Frame, read_frame
+from difusionseg_core.data.folder import ImagePair
+from difusionseg_core.data.frames import DataSetFrame, read_frame
 from difusionseg_core.data.image_files import read_rgb, write_png
 from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.evaluation.data_sets.image_scores import (
@@ -54,7 +54,7 @@ class Failure:
 
 
 def run_model(
-    pairs: Sequence[Pair],
+    pairs: Sequence[ImagePair],
     label_set: LabelSet,
     predictor: Predictor,
     output: Path,
@@ -74,10 +74,12 @@ def run_model(
     if baselines:
         cameras |= {"visible": "thermal", "thermal": "rgb"}  # each without the other
 
-    def tasks(frames: Iterable[Frame | Failure]) -> Iterator[_Task | Failure]:
+    def tasks(frames: Iterable[DataSetFrame | Failure]) -> Iterator[_Task | Failure]:
         for batch in _batches(frames, size):
             made = iter(
-                _predict(predictor, [one for one in batch if isinstance(one, Frame)], cameras)
+                _predict(
+                    predictor, [one for one in batch if isinstance(one, DataSetFrame)], cameras
+                )
             )
             for one in batch:
                 if isinstance(one, Failure):
@@ -86,7 +88,7 @@ def run_model(
                 outputs, seconds = next(made)
                 yield _Task(one, outputs, label_set.num_classes, baselines, seconds, output)
 
-    def read(pair: Pair) -> Frame | Failure:
+    def read(pair: ImagePair) -> DataSetFrame | Failure:
         return _or_failure(pair.name, lambda: read_frame(pair, label_set))
 
     with ThreadPoolExecutor(2) as readers, _scorers(len(pairs)) as scorers:
@@ -95,7 +97,7 @@ def run_model(
 
 
 def score_images(
-    pairs: Sequence[Pair],
+    pairs: Sequence[ImagePair],
     label_set: LabelSet,
     masks: dict[str, Path] | None,
     fused: dict[str, Path] | None,
@@ -107,7 +109,7 @@ def score_images(
     The scores come in the order of `pairs`.
     """
 
-    def read(pair: Pair) -> _Task | Failure:
+    def read(pair: ImagePair) -> _Task | Failure:
         def read_all() -> _Task:
             frame = read_frame(pair, label_set)
             output = ScoredImages(
@@ -127,7 +129,7 @@ def score_images(
 class _Task:
     """Work for another process: score, and write a model's outputs if there is a `folder`."""
 
-    frame: Frame
+    frame: DataSetFrame
     outputs: dict[str, ScoredImages]
     num_classes: int
     fusion_baselines: bool
@@ -150,7 +152,7 @@ class _Task:
 
 
 def _predict(
-    predictor: Predictor, frames: Sequence[Frame], cameras: dict[str, str | None]
+    predictor: Predictor, frames: Sequence[DataSetFrame], cameras: dict[str, str | None]
 ) -> list[tuple[dict[str, ScoredImages], float]]:
     """Return for each frame its outputs by source, and the seconds that the first source took.
 
@@ -189,12 +191,14 @@ def _run_batch(
     return [predictor(*pair) for pair in pairs]
 
 
-def _batches(frames: Iterable[Frame | Failure], size: int) -> Iterator[list[Frame | Failure]]:
+def _batches(
+    frames: Iterable[DataSetFrame | Failure], size: int
+) -> Iterator[list[DataSetFrame | Failure]]:
     """Split into batches of at most `size`; frames of a batch have images of one size."""
-    batch: list[Frame | Failure] = []
+    batch: list[DataSetFrame | Failure] = []
     shapes: set[tuple[int, ...]] = set()
     for one in frames:
-        shape = {one.rgb.shape} if isinstance(one, Frame) else set()
+        shape = {one.rgb.shape} if isinstance(one, DataSetFrame) else set()
         if batch and (len(batch) == size or len(shapes | shape) > 1):
             yield batch
             batch, shapes = [], set()

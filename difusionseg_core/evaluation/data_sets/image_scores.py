@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from difusionseg_core.data.frames import Frame
+from difusionseg_core.data.frames import DataSetFrame
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.metrics.boundary import boundary_counts
 from difusionseg_core.metrics.boxes import BoxScore
@@ -118,7 +118,7 @@ class ImageScores:
 
 
 def score_image(
-    frame: Frame,
+    frame: DataSetFrame,
     outputs: Mapping[str, ScoredImages],
     num_classes: int,
     fusion_baselines: bool = False,
@@ -154,7 +154,7 @@ def score_image(
 
 
 def _score_labels(
-    frame: Frame,
+    frame: DataSetFrame,
     labels: np.ndarray,
     confidence: np.ndarray | None,
     source: str,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from difusionseg_core.cli.main import main
-from difusionseg_core.data.frames import Frame
+from difusionseg_core.data.frames import DataSetFrame
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.evaluation.comparison import compare
 from difusionseg_core.evaluation.comparison_images import difference_figures
@@ -47,7 +47,7 @@ def test_scores_survive_a_file(tmp_path):
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (40, 50, 3), np.uint8)
     labels = rng.integers(0, 9, (40, 50), np.uint8)
-    frame = Frame("a", rgb, rgb[..., 0].copy(), labels, [])
+    frame = DataSetFrame("a", rgb, rgb[..., 0].copy(), labels, [])
     output = ScoredImages(rgb, labels[::-1].copy(), rng.random((40, 50), np.float32))
     scores = score_image(frame, {"model": output}, 9, fusion_baselines=True, seconds=0.1)
     store(tmp_path / "a", [scores])
@@ -174,7 +174,7 @@ def test_images_that_gained_and_lost_most_are_shown(tmp_path):
         write_png(tmp_path / "data" / "vi" / f"{name}.png", rgb)
         write_png(tmp_path / "data" / "ir" / f"{name}.png", rgb[..., 0])
         write_png(tmp_path / "data" / "Segmentation_labels" / f"{name}.png", labels)
-        frame = Frame(name, rgb, rgb[..., 0], labels, None)
+        frame = DataSetFrame(name, rgb, rgb[..., 0], labels, None)
         for key, scores in results.items():
             mask = labels if key == right else np.roll(labels, 9, axis=1)
             (tmp_path / key / "mask").mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from difusionseg_core.data.folder import BOXES, LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.network.preprocessing import normalize
-from difusionseg_core.scenes import Frame, draw
+from difusionseg_core.scenes import RenderedFrame, draw
 from difusionseg_core.training.lite import LiteTraining
 from difusionseg_core.training.object_targets import object_targets
 from difusionseg_core.training.objective import draw_diffusion
@@ -122,7 +122,7 @@ def test_feedback_is_the_share_of_pictures_that_see_classes(feedback) -> None:
     assert (time[seeing] < 0.999).all() and noise.shape == model.noise_shape(batch)
 
 
-def batch_of(frame: Frame) -> dict[str, torch.Tensor]:
+def batch_of(frame: RenderedFrame) -> dict[str, torch.Tensor]:
     boxes = np.float32([astuple(box) for box in frame.boxes]).reshape(-1, 5)
     targets = object_targets(boxes, frame.labels)
     return {
