@@ -1,4 +1,4 @@
-"""What an exported file says about itself, so that it runs without PyTorch."""
+"""Metadata of an exported file, so that it runs without PyTorch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FORMAT = "difusionseg graph 1"
 """Changes with the inputs and outputs of an exported graph."""
 
 INFO_FILE = "difusionseg.json"
-"""Where a TorchScript file keeps it."""
+"""Name of the entry of a TorchScript file that holds it."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ExportInfo:
     label_set: LabelSet
 
     def metadata(self) -> dict[str, str]:
-        """As a file stores it."""
+        """The entries of an exported file's metadata."""
         values = {key: str(value) for key, value in vars(self).items() if key != "label_set"}
         return {"format": FORMAT, **values, "classes": self.label_set.to_json()}
 

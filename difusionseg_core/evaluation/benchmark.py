@@ -1,7 +1,7 @@
-"""How long a frame takes, part by part, and how much memory it needs.
+"""Measure the time of a frame, part by part, and the memory that it needs.
 
-Every configuration runs in a process of its own, so that each has its own peak of memory; two of
-them take turns, frame by frame, so that a change in the machine's speed meets both.
+Every configuration runs in a process of its own, which has its own peak of memory. Several
+configurations take turns, frame by frame, so that a change in the machine's speed affects all.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ HOOKED_PARTS = ("backbone", "neck", "fusion", "decoder")
 
 @dataclass(frozen=True)
 class Configuration:
-    """What is measured.
+    """What to measure.
 
-    `model` is "lite", a weights file or an exported model, or "paper", which
-    is measured with random weights; `height` and `width` are those of the camera images; `steps`
+    `model` is "lite", a weights file or an exported model, or "paper", which is
+    measured with random weights; `height` and `width` are those of the camera images; `steps`
     None takes the model's own.
     """
 
@@ -51,8 +51,8 @@ class Measurement:
     """Time and memory of a configuration.
 
     `seconds` by part are medians over the repeats, "total" among them, and `totals` those of every
-    repeat; `peak_rss_mb` is the largest resident memory of the process in 10^6 bytes. `used` says
-    which backend, device and precision "auto" chose.
+    repeat; `peak_rss_mb` is the largest resident memory of the process in 10^6 bytes. `used` holds
+    the backend, device and precision that "auto" chose.
     """
 
     used: dict[str, str]
@@ -64,7 +64,7 @@ class Measurement:
 def measure(configurations: list[Configuration], repeats: int, warmup: int) -> list[Measurement]:
     """Run each configuration `warmup + repeats` times, taking turns.
 
-    Raises ValueError with the reason where a configuration cannot run.
+    Raises ValueError with the reason if a configuration cannot run.
     """
     context = Context()
     runners = [_Runner(context, configuration) for configuration in configurations]
@@ -96,7 +96,7 @@ def ratio(first: Measurement, second: Measurement) -> float:
 
 
 class _Runner:
-    """A process that runs one configuration, a frame whenever it is asked."""
+    """A process that runs one configuration, one frame per request."""
 
     def __init__(self, context: Context, what: Configuration) -> None:
         self._pipe, child = context.Pipe()
@@ -166,7 +166,7 @@ def _predictor(what: Configuration) -> Predictor:
 def _frame(
     predictor: Predictor, rgb: np.ndarray, thermal: np.ndarray, in_parts: bool
 ) -> dict[str, float]:
-    # A compiler has no parts left to watch, and hooks would cut what it may join.
+    # Compiled networks have no parts to hook, and hooks would prevent the compiler from fusing.
     with _watched(predictor.model if in_parts else None, predictor.device) as parts:
         start = perf_counter()
         timings = predictor(rgb, thermal).timings
@@ -179,7 +179,7 @@ def _frame(
     for name, begun, ended in parts:
         steps += name == "decoder"
         seconds[f"step {steps}" if name == "decoder" else name] = ended - begun
-    # from the decoder's last output to the pictures: upsampling, classes, confidence, cropping
+    # from the decoder's last output to the result: upsampling, classes, confidence, cropping
     seconds["postprocess"] = end - parts[-1][2] if parts else end - inference_end
     seconds["total"] = end - start
     return seconds

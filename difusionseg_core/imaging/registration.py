@@ -44,10 +44,9 @@ class Registration:
     `matrix` (3, 3) float64 maps thermal pixels (x, y, 1) to RGB pixels, last entry 1; `model` is
     one of `transform_models.MODELS`, "identity" if the images are aligned already. `residual` is
     the root mean square distance of the agreeing patches from where the matrix puts them, `before`
-    that without it, with the thermal image merely resized. `agreeing` of `patches` patches, looked
-    for in a wide range, are where the matrix puts them.
-    `uncertainty` (5,) is the standard deviation of where the matrix puts the centre and the four
-    corners (`PLACES`), from resampled patches and frames.
+    that without it, with the thermal image only resized. `agreeing` of `patches` patches, searched
+    in a wide range, agree with the matrix. `uncertainty` (5,) is the standard deviation of the
+    mapped centre and four corners (`PLACES`), from resampled patches and frames.
     """
 
     matrix: np.ndarray

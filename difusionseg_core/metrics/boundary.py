@@ -1,4 +1,4 @@
-"""How well the outlines of class maps agree: boundary F1."""
+"""Boundary F1: agreement of the outlines of two masks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def boundary_counts(truth: np.ndarray, prediction: np.ndarray, num_classes: int)
     predicted one.
 
     `truth` and `prediction` are (H, W) uint8 class ids of valid classes (`confusion_matrix`
-    checks that). A pixel is on the outline of its class where one of its four neighbours has
+    checks that). A pixel is on the outline of its class if one of its four neighbours has
     another. Pixels whose truth is 255 have no class in either map and make no outline; nor does
     the image's border.
     """
@@ -62,7 +62,7 @@ def boundary_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _on_outline(labels: np.ndarray) -> np.ndarray:
-    """(H, W) bool: where a neighbour has another class and both are known."""
+    """(H, W) bool: a neighbour has another class, and both are known."""
     known = labels != IGNORE
     outline = np.zeros(labels.shape, bool)
     before, after = (slice(None), slice(None, -1)), (slice(None), slice(1, None))
@@ -74,9 +74,9 @@ def _on_outline(labels: np.ndarray) -> np.ndarray:
 
 
 def _count_near(pixels: np.ndarray, others: np.ndarray, near: float) -> int:
-    """How many of `pixels` have one of `others` at most `near` pixels away."""
+    """Count the `pixels` that have one of `others` at most `near` pixels away."""
     if not pixels.any() or not others.any():
         return 0
     far = np.where(others, 0, 255).astype(np.uint8)
     distance = cv2.distanceTransform(far, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return int(np.count_nonzero(distance[pixels] <= near + 1e-3))  # for its rounding
+    return int(np.count_nonzero(distance[pixels] <= near + 1e-3))  # OpenCV rounds distances

@@ -1,4 +1,4 @@
-"""Scores of class maps against bounding boxes, where nobody drew pixel masks."""
+"""Scores of masks against annotated boxes, for data without annotated masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class BoxScore:
     pixels: dict[int, int] = field(default_factory=lambda: dict.fromkeys(BOX_CLASSES.values(), 0))
 
     def add(self, prediction: np.ndarray, boxes: list[Box]) -> None:
-        """Count one image: `prediction` (H, W) class ids, `boxes` its people's annotations."""
+        """Count one image: `prediction` (H, W) class ids, `boxes` its annotated boxes."""
         for label in BOX_CLASSES.values():
             of_class = prediction == label
             allowed = np.zeros(prediction.shape, bool)

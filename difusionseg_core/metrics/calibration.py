@@ -1,4 +1,4 @@
-"""Whether a model is right as often as its confidence says."""
+"""Calibration: agreement of a model's confidence with its accuracy."""
 
 from __future__ import annotations
 

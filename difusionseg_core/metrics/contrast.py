@@ -1,4 +1,4 @@
-"""Contrast and detail of a fused image, whatever its sources."""
+"""Contrast and detail of a fused image, independent of its sources."""
 
 from __future__ import annotations
 

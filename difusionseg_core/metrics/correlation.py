@@ -1,4 +1,4 @@
-"""How a fused image correlates with its sources."""
+"""Correlation of a fused image with its sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 def correlation_coefficient(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray) -> float:
     """CC: Pearson's correlation of the fused image with each source, mean of the two sources.
 
-    Unit and range: none, -1 to 1; higher is better. A constant image correlates with nothing (0).
+    Unit and range: none, -1 to 1; higher is better. A constant image gives 0.
     Source: Deshmukh, Bhosale, "Image fusion and image quality assessment of fused images", Int. J.
     Image Processing 4(5), 2010.
     """
@@ -38,6 +38,6 @@ def _centred(image: np.ndarray) -> np.ndarray:
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two images of zero mean; 0 where one of them is zero throughout."""
+    """Correlation of two images of zero mean; 0 if one of them is zero everywhere."""
     scale = np.sqrt(np.sum(a * a) * np.sum(b * b))
     return float(np.sum(a * b) / scale) if scale else 0.0

@@ -1,4 +1,4 @@
-"""How well a fused image keeps the edges of its sources."""
+"""Edge preservation of a fused image."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def edge_preservation(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarra
 
     The mean over pixels and sources, with the source's edge strength as weight.
 
-    Unit and range: none, 0 to 0.975 (the sigmoids' top: fused equals both sources); higher is
-    better. Where no source has an edge (both black), 0.
+    Unit and range: none, 0 to 0.975 (the sigmoids' maximum: fused equals both sources); higher is
+    better. 0 if no source has an edge (both black).
     Source: Xydeas, Petrovic, "Objective image fusion performance measure", Electronics Letters
     36(4), 2000; its constants.
     Convention: weights are strengths to the power 1. Orientations are

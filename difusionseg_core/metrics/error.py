@@ -1,4 +1,4 @@
-"""How far a fused image's grey levels are from those of its sources."""
+"""Differences of grey levels between a fused image and its sources."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def peak_signal_to_noise_ratio(
 ) -> float:
     """PSNR: 10 log10(peak^2 / MSE), with peak 1 as `mean_squared_error` is of images of 0..1.
 
-    Unit and range: dB, 0 upwards, infinite where the fused image equals both sources; higher is
+    Unit and range: dB, 0 upwards, infinite if the fused image equals both sources; higher is
     better.
     Source: as `mean_squared_error`.
-    Convention: of the sources' mean MSE, not the mean of two ratios. Tools that put a peak of 255
-    over that MSE of images of 0..1 print 48.13 dB more.
+    Convention: of the sources' mean MSE, not the mean of two ratios. Tools that divide a peak of
+    255 by that MSE of images of 0..1 print 48.13 dB more.
     """
     error = mean_squared_error(visible, thermal, fused)
     return 10 * math.log10(1 / error) if error else math.inf

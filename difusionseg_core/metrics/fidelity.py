@@ -1,4 +1,4 @@
-"""How much of its sources' visual information a fused image keeps."""
+"""Visual information of the sources that a fused image keeps."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def visual_information_fidelity(
 ) -> float:
     """VIF: the share of a source's visual information in the fused image, summed over both.
 
-    The information is that which a noisy eye gets from local contrast, modelled as Gaussian in
-    each window of four scales; the fused image is the source with a local gain plus noise.
+    The information that a noisy eye gets from local contrast, modelled as Gaussian in each
+    window of four scales; the fused image is the source with a local gain plus noise.
 
-    Unit and range: none, 0 to about 2 (fused equals both sources), beyond where the fused image
+    Unit and range: none, 0 to about 2 (fused equals both sources), more if the fused image
     has more contrast than its sources; higher is better. A source without any contrast adds 0.
     Source: Sheikh, Bovik, "Image information and visual quality", IEEE Trans. Image Processing
     15(2), 2006, in the authors' pixel-domain form (VIFp).

@@ -1,4 +1,4 @@
-"""Scores of a fused image against the two images it was made of."""
+"""Scores of a fused image against its two source images."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ SMALLEST_SIDE = 17
 
 
 def fusion_metrics(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray) -> dict[str, float]:
-    """All fusion metrics of one image, by the names papers use; each one's function defines it.
+    """All fusion metrics of one image, by their names in papers; the function of each defines it.
 
     `visible` and `fused` are (H, W, 3) uint8 RGB or (H, W) uint8 grey, `thermal` is (H, W) uint8.
-    Colour is turned to grey first, Y of ITU-R BT.601 rounded to whole levels (OpenCV's
+    Colour is converted to grey first, Y of ITU-R BT.601 rounded to whole levels (OpenCV's
     RGB2GRAY): the metrics see brightness only.
 
-    EN, SD, SF and AG look at the fused image alone; CC, SSIM, MS_SSIM and MSE are means over the
+    EN, SD, SF and AG use the fused image alone; CC, SSIM, MS_SSIM and MSE are means over the
     two sources, PSNR that of the mean MSE; MI, SCD and VIF are sums over them; Qabf weighs them by
-    their edges. All but MSE are better when higher. Every value is finite except PSNR, infinite
-    where all three images are equal.
+    their edges. All but MSE are better when higher. Every value is finite except PSNR, which is
+    infinite if all three images are equal.
 
-    Raises ValueError where an image is of another type or shape, the sizes differ, or a side is
+    Raises ValueError if an image is of another type or shape, the sizes differ, or a side is
     below 17 pixels.
     """
     _require_images(visible, thermal, fused)
@@ -63,7 +63,7 @@ def fusion_metrics(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray) 
 
 
 def _require_images(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray) -> None:
-    """ValueError unless the images are what `fusion_metrics` asks for."""
+    """Raise ValueError unless the images are valid for `fusion_metrics`."""
     images = {"visible": visible, "thermal": thermal, "fused": fused}
     for name, image in images.items():
         if not isinstance(image, np.ndarray) or image.dtype != np.uint8:

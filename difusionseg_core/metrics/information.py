@@ -1,4 +1,4 @@
-"""How much information a fused image holds, and how much of it comes from its sources."""
+"""Information in a fused image, and its share from the sources."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def mean_accuracy(confusion: np.ndarray, from_class: int = 0) -> float:
 
 
 def overall_accuracy(confusion: np.ndarray, from_class: int = 0) -> float:
-    """Share of pixels predicted right, in 0..1, of those whose true class is counted."""
+    """Share of pixels predicted correctly, in 0..1, of those whose true class is counted."""
     hits, pixels = np.diag(confusion)[from_class:], confusion.sum(1)[from_class:]
     return float(_share(hits.sum(), pixels.sum()))
 
@@ -85,5 +85,5 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 
 
 def _mean(values: np.ndarray) -> float:
-    """Mean of the numbers among `values`; not-a-number if there is none."""
+    """Mean of the numbers among `values`; not-a-number if there are none."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

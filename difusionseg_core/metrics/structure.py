@@ -1,4 +1,4 @@
-"""How similar a fused image's structure is to that of its sources."""
+"""Structural similarity of a fused image to its sources."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def structural_similarity(visible: np.ndarray, thermal: np.ndarray, fused: np.nd
     Unit and range: none, -1 to 1 (fused equals both sources); higher is better.
     Source: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to
     structural similarity", IEEE Trans. Image Processing 13(4), 2004; its 11 x 11 Gaussian window,
-    only where it lies wholly inside the image.
+    only where it lies inside the image.
     Convention: the mean over the sources, as Li and Wu's SSIM_a (DenseFuse, IEEE Trans. Image
     Processing 28(5), 2019); papers with figures up to 2 print the sum, twice this.
     """

@@ -52,8 +52,8 @@ class ConvNeXtBlock(nn.Module):
 class ConvNeXt(nn.Module):
     """(B, 4, H, W) -> four normalised feature maps at strides 4, 8, 16 and 32.
 
-    The norms before the strided convolutions keep PyTorch's eps of 1e-5 while all others have
-    1e-6: so does the published model.
+    As in the published model, the norms before the strided convolutions have PyTorch's eps of
+    1e-5, and all others 1e-6.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """The diffusion process over the class map: noise levels, noising and sampler, as pure functions.
 
-The state is a code of the class map, (B, C, h, w), scaled to be small beside the noise; time runs
-from 1 (noise only) to 0 (code only). Sampling is DDIM without added noise (Song et al., ICLR
+The state is a code of the class map, (B, C, h, w), scaled to be small compared with the noise; time
+runs from 1 (noise only) to 0 (code only). Sampling is DDIM without added noise (Song et al., ICLR
 2021); classes are fed back as analog bits are (Chen et al., ICLR 2023).
 """
 
@@ -16,8 +16,8 @@ from torch import Tensor
 def log_snr(time: Tensor) -> Tensor:
     """Log signal-to-noise ratio of the cosine schedule at `time` in 0..1, elementwise.
 
-    In float32 and in this order of operations: at time 1 the result feels single roundings, and
-    the published model was trained and run with them.
+    In float32 and in this order of operations: near time 1 the result is sensitive to rounding, and
+    the published model was trained and run with this rounding.
     """
     cosine = torch.cos((time.float() + 0.0002) / (1 + 0.00025) * torch.pi * 0.5)
     return -torch.log((cosine**-2 - 1).clamp(min=1e-5))
@@ -29,7 +29,7 @@ def signal_and_noise(level: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def add_noise(code: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-    """The state at noise `level` (B,): what the decoder is trained to undo."""
+    """The state at noise `level` (B,), which the decoder is trained to denoise."""
     signal, deviation = signal_and_noise(level.view(-1, 1, 1, 1))
     return signal * code + deviation * noise
 
@@ -54,13 +54,13 @@ def denoise(
         )
         features = decode(state, level)
         yield features
-        if index + 1 < len(times):  # nobody would see the state after the last step
+        if index + 1 < len(times):  # the state after the last step is not used
             code = encode(classify(features).argmax(dim=1))
             state = advance(state, code, level, next_level)
 
 
 def advance(state: Tensor, code: Tensor, level: Tensor, next_level: Tensor) -> Tensor:
-    """The state at `next_level` (1,), where at `level` the class map seems to be `code`."""
+    """The state at `next_level` (1,), if `code` is the class map predicted at `level`."""
     signal, deviation = signal_and_noise(level)
     residual = (state - signal * code) / deviation.clamp_min(1e-8)
     signal, deviation = signal_and_noise(next_level)

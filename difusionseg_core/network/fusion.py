@@ -98,8 +98,8 @@ class FusionModule(nn.Module):
         kernel_of_low = conv.weight[:, :-channels]
         low_rows = (first // SCALE, (first + height) // SCALE)
         crossed = torch.empty_like(high, memory_format=torch.channels_last)
-        pictures = (low.permute(0, 2, 3, 1), high.permute(0, 2, 3, 1), crossed.split(1))
-        for small, detail, target in zip(*pictures, strict=True):
+        maps = (low.permute(0, 2, 3, 1), high.permute(0, 2, 3, 1), crossed.split(1))
+        for small, detail, target in zip(*maps, strict=True):
             drawn = convolve_enlarged(small, kernel_of_low, conv.bias, *low_rows)
             tiles = convolve_rows(detail, kernel)
             for rows, more, place in zip(drawn, tiles, target.split(SCALE, dim=2), strict=True):
@@ -120,7 +120,7 @@ class LumaFusion(nn.Module):
     """A light fusion module: fused brightness from both cameras, colour from the RGB one.
 
     Brightness starts from the brighter of the two at every pixel; a small network at half size
-    corrects what that choice loses, and what it adds where a thermal image is bright all over. Its
+    corrects what that choice loses, and what it adds if a thermal image is bright everywhere. Its
     inputs include the brightness of both images around a pixel and the thermal image's mean. Colour
     differences are the RGB image's own, reduced only where they would leave the range, so nothing
     is clipped.

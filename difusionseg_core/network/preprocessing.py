@@ -1,4 +1,4 @@
-"""From camera pictures to the network's input; in NumPy, so that it needs no PyTorch."""
+"""From camera images to the network's input; in NumPy, so that it needs no PyTorch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def normalize(rgb: np.ndarray, thermal: np.ndarray) -> np.ndarray:
 
 
 def pad(picture: np.ndarray) -> np.ndarray:
-    """(H, W, ...) with edge rows and columns repeated to multiples of 4; itself where it is so."""
+    """Repeat edge rows and columns of an image (H, W, ...) up to multiples of 4, if needed."""
     height, width = picture.shape[:2]
     added = _round_up(height) - height, _round_up(width) - width
     if added == (0, 0):

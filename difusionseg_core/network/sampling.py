@@ -8,13 +8,13 @@ from torch import Tensor
 
 
 def sample(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    """Sum of samples at an offset from each pixel, a head for itself.
+    """Sum of samples at offsets from each pixel, separately for each head.
 
     `values` (B, dim, h, w), `offsets` (B, h, w, heads, points, 2) in pixels, x first, `weights`
     (B, h, w, heads, points) -> (B, dim, h, w). Each head samples its own dim / heads channels;
     outside the map are zeros.
     """
-    offsets = offsets.float()  # half precision cannot tell far neighbouring pixels apart
+    offsets = offsets.float()  # half precision is too coarse for pixels far from the origin
     if values.is_cuda or torch.jit.is_tracing():
         return _sample_by_grid(values, offsets, weights)
     return _sample_by_lookup(values, offsets, weights)
@@ -22,10 +22,10 @@ def sample(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
 
 def _sample_by_lookup(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     # A bilinear sample is a weighted sum of four pixels, so all samples of a head are one sum over
-    # 4 * points rows of a table. That is what an embedding bag computes, with nothing in between.
+    # 4 * points rows of a table. An embedding bag computes that without intermediate arrays.
     batch, dim, height, width = values.shape
     heads, points = weights.shape[3:]
-    # Zeros around the map, and places held to within them, stand for what lies outside.
+    # Zeros around the map stand for what lies outside; places are clamped to them.
     table = F.pad(values.permute(0, 2, 3, 1), (0, 0, 1, 2, 1, 2))
     x = torch.arange(1, width + 1, device=values.device).view(1, -1, 1, 1) + offsets[..., 0]
     y = torch.arange(1, height + 1, device=values.device).view(-1, 1, 1, 1) + offsets[..., 1]
@@ -60,7 +60,7 @@ def _row_of_table(column: Tensor, row: Tensor, height: int, width: int) -> Tenso
 
 
 def _sample_by_grid(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    # The points come before the pixels, so that the sum over them runs over whole maps.
+    # Points before pixels, so that the sum over points adds whole maps.
     batch, dim, height, width = values.shape
     heads, points = weights.shape[3:]
     columns = torch.arange(width, device=values.device, dtype=offsets.dtype)

@@ -1,4 +1,4 @@
-"""The times that the diffusion sampler visits, and how noisy the state is at each. No PyTorch."""
+"""The times of the diffusion sampler, and the noise level at each. No PyTorch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def check_steps(steps: int) -> int:
 
 
 def check_schedule(schedule: str) -> str:
-    """`schedule` if it is the name of one; ValueError otherwise."""
+    """`schedule` if it is a known name; ValueError otherwise."""
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule '{schedule}' is unknown; use one of {', '.join(SCHEDULES)}")
     return schedule
@@ -25,10 +25,10 @@ def check_schedule(schedule: str) -> str:
 def time_steps(steps: int, schedule: str) -> list[tuple[float, float]]:
     """Times (now, next) of each step, from 1 (noise only) towards 0 (class map only).
 
-    `chained` leads each step on from where the last one ended. `published` is what the paper's
-    code does: a step aims one further ahead than where the next one starts, so the states that the
-    decoder sees are less noisy than it is told. Raises ValueError for another name or steps
-    outside 1..20.
+    With `chained`, each step starts at the time where the last one ended. `published` is the
+    paper's code: a step ends one further than where the next one starts, so that the decoder's
+    states are less noisy than the level that it is given. Raises ValueError for another name or
+    steps outside 1..20.
     """
     check_steps(steps)
     check_schedule(schedule)

@@ -1,8 +1,8 @@
 """3x3 convolution with a quarter of the multiplications (Lavin & Gray, CVPR 2016), F(4x4, 3x3).
 
-A 4x4 tile of the result needs 6x6 values of the input. Seen as polynomials, convolving is
-multiplying, and that is one multiplication a value once both sides are evaluated at six points:
-transform the tiles, multiply channel by channel (36 matrix products), transform back.
+A 4x4 tile of the result needs 6x6 values of the input. Seen as polynomials, convolution
+is multiplication, which takes one multiplication per value after evaluating both sides at six
+points: transform the tiles, multiply channel by channel (36 matrix products), transform back.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 _TILE, _REACH = 4, 6  # pixels of the result and of the input, along one side of a tile
-_POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)  # and infinity; as exact in float32 as adding up directly
+_POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)  # and infinity; as exact in float32 as the direct sum
 
 
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -42,7 +42,7 @@ def convolve_rows(image: Tensor, kernel: Tensor) -> Iterator[Tensor]:
     """Convolve an (H, W, channels) image, four rows of the result at a time, from the top.
 
     Yields (4, tiles, 4, out): four rows of tiles four pixels wide, the last ones reaching beyond
-    the image where its sides are no multiples of 4. The memory is used again for the next rows.
+    the image if its sides are not multiples of 4. The memory is reused for the next rows.
     """
     height, width, channels = image.shape
     tiles, out_channels = -(-width // _TILE), kernel.shape[2]
@@ -78,6 +78,6 @@ def _transforms() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _powers(count: int) -> Tensor:
-    """Powers 0 to `count` - 1 of every point, a row each; infinity has only the highest."""
+    """Powers 0 to `count` - 1 of every point, one row each; infinity has only the highest."""
     points = torch.tensor(_POINTS, dtype=torch.float64)[:, None] ** torch.arange(count)
     return torch.cat([points, torch.eye(count, dtype=torch.float64)[-1:]])

@@ -45,7 +45,7 @@ class Training(pl.LightningModule):
         )
         start = str(SHIPPED / "lite.safetensors") if start == "lite" else start
         started = start_from(self.model, start) if start else None
-        self._start = (start, started)  # where the weights came from, and their classes
+        self._start = (start, started)  # the source of the weights, and their classes
         self.label_set = info.classes
         self.frozen = freeze_parts(self.model, as_list(freeze))
         self.scores: dict[str, float] = {}  # of the last validation, and its number of images

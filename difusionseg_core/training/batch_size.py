@@ -16,7 +16,7 @@ _SHARE = 0.8  # of the GPU's memory; the rest is for the optimizer and averaged 
 def find_batch_size(module: Training, data: PairData, device: torch.device) -> int:
     """The largest power of two, at most the number of training pairs, that the GPU holds.
 
-    Raises ValueError if the device is no GPU, or does not even hold one pair.
+    Raises ValueError if the device is not a GPU, or does not hold even one pair.
     """
     if device.type != "cuda":
         raise ValueError(

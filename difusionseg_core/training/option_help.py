@@ -1,4 +1,4 @@
-"""The help of `difusionseg train`: our own options with their meaning, from the docstrings."""
+"""The help of `difusionseg train`: this package's options, described by the docstrings."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ loggers): difusionseg train --help_all, and --trainer.callbacks.help CLASS for o
 
 
 def help_text() -> str:
-    """All of it."""
+    """The whole help text."""
     shipped = ", ".join(sorted(path.stem for path in CONFIGURATIONS.glob("*.yaml")))
     lines = [_USAGE]
     lines += _section("run", ((f"--{name}", text) for name, text in OWN_OPTIONS.items()))
@@ -48,7 +48,7 @@ def help_text() -> str:
 
 
 def print_help() -> None:
-    """Print it."""
+    """Print the help text."""
     print(help_text())
 
 

@@ -1,4 +1,4 @@
-"""Folders of trainings: each training has its own, and nothing in a former one is replaced."""
+"""Folders of trainings: each training has its own, and no earlier one is overwritten."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 LATEST = "latest"
-"""Link beside the runs, to the one that was started last."""
+"""Name of the link beside the runs to the one that was started last."""
 
 CHECKPOINTS, LAST = "checkpoints", "last.ckpt"
 RESULTS = ("*.safetensors", "*.onnx", "metrics.json", "model_card.md")
@@ -19,7 +19,7 @@ RESULTS = ("*.safetensors", "*.onnx", "metrics.json", "model_card.md")
 class Run:
     """A training's `folder`, and the `checkpoint` to continue from, if any.
 
-    `is_new` says whether this training made the folder.
+    `is_new` is whether this training made the folder.
     """
 
     folder: Path
@@ -33,11 +33,11 @@ class Run:
         return self.folder / CHECKPOINTS / LAST
 
     def config_file(self) -> Path:
-        """Where to write the options: those of earlier parts of the training stay."""
+        """The file for the options; those of earlier parts of the training are kept."""
         return _free(self.folder / "config.yaml")
 
     def mark_latest(self) -> None:
-        """Let the link `latest` lead to this run; what is no link stays, and so without links."""
+        """Let the link `latest` point to this run, unless a file or folder has that name."""
         link, made = self.folder.parent / LATEST, self.folder.parent / f".{LATEST}.part"
         if link.exists() and not link.is_symlink():
             return
@@ -49,7 +49,7 @@ class Run:
             return
 
     def discard(self) -> None:
-        """Remove the folder of a training that was refused before its first step."""
+        """Remove the folder of a training that failed before its first step."""
         if self.is_new:
             shutil.rmtree(self.folder, ignore_errors=True)
         if self.former:
@@ -62,7 +62,7 @@ class Run:
             self.former = None
 
     def keep_former_results(self) -> None:
-        """Move the results of a training that is lengthened to `after_step_N` in its folder."""
+        """Move the results of a training that is continued to `after_step_N` in its folder."""
         metrics = self.folder / "metrics.json"
         if not metrics.is_file():
             return
@@ -80,7 +80,7 @@ class Run:
 def open_run(
     runs: Path, output: Path | None = None, checkpoint: str | None = None, overwrite: bool = False
 ) -> Run:
-    """The folder of a training that begins: `output`, or one by the date and time in `runs`.
+    """Open the folder of a new training: `output`, or one named by date and time in `runs`.
 
     With `checkpoint`, a file, a run's folder, or "last" for the latest run's, the training
     continues in the folder of its run if that is the run's last state; from an earlier one it
@@ -107,11 +107,11 @@ def find_checkpoint(name: str, runs: Path) -> Path:
         for folder in candidates:
             folder = folder.parent if folder.name == CHECKPOINTS else folder
             if (folder / CHECKPOINTS / LAST).is_file():
-                # Without links: `latest` is about to lead elsewhere.
+                # No links: `latest` will point elsewhere.
                 return folder.resolve() / CHECKPOINTS / LAST
         raise FileNotFoundError(
             f"there is no checkpoint to continue from in {path}: expected {CHECKPOINTS}/{LAST} "
-            f"in it, or in the run that {path / LATEST} leads to"
+            f"in it, or in the run that {path / LATEST} points to"
         )
     if not path.is_file():
         raise FileNotFoundError(f"there is no checkpoint {path} to continue from")

@@ -16,7 +16,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class TrainingStopped(Exception):
-    """A signal ended the training. `checkpoint` is what was saved, None before the first step."""
+    """A signal ended the training. `checkpoint` is the saved file, None before the first step."""
 
     def __init__(self, number: int, checkpoint: Path | None, step: int = 0) -> None:
         super().__init__(f"stopped by {signal.Signals(number).name}")
@@ -40,7 +40,7 @@ class StopOnSignal(Checkpoint):
         self._stopped: TrainingStopped | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Take the signals over from Lightning, which restores the handlers in the end."""
+        """Replace Lightning's signal handlers, which Lightning restores at the end."""
         if stage == "fit" and threading.current_thread() is threading.main_thread():
             for number in _SIGNALS:
                 signal.signal(number, self._stop)
@@ -56,15 +56,15 @@ class StopOnSignal(Checkpoint):
         )
 
     def on_train_start(self, *_: object) -> None:
-        """From now on a signal waits for the end of a step."""
+        """Let a signal wait for the end of a step."""
         self._in_steps = True
 
     def on_train_batch_start(self, *_: object) -> None:
-        """Begin no step once stopped."""
+        """Start no step once stopped."""
         self._raise_if_stopped()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """Save if a signal came to any rank; what comes next stops, after the step's logs."""
+        """Save if any rank got a signal; the next hook stops, after the step's logs."""
         number = self._number
         if trainer.world_size > 1:
             numbers = torch.tensor(number, device=trainer.strategy.root_device)
@@ -82,7 +82,7 @@ class StopOnSignal(Checkpoint):
         self._raise_if_stopped()
 
     def on_train_end(self, *_: object) -> None:
-        """Nothing is left to be saved."""
+        """Forget the stop: nothing is left to save."""
         self._in_steps = False
 
     def _raise_if_stopped(self) -> None:
@@ -91,9 +91,9 @@ class StopOnSignal(Checkpoint):
 
 
 class KeepLastState(Callback):
-    """Saves `path` when the training is complete, so that it can be lengthened.
+    """Saves `path` when the training is complete, so that it can be continued.
 
-    To be called before a callback that averages weights, which replaces the last ones then.
+    Must come before a callback that averages weights, which then replaces the last ones.
     """
 
     def __init__(self, path: Path) -> None:

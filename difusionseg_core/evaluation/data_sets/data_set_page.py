@@ -55,7 +55,7 @@ _HISTOGRAMS += ("Qabf", "SSIM", "MS_SSIM")
 
 @dataclass(frozen=True)
 class EvaluatedImages:
-    """Where the images of an evaluation are; None for what was not scored."""
+    """The folders of an evaluation's images; None for what was not scored."""
 
     data_set: DataSet
     fused: Path | None
@@ -194,7 +194,7 @@ def _segmentation(metrics: Mapping, label_set: LabelSet) -> list[Section]:
     shares = np.divide(
         confusion, true[:, None], out=np.full(confusion.shape, np.nan), where=true[:, None] > 0
     )
-    picture = Figure(
+    figure = Figure(
         "confusion.png",
         charts.confusion(shares, label_set.class_names),
         "Share of the pixels of a true class (row) predicted as each class (column), in per cent.",
@@ -202,7 +202,7 @@ def _segmentation(metrics: Mapping, label_set: LabelSet) -> list[Section]:
     return [
         Section("Segmentation", [averages]),
         Section("By class", [by_class]),
-        Section("Confusion matrix", [picture]),
+        Section("Confusion matrix", [figure]),
     ]
 
 
@@ -293,13 +293,13 @@ def _value_at(values: Mapping, keys: Sequence[str]) -> float | None:
 def _calibration(scores: Mapping) -> Section:
     pixels, hits, confidence = np.array(scores["bins"]).T
     filled = np.maximum(pixels, 1)
-    picture = Figure(
+    figure = Figure(
         "calibration.png",
         charts.reliability(confidence / filled, hits / filled, pixels / max(pixels.sum(), 1)),
         f"Expected calibration error {scores['ECE']:.4f}: how far accuracy is from confidence in "
         f"{len(pixels)} equal bins, mean over pixels (Guo et al., ICML 2017).",
     )
-    return Section("Confidence", [picture])
+    return Section("Confidence", [figure])
 
 
 def _histograms(rows: Sequence[Mapping]) -> Section:
@@ -318,7 +318,7 @@ def _histograms(rows: Sequence[Mapping]) -> Section:
     )
 
 
-def _best_and_worst(rows: Sequence[Mapping], pictures: EvaluatedImages) -> list[Section]:
+def _best_and_worst(rows: Sequence[Mapping], evaluated: EvaluatedImages) -> list[Section]:
     key = next((key for key in _RANKED_BY if any(key in row for row in rows)), None)
     if key is None:
         return []
@@ -329,8 +329,8 @@ def _best_and_worst(rows: Sequence[Mapping], pictures: EvaluatedImages) -> list[
         Section(
             title,
             [
-                class_legend(pictures.data_set.known_label_set),
-                *(_strip(place, row, key, pictures) for row in chosen),
+                class_legend(evaluated.data_set.known_label_set),
+                *(_strip(place, row, key, evaluated) for row in chosen),
             ],
         )
         for title, place, chosen in (
@@ -353,9 +353,9 @@ def class_legend(label_set: LabelSet) -> Legend:
     )
 
 
-def _strip(place: str, row: Mapping, key: str, pictures: EvaluatedImages) -> Figure:
+def _strip(place: str, row: Mapping, key: str, evaluated: EvaluatedImages) -> Figure:
     _, jpeg = cv2.imencode(
-        ".jpg", pictures.strip(row["name"])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]
+        ".jpg", evaluated.strip(row["name"])[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 85]
     )
     name = "".join(letter if letter.isalnum() else "_" for letter in row["name"])
     caption = f"{row['name']}: {_RANKED_BY[key]} {row[key]:.3f}"
@@ -363,12 +363,12 @@ def _strip(place: str, row: Mapping, key: str, pictures: EvaluatedImages) -> Fig
 
 
 def _with_boxes(frame: DataSetFrame, label_set: LabelSet) -> np.ndarray:
-    picture = frame.rgb.copy()
+    image = frame.rgb.copy()
     for box in frame.boxes or ():
         corners = (box.left, box.top), (box.right - 1, box.bottom - 1)
-        cv2.rectangle(picture, *corners, (255, 255, 255), 3)
-        cv2.rectangle(picture, *corners, label_set.display_palette[box.label], 1)
-    return picture
+        cv2.rectangle(image, *corners, (255, 255, 255), 3)
+        cv2.rectangle(image, *corners, label_set.display_palette[box.label], 1)
+    return image
 
 
 def _run(run: Mapping) -> Section:
