@@ -90,8 +90,8 @@ class Predictor:
     def from_pretrained(cls, model: str | Path, **options: Any) -> Predictor:
         """Load shipped weights ("lite"), a weights file (.safetensors) or an exported model.
 
-        `options` are those of `Predictor`. Raises ValueError or FileNotFoundError, which say what
-        to pass, and ImportError, which says what to install.
+        `options` are those of `Predictor`. Raises ValueError or FileNotFoundError, with what to
+        pass, and ImportError, with what to install.
         """
         return cls(find_weights(model), **options)
 

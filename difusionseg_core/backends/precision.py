@@ -39,7 +39,7 @@ def cpu_precision(precision: str, fastest: str) -> str:
 
 
 def cpu_computes_bf16() -> bool:
-    """Whether the CPU has bf16 instructions. Only Linux says so; False elsewhere."""
+    """Whether the CPU has bf16 instructions. Known only on Linux; False elsewhere."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:

@@ -16,7 +16,7 @@ class Pair:
     """An RGB and a thermal message that belong together.
 
     `offset_ns` is the thermal stamp, corrected by the pairer's `thermal_offset_ns`, minus the RGB
-    stamp, in nanoseconds: positive where the thermal image is the later one.
+    stamp, in nanoseconds: positive if the thermal image is the later one.
     """
 
     rgb: Any
@@ -26,7 +26,7 @@ class Pair:
 
 @dataclass
 class PairingCounts:
-    """What became of the messages, in totals.
+    """Total numbers of messages by outcome.
 
     `dropped_rgb`, `dropped_thermal`: found no partner. `late`: not newer than the message before
     it in its stream (a stamp sent twice, or out of order). `unstamped`: stamp 0. `jumps`: times
@@ -43,7 +43,7 @@ class PairingCounts:
 
 @dataclass
 class _Stream:
-    """Messages of one camera that wait for a partner, oldest first, and what its stamps told."""
+    """Messages of one camera that wait for a partner, oldest first, and its latest intervals."""
 
     waiting: deque[tuple[int, Any]] = field(default_factory=deque)
     newest: int | None = None
@@ -61,7 +61,7 @@ class _Stream:
         self.dropped += len(self.waiting)
         self.waiting.clear()
 
-    def start_anew(self) -> None:
+    def restart(self) -> None:
         self.drop_all()
         self.newest = None
         self.intervals.clear()
@@ -87,7 +87,7 @@ class NearestStampPairer:
     """Pairs the messages of an RGB and a thermal camera by nearest stamp.
 
     `add_rgb` and `add_thermal` take a stamp in integer nanoseconds and any message, in the order
-    of arrival, and return the pairs that became certain, oldest first. What a pair guarantees:
+    of arrival, and return the pairs that became certain, oldest first. Guarantees for pairs:
 
     - its stamps differ by at most `slop_ns` (0 pairs equal stamps only);
     - no message was in two pairs, and pairs come in the order of time, for both cameras;
@@ -97,18 +97,17 @@ class NearestStampPairer:
     A pair is returned as soon as no nearer partner can come. Stamps of one camera rise, so that is
     at once for equal stamps, and else at the latest with the next message of the camera whose
     image is the older one of the pair. To wait less, the next interval of a camera is taken to be
-    at least 0.75 of the shortest of its last 8; where a camera breaks that, the pair it completes
-    was the nearest of those at hand. Nothing depends on when a call is made: a recording gives the
-    same pairs every time.
+    at least 0.75 of the shortest of its last 8; if it is shorter, the pair was the nearest of those
+    available. Nothing depends on the time of a call: a recording gives the same pairs every time.
 
     A message is dropped when it can no longer be in a pair, or as the oldest of more than
     `queue_size` waiting ones; an oldest one that only awaits certainty is paired instead. A camera
     that stops therefore costs no memory. A message not newer than the one before it is late and
     left out; one older by more than `slop_ns` means that time jumped back (a recording that
-    loops): all that waits is dropped, and pairing starts anew with it.
+    loops): all waiting messages are dropped, and pairing starts from scratch with it.
 
     `thermal_offset_ns` is added to every thermal stamp, for clocks that differ by a constant. It
-    and `slop_ns` may be set at any time. Amortised constant time a message, at most `2 *
+    and `slop_ns` may be set at any time. Amortised constant time per message, at most `2 *
     queue_size` messages kept. Not thread-safe. Raises ValueError for a negative slop or an empty
     queue.
     """
@@ -136,7 +135,7 @@ class NearestStampPairer:
     def newest_apart_ns(self) -> int | None:
         """The newest thermal stamp, corrected, minus the newest RGB stamp; None before both came.
 
-        Tells a constant offset of the clocks where nothing pairs.
+        Shows a constant offset of the clocks if nothing pairs.
         """
         if self._rgb.newest is None or self._thermal.newest is None:
             return None
@@ -169,8 +168,8 @@ class NearestStampPairer:
                 self._counts.late += 1
                 return []
             self._counts.jumps += 1
-            self._rgb.start_anew()
-            self._thermal.start_anew()
+            self._rgb.restart()
+            self._thermal.restart()
         stream.append(stamp, message)
 
         pairs: list[Pair] = []

@@ -1,4 +1,4 @@
-"""`difusionseg check-data`: what a data set holds, what is wrong with it, a page of samples."""
+"""`difusionseg check-data`: report what a data set contains and its problems, with samples."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = subparsers.add_parser(
         "check-data",
-        help="count what a data set holds and find what is wrong with it",
+        help="count the contents of a data set and find its problems",
         description=_DESCRIPTION,
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -58,7 +58,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check every split asked for. Raises DataError if there is no data set."""
+    """Check the requested splits. Raises DataError if there is no data set."""
     folders = folders_from(args)
     splits: list[str | None] = [args.split]
     if args.split is None:

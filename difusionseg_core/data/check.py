@@ -66,7 +66,7 @@ class DataSetReport:
     classes: list[ClassCount]
     ignored: float | None
     problems: list[str]
-    notes: list[str]  # what is no fault, but may not be meant
+    notes: list[str]  # not errors, but possibly not intended
 
 
 def summarize_frames(data_set: DataSet) -> Iterator[FrameSummary]:

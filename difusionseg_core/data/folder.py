@@ -48,7 +48,7 @@ _SIDES = ("visible", "thermal", "labels")
 class ImagePair:
     """The files of one frame; `name` is their common name without ending.
 
-    `coding` says what the ids in `labels` mean.
+    `coding` is the meaning of the ids in `labels`.
     """
 
     name: str
@@ -103,7 +103,7 @@ def open_data_set(
     """The data set at `path`: a split's folder, a folder with `split` in it, or PATH/SPLIT.
 
     `classes` is a data.yaml or the name of a shipped data set; without it, the data.yaml in the
-    folder or beside the split counts. The `visible`, `thermal` and `labels` of `folders` name the
+    folder or beside the split is used. The `visible`, `thermal` and `labels` of `folders` name the
     folders of images. Raises DataError, in one line, for a folder of unknown layout and for
     missing files.
     """
@@ -237,7 +237,7 @@ def _described_split(path: Path, split: str, given: Layout) -> DataSet:
 
 
 def _layout_in(folder: Path, given: Layout | None) -> Layout | None:
-    """The layout with the folders of both cameras, as they are in `folder`; None without them."""
+    """The layout with the names of both cameras' folders in `folder`; None without them."""
     layout = given or _recognized(folder) or Layout("")
     named = {}
     for side in _SIDES:
@@ -361,7 +361,7 @@ def _no_data_set(folder: Path, given: Layout | None) -> str:
         if folder_of_side(folder, side) is None:
             parts.append(f"no folder of {what} images ({', '.join(WORDS[side])})")
     return (
-        f"{folder} is no data set: {' and '.join(parts)}, found {found}; name them with "
+        f"{folder} is not a data set: {' and '.join(parts)}, found {found}; name them with "
         "--rgb-dir and --thermal-dir or in a data.yaml"
     )
 

@@ -31,7 +31,7 @@ def class_ids(
 
     With `label_set` the labels must be its classes (upper case, `_` and `-` do not matter).
     Without it, a class for each label in the order of the export, after the background. Raises
-    DataError for a label that is no class.
+    DataError for a label that is not a class.
     """
     unknown = [name for name in ignored if name not in annotations.labels]
     if unknown:
@@ -56,14 +56,14 @@ def class_ids(
             ids[name] = label_set.background
         else:
             raise DataError(
-                f"the label '{name}' is no class of {label_set.name} "
+                f"the label '{name}' is not a class of {label_set.name} "
                 f"({', '.join(label_set.class_names)}); rename it, or pass --ignore '{name}'"
             )
     return label_set, ids
 
 
 def draw_mask(image: AnnotatedImage, ids: dict[str, int], background: int | None) -> np.ndarray:
-    """(H, W) uint8 class ids; what is in no region is background, or 255 if there is none.
+    """(H, W) uint8 class ids; pixels outside all regions are background, or 255 if there is none.
 
     Raises DataError for a region that cannot be drawn.
     """
@@ -129,7 +129,7 @@ def import_labels(
         if (place / f"{name}.png").exists():
             raise DataError(f"{place / f'{name}.png'} exists already; nothing was written")
     if not names:
-        raise DataError("the annotations name no image")
+        raise DataError("expected annotated images, found none")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".labels.", dir=folder) as drawn:
         for name, image in zip(names, annotations.images, strict=True):

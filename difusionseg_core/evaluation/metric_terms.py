@@ -15,7 +15,7 @@ TERMS = {
     "AP50": "average precision of objects as boxes that overlap a true box by IoU 0.5 or more "
     "(0 to 1, COCO)",
     "AP": "average precision of objects as boxes, averaged over IoU 0.5 to 0.95 (0 to 1, COCO)",
-    "ECE": "expected calibration error: how far confidence is from accuracy (0 is perfect)",
+    "ECE": "expected calibration error: distance of confidence from accuracy (0 is perfect)",
     "EN": "entropy of the fused image: how much information its grey levels hold [bits]",
     "SD": "standard deviation of the fused image: its contrast",
     "SF": "spatial frequency of the fused image: its detail",

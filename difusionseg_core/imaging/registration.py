@@ -1,4 +1,4 @@
-"""Where the thermal camera's pixels lie in the RGB image, estimated from images of both.
+"""Estimate where the thermal camera's pixels lie in the RGB image, from images of both.
 
 A search over scale, rotation and shift on small images gives the start; then patches are matched,
 each over all frames at once, and a transform is fitted that leaves out patches that match nothing.
@@ -132,7 +132,7 @@ def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> R
             )
         previous, matrix = matrix, fitted
     agreeing = distances(matrix, sources, targets) <= tolerance
-    # Patches of things at other distances lie further off than the last passes look.
+    # Patches of objects at other distances are outside the range of the last passes.
     wide, good = match_patches(structures, thermal, matrix, _PASSES[0][0]).shifts()
     near = np.linalg.norm(wide[good], axis=1) <= 2 * tolerance
     to_full = np.diag([width / size[0], height / size[1], 1.0])
@@ -150,7 +150,7 @@ def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> R
 
 
 def checkerboard(first: np.ndarray, second: np.ndarray, cells: int = 8) -> np.ndarray:
-    """Two (H, W, 3) images in turn on a board; if they fit, edges continue across cells."""
+    """Alternate two (H, W, 3) images on a board; if they fit, edges continue across cells."""
     height, width = first.shape[:2]
     side = max(1, width // cells)
     rows, columns = np.arange(height) // side, np.arange(width) // side
@@ -159,7 +159,7 @@ def checkerboard(first: np.ndarray, second: np.ndarray, cells: int = 8) -> np.nd
 
 
 def _halves(matched: PatchScores, good: np.ndarray, places: np.ndarray) -> list[np.ndarray] | None:
-    """Where the patches lie by each half of the frames alone; None for fewer than four frames."""
+    """Places of the patches from each half of the frames; None for fewer than four frames."""
     frames = matched.scores.shape[1]
     if frames < 4:
         return None

@@ -25,8 +25,8 @@ class ThermalNormalizer:
 
     `mode` decides which counts become black and white:
 
-    - `fixed`: `low` and `high`, in the camera's own counts. With 0 and 255, 8-bit images stay
-      as they are.
+    - `fixed`: `low` and `high`, in the camera's own counts. With 0 and 255, 8-bit images are
+      unchanged.
     - `percentile`: the 1st and 99.5th percentile of the frame, smoothed over time so that one
       hot object entering the image does not make it flicker. `smoothing` is the weight of the
       past, 0 (none) to below 1. A frame of another type, or of a very different range because
@@ -135,7 +135,7 @@ def _widened(low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
 def to_uint8(image: np.ndarray, palette: str = "auto") -> np.ndarray:
     """(H, W) uint8 of one thermal image by itself: (H, W) of one of DTYPES, or (H, W, 3) RGB.
 
-    8-bit images stay as they are, deeper ones are scaled by their percentiles, pseudo-colours
+    8-bit images are unchanged, deeper ones are scaled by their percentiles, pseudo-colours
     become the ramp of their palette (see `thermal_palettes.thermal_grey`).
     """
     grey = image if image.ndim == 2 else thermal_grey(image, palette)

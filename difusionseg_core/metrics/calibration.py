@@ -31,7 +31,7 @@ def calibration_counts(
 
 
 def expected_calibration_error(counts: np.ndarray) -> float:
-    """ECE: mean over pixels of how far each bin's accuracy is from its mean confidence.
+    """ECE: mean over pixels of the distance of each bin's accuracy from its mean confidence.
 
     Unit and range: none, 0 (calibrated) to 1; not-a-number without pixels.
     Source: Guo, Pleiss, Sun, Weinberger, "On calibration of modern neural networks", ICML 2017,

@@ -138,7 +138,7 @@ def _record_groups(file: Any) -> Iterator[list[Any] | _Lost | _End]:
                 yield _Lost()
         elif _kind(record) in ("Schema", "Channel", "Message"):
             yield [record]
-        elif _kind(record) == "DataEnd":  # what follows is an index
+        elif _kind(record) == "DataEnd":  # an index follows
             yield _End()
             return
 

@@ -296,7 +296,7 @@ def _calibration(scores: Mapping) -> Section:
     figure = Figure(
         "calibration.png",
         charts.reliability(confidence / filled, hits / filled, pixels / max(pixels.sum(), 1)),
-        f"Expected calibration error {scores['ECE']:.4f}: how far accuracy is from confidence in "
+        f"Expected calibration error {scores['ECE']:.4f}: distance of accuracy from confidence in "
         f"{len(pixels)} equal bins, mean over pixels (Guo et al., ICML 2017).",
     )
     return Section("Confidence", [figure])

@@ -152,7 +152,7 @@ def test_labels_are_the_classes_of_a_data_yaml_that_exists(tmp_path, capsys) -> 
     described = tmp_path / "data.yaml"
     described.write_text(yaml.safe_dump({"names": ["Pallet", "FORK LIFT", "x"], "labels": "gt"}))
     assert run(file, "--output", tmp_path) == 1
-    assert "the label 'forklift' is no class of" in capsys.readouterr().err
+    assert "the label 'forklift' is not a class of" in capsys.readouterr().err
     assert run(file, "--output", tmp_path, "--ignore", "forklift") == 0
     mask = read_labels(tmp_path / "gt" / "a.png")
     assert np.array_equal(mask, np.where(EXPECTED == 1, 255, 0))

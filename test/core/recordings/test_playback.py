@@ -85,7 +85,7 @@ def test_a_folder_is_played_at_a_rate(tmp_path):
 
 
 def test_what_cannot_be_played_is_one_line(tmp_path):
-    with pytest.raises(DataError, match="is no data set: .* a recording would have .mcap"):
+    with pytest.raises(DataError, match="is not a data set: .* a recording would have .mcap"):
         open_source(tmp_path)
     with pytest.raises(RecordingError, match="does not exist"):
         open_source(tmp_path / "gone")
