@@ -118,6 +118,7 @@ class FusionNode(LenientParameters, LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the cameras and process what they send."""
+        assert self._predictor is not None and self._outputs is not None  # configured
         try:
             self._pipeline = Pipeline(
                 self, self._predictor, self._outputs, lambda: self.settings, self._give_up

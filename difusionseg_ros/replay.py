@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -170,7 +171,7 @@ class ReplayNode(Node):
         """The source's items, over and over in a loop, with `due` counting on."""
         passed = 0.0
         while True:
-            last = frames = 0
+            last, frames = 0.0, 0
             for item in self.source.items():
                 last, frames = item.due, frames + (item.camera == RGB)
                 yield item if passed == 0 else replace(item, due=passed + item.due)
@@ -187,9 +188,10 @@ class ReplayNode(Node):
         if item.camera == RGB:  # the first image of a frame, whose others share its stamp
             self._stamp_ns = self.get_clock().now().nanoseconds
         stamp = Time(nanoseconds=self._stamp_ns).to_msg()
-        encoding = _ENCODINGS[item.content.dtype.name, item.content.ndim]
+        image = np.asarray(item.content)
+        encoding = _ENCODINGS[image.dtype.name, image.ndim]
         header = Header(stamp=stamp, frame_id=_FRAME_ID)
-        self._outputs[item.topic].publish(image_message(item.content, encoding, header))
+        self._outputs[item.topic].publish(image_message(image, encoding, header))
         return self._stamp_ns
 
     def has_subscribers(self) -> bool:

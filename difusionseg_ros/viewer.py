@@ -91,13 +91,13 @@ class Viewer(Node):
         self._diagnosed = f"{namespace}/fusion_node".lstrip("/")
         self.settings = NodeSettings(self, f"/{self._diagnosed}")
 
-        colors, diagnostics = topics.CLASS_COLORS, topics.DIAGNOSTICS
+        colors, frames, diagnostics = topics.CLASS_COLORS, topics.FRAME_STATUS, topics.DIAGNOSTICS
         self.create_subscription(colors.type, colors.name, self._take_classes, colors.qos())
         self.create_subscription(
             diagnostics.type, diagnostics.name, self._take_diagnostics, _best_effort(10)
         )
         self.create_subscription(
-            FrameStatus, topics.FRAME_STATUS.name, self._take_frame, _best_effort(1), raw=True
+            frames.type, frames.name, self._take_frame, _best_effort(1), raw=True
         )
         # Not the node's clock, which stands still if simulated time does.
         steady = Clock(clock_type=ClockType.STEADY_TIME)

@@ -158,9 +158,9 @@ def open_bag(values: Mapping[str, str], mask: str | None = None) -> Source:
     from difusionseg_core.recordings.playback import open_source
 
     topics = _recorded_topics(values)
-    names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
+    rgb, thermal = topics.get(RGB_TOPIC.name), topics.get(THERMAL_TOPIC.name)
     try:
-        return open_source(values["bag"], mask=mask, **names)
+        return open_source(values["bag"], rgb=rgb, thermal=thermal, mask=mask)
     except (ValueError, OSError) as error:
         raise BadArgument(f"bag: {error}") from error
 

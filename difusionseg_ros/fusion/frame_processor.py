@@ -90,13 +90,14 @@ class FrameProcessor:
         rgb, thermal, degrees, camera_info = self._aligned(rgb, thermal, degrees, frame, settings)
         missing = (rgb is None) + (thermal is None)
         allowed = 1 if settings.on_missing_camera == "degrade" else 0
-        if missing > allowed:
+        source = frame.thermal if rgb is None else frame.rgb
+        if source is None or missing > allowed:
             return None
         converted = time.monotonic()
         self._predictor.steps = settings.steps
         result = self._predictor(rgb, thermal)
         predicted = time.monotonic()
-        header = frame.thermal.header if rgb is None else frame.rgb.header
+        header = source.header
         if degrees is not None:
             self._outputs.publish_temperature(header, degrees)
         self.thermometer.watch(degrees, settings, header)

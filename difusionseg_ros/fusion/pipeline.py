@@ -144,8 +144,16 @@ class Pipeline:
         arrived: float,
         time_offset: float = math.nan,
     ) -> None:
-        infos = (self._camera_infos.get(topic) for topic in (RGB_CAMERA_INFO, THERMAL_CAMERA_INFO))
-        self._worker.submit(Frame(rgb, thermal, arrived, time.monotonic(), *infos, time_offset))
+        frame = Frame(
+            rgb,
+            thermal,
+            arrived=arrived,
+            submitted=time.monotonic(),
+            camera_info=self._camera_infos.get(RGB_CAMERA_INFO),
+            thermal_camera_info=self._camera_infos.get(THERMAL_CAMERA_INFO),
+            time_offset=time_offset,
+        )
+        self._worker.submit(frame)
 
     def _process(self, frame: Frame) -> None:
         if self.paused:
