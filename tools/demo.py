@@ -153,14 +153,14 @@ class Player:
 
     def _store(self, index: int, pair: PublishedPair) -> None:
         frame = self._recorder.frames.pop(pair.stamp_ns)
-        labels, truth = frame.picture(MASK), frame.true_labels()
-        pictures = frame.picture(FUSED), frame.picture(OVERLAY)
-        self._album.add(pair.name, pictures[0], labels, pictures[1])
+        labels, truth = frame.image(MASK), frame.true_labels()
+        images = frame.image(FUSED), frame.image(OVERLAY)
+        self._album.add(pair.name, images[0], labels, images[1])
         if truth is not None:
             self._album.score(truth, labels)
         if index in self._sheet_frames:
             thermal = self._recorder.thermal_image(pair.stamp_ns)
-            self._album.add_to_sheet(frame.rgb_image(), thermal, *pictures, truth)
+            self._album.add_to_sheet(frame.rgb_image(), thermal, *images, truth)
         self._figures.paired = max(self._figures.paired, frame.status.paired)
         stages = frame.status.latency
         self._figures.latencies.append(

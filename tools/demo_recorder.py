@@ -28,23 +28,23 @@ from difusionseg_ros.common.topics import (
 from difusionseg_ros.msg import ClassColors, FrameStatus
 from tools.complaints import Complaints
 
-PICTURES = (FUSED, MASK, OVERLAY)
+IMAGES = (FUSED, MASK, OVERLAY)
 KEPT_FRAMES = 20  # newest frames kept; outputs of older ones will not arrive any more
 MAX_BYTES = 1_000_000_000
 
 
 @dataclass
 class Frame:
-    """Messages that belong to one RGB image; `pictures` by topic name."""
+    """Messages that belong to one RGB image; `images` by topic name."""
 
     rgb: Image | CompressedImage | None = None
     truth: Image | CompressedImage | None = None
-    pictures: dict[str, Image] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
     status: FrameStatus | None = None
 
     def is_complete(self) -> bool:
         """Return whether all outputs of the frame have arrived."""
-        return self.status is not None and len(self.pictures) == len(PICTURES)
+        return self.status is not None and len(self.images) == len(IMAGES)
 
     def rgb_image(self) -> np.ndarray:
         """(H, W, 3) uint8."""
@@ -54,9 +54,9 @@ class Frame:
         """(H, W) uint8 class ids, 255 where unlabelled; None if the source has no ground truth."""
         return None if self.truth is None else mask_array(self.truth, MAX_BYTES)
 
-    def picture(self, topic: Topic) -> np.ndarray:
+    def image(self, topic: Topic) -> np.ndarray:
         """Return the output on a topic: (H, W, 3) uint8 RGB, or (H, W) uint8 for the mask."""
-        message = self.pictures[topic.name]
+        message = self.images[topic.name]
         if topic is MASK:
             return mask_array(message, MAX_BYTES)
         return rgb_array(message, MAX_BYTES)
@@ -79,8 +79,8 @@ class Recorder(Node):
             if taker is not None:
                 message_type = CompressedImage if kind.endswith("CompressedImage") else Image
                 self.create_subscription(message_type, topic, taker, QoSProfile(depth=10))
-        for topic in PICTURES:
-            self._subscribe(topic, self._picture_taker(topic))
+        for topic in IMAGES:
+            self._subscribe(topic, self._image_taker(topic))
         self._subscribe(FRAME_STATUS, self._take_status)
         self.complaints = Complaints()
         self._subscribe(DIAGNOSTICS, self.complaints.take)
@@ -114,9 +114,9 @@ class Recorder(Node):
     def _take_truth(self, message: Image | CompressedImage) -> None:
         self._frame(message).truth = message
 
-    def _picture_taker(self, topic: Topic):
+    def _image_taker(self, topic: Topic):
         def take(message: Image) -> None:
-            self._frame(message).pictures[topic.name] = message
+            self._frame(message).images[topic.name] = message
 
         return take
 

@@ -193,7 +193,7 @@ def _camera_remaps(values: Mapping[str, str]) -> dict[str, str]:
                 f"{_transport(argument.name)}:=compressed"
             )
         if topic != argument.default:
-            # A camera's camera_info lies beside its image.
+            # A camera's camera_info is in the namespace of its image.
             siblings = topic.rpartition("/")[0]
             camera = argument.default.rpartition("/")[0]
             remaps[argument.default] = topic

@@ -1,4 +1,4 @@
-"""From the messages of a frame to everything that is published about it."""
+"""From the messages of a frame to its outputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MAX_AGE = 3600.0  # seconds
 class Frame:
     """Images on their way to the network: a pair, or one alone and None for the other.
 
-    `arrived` is when the later one came in, `submitted` when the worker was given the frame, on the
+    `arrived` is when the later one arrived, `submitted` when the worker got the frame, on the
     monotonic clock of Python's `time` [s]. `camera_info` (the RGB camera's) and
     `thermal_camera_info` are None for a camera that sends none. `time_offset` is the corrected
     thermal stamp minus the RGB stamp [s].
@@ -78,11 +78,10 @@ class FrameProcessor:
         self.thermometer = Thermometer(outputs.publish_hot_spot)
 
     def process(self, frame: Frame) -> FrameStatus | None:
-        """Publish the pictures of a frame; return its status, the totals not yet filled in.
+        """Publish the images of a frame; return its status, without the totals.
 
-        An image that turns out bad is counted and named, and counts as missing. Returns None where
-        too few are left for the parameter `on_missing_camera`. Whatever the network raises goes to
-        the caller.
+        An image that turns out bad is counted and reported, and treated as missing. Returns None if
+        too few images remain for the parameter `on_missing_camera`. Raises what the network raises.
         """
         began = time.monotonic()
         settings = self._settings()
@@ -102,7 +101,7 @@ class FrameProcessor:
             self._outputs.publish_temperature(header, degrees)
         self.thermometer.watch(degrees, settings, header)
         found = self._objects(result, degrees, settings, Time.from_msg(header.stamp))
-        self._outputs.publish_pictures(header, result, found, settings, camera_info)
+        self._outputs.publish_images(header, result, found, settings, camera_info)
         self._outputs.publish_objects(header, found)
         published = time.monotonic()
         latency = StageLatency(
@@ -126,7 +125,7 @@ class FrameProcessor:
     ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """RGB (H, W, 3), thermal grey (h, w) uint8 and degrees Celsius (h, w) float32.
 
-        None for those missing or bad, and for temperatures that are unknown or that nobody needs.
+        None for missing or bad images, and for temperatures that are unknown or not needed.
         """
         if settings.thermal_options != self._conversion.options:
             self._conversion = ThermalConversion(settings.thermal_options)
@@ -149,7 +148,7 @@ class FrameProcessor:
         return rgb, thermal, degrees
 
     def _degrees(self, counts: np.ndarray, settings: Settings) -> np.ndarray | None:
-        """Degrees Celsius of thermal pixels, if they are known and anybody needs them."""
+        """Return degrees Celsius of thermal pixels, if they are known and needed."""
         needed = settings.hot_spot_threshold or self._outputs.wanted(
             topics.THERMAL_TEMPERATURE,
             topics.OBJECT_TEMPERATURES,
@@ -163,7 +162,7 @@ class FrameProcessor:
     def _objects(
         self, result: Prediction, degrees: np.ndarray | None, settings: Settings, stamp: Time
     ) -> FrameObjects:
-        """Objects with tracks and temperatures, if anybody listens to a topic that shows them."""
+        """Return objects with tracks and temperatures, if a topic with objects has subscribers."""
         if not self._outputs.wanted(
             topics.OBJECTS, topics.OBJECT_TEMPERATURES, topics.OBJECT_MARKERS, topics.OVERLAY
         ):

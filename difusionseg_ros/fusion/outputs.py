@@ -47,7 +47,7 @@ class Outputs:
             _class_colors(label_set, palette, header)
         )
 
-    def publish_pictures(
+    def publish_images(
         self,
         header: Header,
         result: Prediction,

@@ -24,7 +24,7 @@ ALIVE_SECONDS = 1.0
 class SharedNetwork:
     """Loads a network for the first pair that asks, and shares it with all.
 
-    It is freed with the last predictor that came from `predictor_for`.
+    It is freed with the last predictor of `predictor_for`.
     """
 
     def __init__(self, load: Callable[[Settings], Predictor]) -> None:
@@ -33,7 +33,7 @@ class SharedNetwork:
         self._loaded: tuple[str, ...] = ()
 
     def predictor_for(self, settings: Settings) -> SharedPredictor:
-        """A predictor for one pair, with `steps` of its own.
+        """Return a predictor for one pair, with its own `steps`.
 
         Raises ValueError if a pair asks for another network than the loaded one, and whatever
         `load` raises.
@@ -54,7 +54,7 @@ class SharedNetwork:
 
 
 class SharedPredictor(Predictor):
-    """One pair's view of a shared predictor: `steps` of its own, calls batched with the others'."""
+    """One pair's view of a shared predictor: own `steps`, calls batched with the others'."""
 
     def __init__(self, batcher: Batcher, steps: int) -> None:
         # A shallow copy: device, classes and the rest are those of the predictor behind it.
