@@ -1,4 +1,4 @@
-"""Look at both cameras for ten seconds, and print what to set so that the fusion node takes them.
+"""Examine both cameras for ten seconds, and print the parameters that the fusion node needs.
 
     ros2 run difusionseg_ros doctor
     ros2 run difusionseg_ros doctor --ros-args -p input:=RECORDING
@@ -38,13 +38,13 @@ from difusionseg_ros.common.program import Program, run
 from difusionseg_ros.common.topics import RGB_IMAGE, THERMAL_IMAGE
 
 PARAMETERS = (
-    Parameter("input", "", "recording to look at; empty: the running graph"),
-    Parameter("seconds", 10.0, "how long to look [s]", 0.5, 3600.0),
+    Parameter("input", "", "recording to examine; empty: the running graph"),
+    Parameter("seconds", 10.0, "time to examine the cameras [s]", 0.5, 3600.0),
     Parameter("rgb_topic", "", "RGB images; empty: found by name"),
     Parameter("thermal_topic", "", "thermal images; empty: found by name"),
 )
 PROGRAM = Program("doctor", __doc__, described(PARAMETERS))
-_DISCOVERY = 5.0  # seconds that topics have to be found
+_DISCOVERY = 5.0  # seconds to find the topics
 _TYPES = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 
 
@@ -118,7 +118,7 @@ def topic_lines(rgb_topic: str, thermal_topic: str) -> list[str]:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Look and report; returns the exit status, 0 if the node can use both cameras."""
+    """Examine and report; return the exit status, 0 if the node can use both cameras."""
     return run(PROGRAM, args, _look_until)
 
 
@@ -131,7 +131,7 @@ def _look_until(stop: threading.Event, _: list[str]) -> int:
         if values["input"]:
             rgb, thermal = examine_recording(Path(values["input"]), seconds, **names)
         else:
-            print(f"doctor: looking at the cameras for {seconds:g} s", file=sys.stderr)
+            print(f"doctor: examining the cameras for {seconds:g} s", file=sys.stderr)
             rgb, thermal = examine_graph(node, seconds, stop, **names)
     finally:
         node.destroy_node()
@@ -147,7 +147,7 @@ def _discover(
     stop: threading.Event,
     names: Mapping[str, str | None],
 ) -> tuple[Topics, dict[str, str]]:
-    """Both cameras' topics among those that somebody publishes, and the types of all."""
+    """Return both cameras' topics among the published ones, and the types of all."""
     deadline = time.monotonic() + _DISCOVERY
     while True:
         executor.spin_once(timeout_sec=0.2)

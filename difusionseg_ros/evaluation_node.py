@@ -1,10 +1,10 @@
-"""The evaluation node: scores segmentation/mask against a ground truth topic while both are sent.
+"""The evaluation node: scores segmentation/mask against a ground truth topic, live.
 
     ros2 run difusionseg_ros evaluation_node --ros-args -p output:=evaluation.json
 
-The truth comes on ground_truth/mask, as class ids in mono8, or on ground_truth/mask/compressed.
-The node publishes the mean IoU so far, logs it, and ends by itself when nobody sends the truth any
-more and what was under way has come; then it writes `output`. SIGINT and SIGTERM end it likewise.
+Ground truth arrives on ground_truth/mask as class ids in mono8, or on ground_truth/mask/compressed.
+The node publishes and logs the mean IoU so far. It ends when ground truth is no longer published
+and the remaining masks have arrived, or on SIGINT or SIGTERM, and then writes `output`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from difusionseg_ros.common.live_scores import LiveScores
 from difusionseg_ros.common.program import Program, run
 
 PARAMETERS = (
-    Parameter("output", "", "JSON file for the scores; empty: only the log and the topics"),
-    Parameter("slop", 0.05, "largest time between a class map and its truth [s]", 0.0, 10.0),
+    Parameter("output", "", "JSON file for the scores; empty: no file, only log and topics"),
+    Parameter("slop", 0.05, "maximum time between a mask and its ground truth [s]", 0.0, 10.0),
     Parameter(
         "start_timeout",
         120.0,
-        "time to wait for the first truth before giving up [s]",
+        "time to wait for the first ground truth before giving up [s]",
         0.1,
         86400.0,
     ),
@@ -51,22 +51,23 @@ PARAMETERS = (
 )
 PROGRAM = Program("evaluation_node", __doc__, described(PARAMETERS))
 MEAN_IOU = "evaluation/mean_iou"
-_WAITING = 300  # truths that wait for their class map: ten seconds of a fast camera
+_WAITING = 300  # unpaired masks kept: ten seconds of a fast camera
 _DEPTH = 50
 _MAX_BYTES = 1_000_000_000
 _CHECK_PERIOD = 0.2  # seconds
-# After the last sender of truth left: without a class map for this long [s], or for three times the
-# longest time between two of them, none is under way any more. The first one warms the network up.
+# After the last publisher of ground truth has gone, the node ends when no mask has arrived for this
+# long [s], or for three times the longest time between two masks. The first frame takes longer.
 _LEAST_PATIENCE = 2.0
 _PATIENCE_FACTOR = 3.0
 _FIRST_PATIENCE = 30.0
 
 
 class EvaluationNode(Node):
-    """Pairs class maps with their truths and scores them.
+    """Pairs masks with their ground truth and scores them.
 
-    `done` tells that no more will come, `gave_up` that no truth came in time. `node_arguments` are
-    those of rclpy's Node. Raises ValueError, in one line, for a parameter that cannot be used.
+    `done` is set when no more masks are expected, `gave_up` when no ground truth arrived in time.
+    `node_arguments` are those of rclpy's Node. Raises ValueError, in one line, for an invalid
+    parameter.
     """
 
     def __init__(self, **node_arguments: Any) -> None:
@@ -87,7 +88,7 @@ class EvaluationNode(Node):
         self._pairer = NearestStampPairer(round(self.values["slop"] * 1e9), _WAITING)
         self._truths = 0
         self._began = time.monotonic()
-        self._last_truth_sender: float | None = None  # when one was last heard of
+        self._last_truth_publisher: float | None = None  # when one was last seen
         self._last_mask: float | None = None
         self._longest_wait = 0.0
         self._truth_topics = [
@@ -100,34 +101,34 @@ class EvaluationNode(Node):
         self.create_subscription(info.type, info.name, self.scores.name_classes, info.qos())
         self._mean_iou = self.create_publisher(Float64, MEAN_IOU, 10)
         self._diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS.name, 10)
-        self.create_timer(_CHECK_PERIOD, self._look_for_the_end)
-        self.create_timer(self.values["report_period"], self._tell)
+        self.create_timer(_CHECK_PERIOD, self._check_end)
+        self.create_timer(self.values["report_period"], self._publish_scores)
 
     def finish(self) -> bool:
-        """Score what still waits, tell, and write `output`; False where nothing was scored."""
+        """Score the remaining pairs, report, and write `output`; False if nothing was scored."""
         self._score(self._pairer.flush())
         if not self.scores.frames:
             self.get_logger().error(
-                f"nothing was scored: {self._truths} images came on {TRUTH}, "
-                f"{self._pairer.counts.dropped_rgb} class maps had no truth"
+                f"nothing was scored: {self._truths} images arrived on {TRUTH}, "
+                f"{self._pairer.counts.dropped_rgb} masks had no ground truth"
             )
             return False
-        self._tell()
+        self._publish_scores()
         if self.values["output"]:
             with new_output(self.values["output"]) as path:
                 path.write_text(json.dumps(self.report(), indent=2, allow_nan=False) + "\n")
         return True
 
     def report(self) -> dict[str, object]:
-        """As `output` has it."""
+        """Return the content of `output`."""
         counts = self._pairer.counts
         return {
             "truth": {
                 "received": self._truths,
                 "scored": self.scores.frames,
-                "without_class_map": counts.dropped_thermal,
+                "without_mask": counts.dropped_thermal,
             },
-            "class_maps_without_truth": counts.dropped_rgb,
+            "masks_without_truth": counts.dropped_rgb,
             **self.scores.report(),
         }
 
@@ -142,8 +143,8 @@ class EvaluationNode(Node):
 
     def _truth_arrived(self, message: Image | CompressedImage) -> None:
         self._truths += 1
-        # It may be gone before the timer looks for it.
-        self._last_truth_sender = time.monotonic()
+        # Its publisher may have gone before the timer checks.
+        self._last_truth_publisher = time.monotonic()
         if self._is_sound(message):
             self._score(self._pairer.add_thermal(_stamp_ns(message), message))
 
@@ -178,32 +179,32 @@ class EvaluationNode(Node):
         self.scores.faults.add(topic, error)
         self.get_logger().error(f"{topic} refused: {error}", throttle_duration_sec=5.0)
 
-    def _look_for_the_end(self) -> None:
+    def _check_end(self) -> None:
         now = time.monotonic()
         if any(self.count_publishers(name) for name in self._truth_topics):
-            self._last_truth_sender = now
-        elif self._last_truth_sender is None:
+            self._last_truth_publisher = now
+        elif self._last_truth_publisher is None:
             self.gave_up = now - self._began > self.values["start_timeout"]
         elif self._last_mask is None:
-            self.done = now - self._last_truth_sender > _FIRST_PATIENCE
+            self.done = now - self._last_truth_publisher > _FIRST_PATIENCE
         else:
             patience = max(_LEAST_PATIENCE, _PATIENCE_FACTOR * self._longest_wait)
-            self.done = now - max(self._last_truth_sender, self._last_mask) > patience
+            self.done = now - max(self._last_truth_publisher, self._last_mask) > patience
 
-    def _tell(self) -> None:
+    def _publish_scores(self) -> None:
         scores, counts = self.scores, self._pairer.counts
         if not scores.frames:
             return
         self.get_logger().info(
             f"mIoU {scores.mean_iou:.4f} over {scores.frames} frames, latency "
-            f"{1e3 * scores.latency:.0f} ms, {counts.dropped_thermal} truths without a class map"
+            f"{1e3 * scores.latency:.0f} ms, {counts.dropped_thermal} truths without a mask"
         )
         values = {
             "mIoU": f"{scores.mean_iou:.4f}",
             "frames scored": scores.frames,
             "truths received": self._truths,
-            "truths without a class map": counts.dropped_thermal,
-            "class maps without truth": counts.dropped_rgb,
+            "truths without a mask": counts.dropped_thermal,
+            "masks without truth": counts.dropped_rgb,
             "latency, median [ms]": f"{1e3 * scores.latency:.1f}",
         }
         status = DiagnosticStatus(
@@ -218,9 +219,9 @@ class EvaluationNode(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Score until the truth ends, SIGINT or SIGTERM; returns the exit status.
+    """Score until the ground truth ends, SIGINT or SIGTERM; return the exit status.
 
-    That is 1 if nothing could be scored.
+    It is 1 if nothing could be scored.
     """
     return run(PROGRAM, args, _score_until)
 

@@ -3,8 +3,8 @@
     ros2 run difusionseg_ros fusion_node --ros-args -r rgb/image:=/camera/image_raw
 
 A lifecycle node: configure loads the network, activate subscribes, deactivate unsubscribes, cleanup
-frees the network. With `autostart` it does the first two by itself. While it is active, the service
-~/enable pauses and resumes the network.
+frees the network. With `autostart` it configures and activates itself. While it is active, the
+service ~/enable pauses and resumes the network.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class FusionNode(LenientParameters, LifecycleNode):
     """Lifecycle around a Pipeline. `node_arguments` are those of rclpy's LifecycleNode.
 
     `process_parameters` names parameters on the command line that are not for this node.
-    `fatal_error` is set if the node cannot continue; whoever spins it should end it then. Raises
+    `fatal_error` is set if the node cannot continue; its executor should end it then. Raises
     BadParameter if a parameter cannot be used.
     """
 
@@ -118,6 +118,7 @@ class FusionNode(LenientParameters, LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the cameras and process what they send."""
+        assert self._predictor is not None and self._outputs is not None  # configured
         try:
             self._pipeline = Pipeline(
                 self, self._predictor, self._outputs, lambda: self.settings, self._give_up
@@ -181,7 +182,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         self.fatal_error = error
 
     def _failed(self, transition: str, error: Exception) -> TransitionCallbackReturn:
-        # rclpy would swallow the exception without a word.
+        # rclpy would discard the exception silently.
         self.get_logger().error(" ".join(f"cannot {transition}: {error}".split()))
         return FAILURE
 

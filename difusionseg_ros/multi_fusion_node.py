@@ -65,7 +65,7 @@ def make_nodes(args: Sequence[str]) -> list[FusionNode]:
 def _pairs(node: Node) -> list[str]:
     wanted = "it must name the pairs by letters, digits and _, such as [front, rear]"
     try:
-        pairs = node.declare_parameter("pairs", [""]).value
+        pairs: list[str] = node.declare_parameter("pairs", [""]).value
     except InvalidParameterTypeException as error:
         raise BadParameter(f"parameter 'pairs' has the wrong type; {wanted}") from error
     if not all(map(_NAMESPACE.fullmatch, pairs)) or len(set(pairs)) < max(len(pairs), 1):

@@ -2,9 +2,9 @@
 
     ros2 run difusionseg_ros replay --ros-args -p input:=sample
 
-A recording's messages are published as they were recorded, stamps included; in a loop, stamps go
-back at the end of each pass. With `clock:=true` the time of recording is published on /clock, so
-that nodes with `use_sim_time` measure ages and latencies as they were. Images of a folder are
+A recording's messages are published unchanged, stamps included; in a loop, stamps go back at the
+end of each pass. With `clock:=true` the time of recording is published on /clock, so that nodes
+with `use_sim_time` measure the ages and latencies of the recording. Images of a folder are
 stamped with the time of publishing.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -34,7 +35,7 @@ from difusionseg_ros.common.fixed_parameters import Parameter, declare, describe
 from difusionseg_ros.common.image_messages import image_message
 from difusionseg_ros.common.program import Program, run
 
-# Sensors usually publish best effort (REP-2003); a replay should lose nothing.
+# Cameras usually publish best effort (REP-2003); a replay must not lose messages.
 QOS = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 _TYPES = {f"sensor_msgs/msg/{kind.__name__}": kind for kind in (Image, CompressedImage, CameraInfo)}
 _ENCODINGS = {("uint8", 3): "rgb8", ("uint8", 2): "mono8", ("uint16", 2): "mono16"}
@@ -61,8 +62,7 @@ PARAMETERS = (
     Parameter(
         "longest_pause",
         LONGEST_PAUSE,
-        "longer pauses of a recording, and jumps of its clock, are played as a pause of this "
-        "length [s]",
+        "longest pause of a recording [s]; longer ones, and jumps of its clock, are cut to it",
         0.0,
         1e9,
     ),
@@ -84,7 +84,7 @@ PROGRAM = Program("replay", __doc__, described(PARAMETERS))
 
 @dataclass(frozen=True)
 class PublishedPair:
-    """A pair of RGB and thermal images that went out."""
+    """A pair of RGB and thermal images that was published."""
 
     name: str  # file name without ending, or the RGB stamp
     stamp_ns: int  # of the RGB image
@@ -140,9 +140,9 @@ class ReplayNode(Node):
         return None
 
     def play(self, stopped: Callable[[], bool]) -> None:
-        """Publish everything in time, with a progress bar, until the end or until `stopped()`.
+        """Publish everything at its pace, with a progress bar, until the end or until `stopped()`.
 
-        In a loop there is no end.
+        A loop has no end.
         """
         self._executor.add_node(self)
         self._wait_for_subscribers(stopped)
@@ -167,10 +167,10 @@ class ReplayNode(Node):
         self.destroy_node()
 
     def _items(self) -> Iterator[Item]:
-        """The source's items, over and over in a loop, with `due` counting on."""
+        """Yield the source's items, in a loop again and again, with `due` [s] ever rising."""
         passed = 0.0
         while True:
-            last = frames = 0
+            last, frames = 0.0, 0
             for item in self.source.items():
                 last, frames = item.due, frames + (item.camera == RGB)
                 yield item if passed == 0 else replace(item, due=passed + item.due)
@@ -180,25 +180,26 @@ class ReplayNode(Node):
             passed += last * frames / (frames - 1) if last and frames > 1 else 1.0
 
     def _publish(self, item: Item) -> int:
-        """Publish; returns the stamp in nanoseconds."""
+        """Publish an item; return its stamp [ns]."""
         if item.stamp_ns is not None:
             self._outputs[item.topic].publish(item.content)
             return item.stamp_ns
         if item.camera == RGB:  # the first image of a frame, whose others share its stamp
             self._stamp_ns = self.get_clock().now().nanoseconds
         stamp = Time(nanoseconds=self._stamp_ns).to_msg()
-        encoding = _ENCODINGS[item.content.dtype.name, item.content.ndim]
+        image = np.asarray(item.content)
+        encoding = _ENCODINGS[image.dtype.name, image.ndim]
         header = Header(stamp=stamp, frame_id=_FRAME_ID)
-        self._outputs[item.topic].publish(image_message(item.content, encoding, header))
+        self._outputs[item.topic].publish(image_message(image, encoding, header))
         return self._stamp_ns
 
     def has_subscribers(self) -> bool:
-        """Whether both cameras have a subscriber, and the ground truth if that is asked for."""
-        awaited = {RGB, THERMAL} | ({MASK} if self.values["wait_for_mask_subscriber"] else set())
+        """Return whether both cameras have a subscriber, and the ground truth if required."""
+        required = {RGB, THERMAL} | ({MASK} if self.values["wait_for_mask_subscriber"] else set())
         return all(
             output.get_subscription_count()
             for topic, output in self._outputs.items()
-            if base_of(topic) in awaited
+            if base_of(topic) in required
         )
 
     def _wait_for_subscribers(self, stopped: Callable[[], bool]) -> None:
@@ -210,20 +211,20 @@ class ReplayNode(Node):
             self._spin_until(time.monotonic() + 0.02, stopped)
 
     def _spin_until(self, moment: float, stopped: Callable[[], bool]) -> None:
-        """Answer ROS until a time of the monotonic clock, or until `stopped()`."""
+        """Spin the node until a time of the monotonic clock [s], or until `stopped()`."""
         while not stopped():
             left = moment - time.monotonic()
             if left <= 0:
                 return
             if self._simulated_time is not None:
                 self._simulated_time.publish()
-            # Waits for events, at most this long, so that a stop is noticed in long pauses.
+            # Short enough to notice a stop during long pauses.
             longest = 0.2 if self._simulated_time is None else _CLOCK_PERIOD
             self._executor.spin_once(timeout_sec=min(left, longest))
 
 
 class SimulatedTime:
-    """The time of recording on /clock; between messages it continues at the pace of the replay."""
+    """Publishes the time of recording on /clock; between messages it runs at the replay's speed."""
 
     def __init__(self, node: Node, speed: float) -> None:
         self._output = node.create_publisher(Clock, "/clock", QoSProfile(depth=10))
@@ -232,15 +233,15 @@ class SimulatedTime:
         self._set_at = 0.0
 
     def set(self, recorded_ns: int | None) -> None:
-        """A message recorded at this time is due now; None, for files, takes the system's time."""
+        """Set the time to that of the message due now; None, for files, means the system's time."""
         recorded_ns = time.time_ns() if recorded_ns is None else recorded_ns
-        # A message that is due a little late must not turn the time back; a loop does.
+        # A message that is slightly late must not set the time back; the start of a pass does.
         if self._recorded_ns is None or not 0 <= self._now_ns() - recorded_ns < _LATE_NS:
             self._recorded_ns, self._set_at = recorded_ns, time.monotonic()
         self.publish()
 
     def publish(self) -> None:
-        """Publish the present time, once a first message was due."""
+        """Publish the current time, after the first message."""
         if self._recorded_ns is None:
             return
         self._output.publish(Clock(clock=Time(nanoseconds=self._now_ns()).to_msg()))
@@ -251,7 +252,7 @@ class SimulatedTime:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Play until the end, SIGINT or SIGTERM; returns the exit status, 1 for unusable input."""
+    """Play until the end, SIGINT or SIGTERM; return the exit status, 1 for unusable input."""
     return run(PROGRAM, args, _play_until)
 
 

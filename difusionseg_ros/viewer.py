@@ -2,9 +2,9 @@
 
     ros2 run difusionseg_ros viewer
 
-Then open http://127.0.0.1:8080. Images are subscribed to and encoded only while somebody watches
-them; a camera's compressed topic is taken if nobody publishes the raw one. The viewer keeps
-running when the fusion node ends, and says so.
+Then open http://127.0.0.1:8080. The viewer subscribes to and encodes images only while a page shows
+them; it uses a camera's compressed topic if the raw one has no publisher. It keeps running when the
+fusion node ends, and reports that.
 """
 
 from __future__ import annotations
@@ -42,9 +42,15 @@ from difusionseg_ros.viewer_page.server import ViewerServer
 from difusionseg_ros.viewer_page.streams import ImageStream, Stream, ValueStream
 
 PARAMETERS = (
-    Parameter("host", "127.0.0.1", "address to serve on; 0.0.0.0 lets other machines watch"),
-    Parameter("port", 8080, "port to serve on; 0: any free one, which the log names", 0, 65535),
-    Parameter("control", False, "let the page change steps, opacity and slop of the fusion node"),
+    Parameter(
+        "host",
+        "127.0.0.1",
+        "address to serve on; 0.0.0.0 exposes the page to the whole network without authentication",
+    ),
+    Parameter("port", 8080, "port to serve on; 0: any free port, reported in the log", 0, 65535),
+    Parameter(
+        "control", False, "allow the page to change steps, opacity and slop of the fusion node"
+    ),
 )
 PROGRAM = Program("viewer", __doc__, described(PARAMETERS))
 IMAGES = {
@@ -58,14 +64,14 @@ IMAGES = {
     "confidence": (topics.CONFIDENCE, images.confidence_image),
 }
 """Streams of the page by name: a topic and how its messages are drawn."""
-_LOG_PERIOD = 5.0  # seconds between two lines about bad images of one topic
-_FOLLOW_PERIOD = 0.2  # seconds until somebody who begins to watch is served
-_SETTINGS_PERIOD = 2.0  # seconds between two looks at the node's parameters
+_LOG_PERIOD = 5.0  # seconds between two log lines about bad images of one topic
+_FOLLOW_PERIOD = 0.2  # seconds between checks for what is watched
+_SETTINGS_PERIOD = 2.0  # seconds between two requests for the node's parameters
 _STOP_CHECK_PERIOD = 0.1  # seconds
 
 
 class Viewer(Node):
-    """Collects what the page shows: `streams` by name, `status()`, and the node's `settings`.
+    """Collects the data of the page: `streams` by name, `status()`, and the node's `settings`.
 
     `node_arguments` are those of rclpy's Node. Raises ValueError, in one line, for a parameter that
     cannot be used.
@@ -85,27 +91,29 @@ class Viewer(Node):
         self._feeds = {name: TopicFeed(self, name) for name in names}
         self.streams = self._make_streams()
         self._classes: list[dict[str, object]] = []
-        self._frame: tuple[float, bytes] | None = None  # when it came, and a FrameStatus
+        self._frame: tuple[float, bytes] | None = (
+            None  # time of arrival [s], serialized FrameStatus
+        )
         self._reported: dict[str, Reported] = {}
         namespace = self.get_namespace().strip("/")
         self._diagnosed = f"{namespace}/fusion_node".lstrip("/")
         self.settings = NodeSettings(self, f"/{self._diagnosed}")
 
-        colors, diagnostics = topics.CLASS_COLORS, topics.DIAGNOSTICS
+        colors, frames, diagnostics = topics.CLASS_COLORS, topics.FRAME_STATUS, topics.DIAGNOSTICS
         self.create_subscription(colors.type, colors.name, self._take_classes, colors.qos())
         self.create_subscription(
             diagnostics.type, diagnostics.name, self._take_diagnostics, _best_effort(10)
         )
         self.create_subscription(
-            FrameStatus, topics.FRAME_STATUS.name, self._take_frame, _best_effort(1), raw=True
+            frames.type, frames.name, self._take_frame, _best_effort(1), raw=True
         )
-        # Not the node's clock, which stands still if simulated time does.
+        # Not the node's clock, which stops while simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_FOLLOW_PERIOD, self._follow_watchers, clock=steady)
         self.create_timer(_SETTINGS_PERIOD, self.settings.request_values, clock=steady)
 
     def status(self) -> dict[str, object]:
-        """Everything but images, for JSON; ages in seconds."""
+        """Return everything but the images, for JSON; ages in seconds."""
         now = time.monotonic()
         frame, reported = self._frame, self._reported
         statuses = entries(list(reported.values()), now)
@@ -161,7 +169,7 @@ class Viewer(Node):
 
 
 def main(args: list[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; returns the exit status, 1 if it cannot serve."""
+    """Serve until SIGINT or SIGTERM; return the exit status, 1 if it cannot serve."""
     return run(PROGRAM, args, _serve_until)
 
 

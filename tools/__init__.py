@@ -1,1 +1,1 @@
-"""Programs for developers behind `scripts/`: demo, soak, benchmark of the node. Not installed."""
+"""Programs behind `scripts/`: demo, soak, benchmark of the node. They are not installed."""

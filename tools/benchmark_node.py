@@ -3,8 +3,8 @@
     scripts/benchmark_node --output FILE.json
     scripts/benchmark_node --rate 30 --steps 1 --size 240x320
 
-Two starts: the first makes what is cached (an exported model, files in memory), the second is
-measured. All three processes share the same cores, two unless asked otherwise.
+The node starts twice: the first start fills caches (exported model, files in memory), the second
+is measured. All three processes share the same cores, by default two.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ from tools.synthetic_cameras import SyntheticCameras
 START_TIMEOUT = 300.0  # seconds; the first start may have to export a model
 WARM_UP_FRAMES = 20
 FRAME_TIMEOUT = 30.0  # seconds without a frame after which a run has failed
-# What the node itself does with a frame, the network aside.
+# The node's own work on a frame, without the network.
 OVERHEAD_STAGES = ("pairing", "conversion", "preprocess", "postprocess", "publish")
 STAGES = tuple(name for name in StageLatency.get_fields_and_field_types() if name != "total")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What to measure. `steps` None leaves the node's default; `rate` in pairs a second."""
+    """What to measure. `steps` None means the node's default; `rate` in pairs per second."""
 
     model: str = "lite"
     backend: str = "auto"
@@ -68,11 +68,11 @@ class Options:
 
 
 class Listener(Node):
-    """Subscribes to the mask and the fused image as a viewer would, and to what the node says.
+    """Subscribes to the mask and the fused image as a viewer would, and to status and diagnostics.
 
-    `statuses` are those of frames stamped since `clear`; `delays` [s] pass from such a fused
-    image's stamp to its arrival here. Images stay serialised: to unpack them is the viewer's cost,
-    not the node's.
+    `statuses` are those of frames stamped since `clear`; `delays` [s] are the times from the stamp
+    of such a fused image to its arrival here. Images stay serialized: unpacking them is the
+    viewer's cost, not the node's.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class Listener(Node):
         )
 
     def clear(self) -> None:
-        """Forget what came so far, and leave aside what comes yet of frames stamped until now."""
+        """Start from scratch, and ignore frames stamped before now."""
         self._since = self.get_clock().now().nanoseconds
         self.statuses: list[FrameStatus] = []
         self.delays: list[float] = []
@@ -118,7 +118,7 @@ class Listener(Node):
 
 
 class Cameras:
-    """SyntheticCameras in a process of their own; they end with this object's owner."""
+    """SyntheticCameras in their own process, which ends with this one."""
 
     def __init__(self, options: Options) -> None:
         context = multiprocessing.get_context("spawn")
@@ -134,7 +134,7 @@ class Cameras:
         return self._process.pid
 
     def sent(self) -> int:
-        """Pairs sent so far. Raises GraphFailed where the process is gone."""
+        """Return the number of pairs sent so far. Raises GraphFailed if the process has ended."""
         try:
             self._pipe.send("sent")
             return self._pipe.recv()
@@ -151,7 +151,7 @@ class Cameras:
 
 def _play_cameras(pipe: Connection, height: int, width: int, rate: float) -> None:
     """Publish pairs at `rate` until the other end of the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is the owner's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process handles Ctrl-C
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     cameras = SyntheticCameras(height, width)
     sent = 0
@@ -164,15 +164,17 @@ def _play_cameras(pipe: Connection, height: int, width: int, rate: float) -> Non
             else:
                 cameras.publish_pair()
                 sent += 1
-                due = max(due + 1 / rate, time.monotonic())  # late ones are not made up for
+                due = max(
+                    due + 1 / rate, time.monotonic()
+                )  # pairs that are late are not made up for
     cameras.destroy_node()
     rclpy.try_shutdown()
 
 
 def measure(options: Options) -> dict:
-    """The figures, as `--output` writes them.
+    """Return the figures, as `--output` writes them.
 
-    Raises GraphFailed where the node does not start or stops working, and NotInstalled.
+    Raises GraphFailed if the node does not start or stops working, and NotInstalled.
     """
     with ExitStack() as stack:
         use_own_domain()
@@ -218,7 +220,7 @@ def measure(options: Options) -> dict:
 
 @contextmanager
 def _fusion_node(options: Options, executor: SingleThreadedExecutor) -> Iterator[tuple[Graph, int]]:
-    """The node as bringup starts it, and its process number."""
+    """Start the node as bringup does; yield the graph and the node's process id."""
     given = {"model": options.model, "backend": options.backend}
     if options.steps is not None:
         given["steps"] = options.steps
@@ -238,13 +240,13 @@ def _await_frames(graph: Graph, listener: Listener, count: int, timeout: float) 
         return len(listener.delays) >= count
 
     if not graph.spin_until(is_decided, timeout):
-        raise GraphFailed(graph.with_log(f"no fused image came within {timeout:.0f} s"))
+        raise GraphFailed(graph.with_log(f"no fused image arrived within {timeout:.0f} s"))
 
 
 def _watch(
     graph: Graph, listener: Listener, cameras: Cameras, pid: int, seconds: float
 ) -> dict[str, object]:
-    """Listen for `seconds`, and tell what came."""
+    """Listen for `seconds` and return the figures."""
     watched = {
         "node": psutil.Process(pid),
         "cameras": psutil.Process(cameras.pid),
@@ -259,13 +261,13 @@ def _watch(
     used = {name: _cpu_seconds(process) - used[name] for name, process in watched.items()}
     sent = cameras.sent() - sent
     if not (listener.statuses and listener.delays):
-        raise GraphFailed(graph.with_log(f"no frame came within {seconds:g} s"))
+        raise GraphFailed(graph.with_log(f"no frame arrived within {seconds:g} s"))
 
     latencies = [status.latency for status in listener.statuses]
     by_stage = {name: 1e3 * np.array([getattr(x, name) for x in latencies]) for name in STAGES}
     total = 1e3 * np.array([latency.total for latency in latencies])
     overhead = sum(by_stage[name] for name in OVERHEAD_STAGES)
-    # What happens before the node's own clock begins: sending, transport, unpacking.
+    # The time before the node's own measurement starts: sending, transport, unpacking.
     by_stage = {"transport": total - sum(by_stage.values()), **by_stage}
     first, last = listener.statuses[0], listener.statuses[-1]
     return {
@@ -302,7 +304,7 @@ def _peak_rss_mb(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6
-    raise GraphFailed("the system does not tell the memory of a process in /proc")
+    raise GraphFailed("/proc does not report the peak memory of a process")
 
 
 def report(figures: dict) -> None:
@@ -320,7 +322,7 @@ def report(figures: dict) -> None:
         f"{latency['p95']:.0f} ms; to the listener: {delivered['median']:.0f}, "
         f"{delivered['p95']:.0f} ms"
     )
-    print(f"  overhead outside the network {figures['overhead_ms']:.1f} ms a frame")
+    print(f"  overhead outside the network {figures['overhead_ms']:.1f} ms per frame")
     print(f"  start to first output {figures['start_s']:.1f} s, memory {figures['rss_mb']} MB")
     for name, spread in figures["stages_ms"].items():
         print(f"    {name:<12}{spread['median']:8.1f} ms, p95 {spread['p95']:.1f} ms")
@@ -329,15 +331,19 @@ def report(figures: dict) -> None:
 
 
 def main() -> int:
-    """Measure, print, and write the figures where asked; returns the exit status."""
+    """Measure, print, and write the figures if requested; return the exit status."""
     parser = measurement_parser(
         "scripts/benchmark_node",
         "Measure the fusion node in real time, with cameras, over DDS.",
         default_size=(480, 640),
     )
-    parser.add_argument("--rate", type=positive, default=25.0, help="pairs a second (default: 25)")
+    parser.add_argument(
+        "--rate", type=positive, default=25.0, help="pairs per second (default: 25)"
+    )
     parser.add_argument("--seconds", type=positive, default=20.0, help="duration (default: 20)")
-    parser.add_argument("--steps", type=count, help="diffusion steps a frame (default: the node's)")
+    parser.add_argument(
+        "--steps", type=count, help="diffusion steps per frame (default: the node's)"
+    )
     parser.add_argument(
         "--cores", type=count, default=2, help="CPU cores for all processes (default: 2)"
     )

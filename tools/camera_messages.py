@@ -1,4 +1,4 @@
-"""Image messages in every encoding that cameras send, without ROS; for tests and examples."""
+"""Image messages in all camera encodings, without ROS; for tests and examples."""
 
 from types import SimpleNamespace
 
@@ -30,7 +30,7 @@ def compressed(stored, format, ending="png", header=b"", options=()):
 
 
 def mosaic(rgb, pattern):
-    """(H, W): the colour of each pixel that a Bayer filter of this pattern lets through."""
+    """Return (H, W): the channel of each pixel that a Bayer filter of this pattern passes."""
     image = np.empty(rgb.shape[:2], rgb.dtype)
     for place, color in enumerate(pattern):
         row, column = divmod(place, 2)

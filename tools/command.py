@@ -1,4 +1,4 @@
-"""What the programs behind `scripts/` share: how they are asked, and how they end."""
+"""What the programs behind `scripts/` share: options, errors and exit status."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def run_to_end(name: str, work: Callable[[], int]) -> int:
 def measurement_parser(
     program: str, description: str, default_size: tuple[int, int]
 ) -> argparse.ArgumentParser:
-    """The options of every program that measures a node on drawn pictures."""
+    """Return a parser with the options of every program that measures a node on test images."""
     parser = argparse.ArgumentParser(prog=program, description=description)
     parser.add_argument("--output", type=Path, help="a JSON file for the figures")
     parser.add_argument("--size", type=size, default=default_size, help="HEIGHTxWIDTH in pixels")
@@ -43,7 +43,7 @@ def measurement_parser(
 
 
 def written(measure: Callable[[], dict], output: Path | None) -> dict:
-    """The figures of `measure`, which also go to the file `output`; it is refused beforehand."""
+    """Return the figures of `measure`, and write them to `output`, whose folder must exist."""
     if output and not output.absolute().parent.is_dir():
         raise FileNotFoundError(f"there is no folder {output.absolute().parent}")
     figures = measure()

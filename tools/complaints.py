@@ -1,4 +1,4 @@
-"""Why a fusion node gives no output, from what it says on /diagnostics."""
+"""Why a fusion node publishes no output, from its /diagnostics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Complaints:
             self._statuses[status.name.rpartition(": ")[2]] = status
 
     def refusal(self) -> str:
-        """The reason in one line if every image of a camera was refused so far, else ""."""
+        """Return the reason in one line if all images of a camera were refused so far, else ""."""
         for camera in _CAMERAS:
             values = self._values(camera)
             received = values.get("received", "0")
@@ -28,9 +28,9 @@ class Complaints:
         return ""
 
     def error(self) -> str:
-        """The reason in one line if a camera was never heard, or no images pair, else "".
+        """Return the reason in one line if a camera sent nothing, or no images pair, else "".
 
-        A camera that fell silent is not meant: it may be waiting for the node.
+        A camera that stopped does not count: it may be waiting for the node.
         """
         for camera in _CAMERAS:
             if self._values(camera).get("received") == "0":

@@ -1,10 +1,10 @@
-"""The demo: bringup's processes, fed by a replay in lockstep, and their pictures on the disk.
+"""The demo: replays a recording into bringup's processes and writes their images to a folder.
 
     scripts/demo --input RECORDING_OR_FOLDER --output DIR
 
-The replay runs in this process and waits for each frame's results, so that every pair is processed
-however slow the machine is. Pictures, `contact_sheet.png` and `summary.json` appear in the output
-folder when all went well.
+The replay runs in this process and waits for the results of each frame, so that every pair is
+processed even on a slow machine. The output folder, with the images, `contact_sheet.png` and
+`summary.json`, appears only if the run succeeds.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from tools.demo_output import Album, replaced
 from tools.demo_recorder import Recorder
 from tools.ros_graph import Graph, GraphFailed, use_own_domain
 
-START_TIMEOUT = 120.0  # seconds until the node has loaded its network and listens
-FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame warms the network up
+START_TIMEOUT = 120.0  # seconds until the node has loaded its network and subscribed
+FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame takes longer
 FRAME_TIMEOUT = 10.0
-# Without any result for this long, an error that the node reports ends the demo; seconds.
+# Seconds without any result after which an error in the node's diagnostics ends the demo.
 USELESS_AFTER = 7.0
-# Without a result for this long, one more pair is sent: one of unequal stamps may be certain only
-# with the next image (see NearestStampPairer). Seconds for the first frame; then a factor on the
-# longest time that a frame has taken, and the least.
+# Without a result for this long, one more pair is sent: with unequal stamps, the next image may be
+# needed to decide a pair (see NearestStampPairer). Seconds for the first frame; then a factor on
+# the longest time of a frame, and its minimum [s].
 FIRST_PATIENCE = 5.0
 PATIENCE_FACTOR = 4.0
 LEAST_PATIENCE = 0.5
@@ -53,7 +53,7 @@ SHEET_ROWS = 8
 
 @dataclass
 class Figures:
-    """What a run counted; latencies in seconds, from a pair's later image to its outputs."""
+    """Counts of a run; latencies in seconds, from a pair's later image to its outputs."""
 
     sent: int = 0
     paired: int = 0
@@ -61,7 +61,7 @@ class Figures:
     latencies: list[float] = field(default_factory=list)  # one per processed frame
 
     def summary(self) -> dict:
-        """As summary.json has it."""
+        """Return the content of summary.json."""
         median, p95 = 1000 * np.percentile(self.latencies, (50, 95))
         return {
             "frames_sent": self.sent,
@@ -74,7 +74,7 @@ class Figures:
 
 
 class Player:
-    """Sends the pairs of a replay one by one and files what comes back."""
+    """Sends the pairs of a replay one by one and stores the results."""
 
     def __init__(self, graph: Graph, replay: ReplayNode, recorder: Recorder, album: Album) -> None:
         self._graph = graph
@@ -82,7 +82,7 @@ class Player:
         self._recorder = recorder
         self._album = album
         self._figures = Figures()
-        self._under_way: deque[tuple[int, PublishedPair]] = deque()  # with their numbers
+        self._in_flight: deque[tuple[int, PublishedPair]] = deque()  # with their numbers
         self._patience = FIRST_PATIENCE
         self._longest = 0.0
         self._begin = 0.0
@@ -90,33 +90,33 @@ class Player:
         self._sheet_frames = set(np.linspace(0, replay.source.frames - 1, rows).astype(int))
 
     def play(self) -> Figures:
-        """Play everything. Raises GraphFailed where nothing at all comes back."""
+        """Play everything. Raises GraphFailed if no pair gets a result."""
         begin = self._begin = time.monotonic()
         with tqdm(total=self._replay.source.frames, unit="frame", desc="demo") as progress:
             while (pair := self._replay.publish_next()) is not None:
-                self._under_way.append((self._figures.sent, pair))
+                self._in_flight.append((self._figures.sent, pair))
                 self._figures.sent += 1
                 self._wait_for(pair, self._patience)
-                # The newest may stay under way: perhaps it awaits the next one.
-                while len(self._under_way) > (
+                # The newest may stay in flight: its pairing may need the next image.
+                while len(self._in_flight) > (
                     0 if self._recorder.is_complete(pair.stamp_ns) else 1
                 ):
                     self._finish_oldest()
                     progress.update()
-            while self._under_way:
+            while self._in_flight:
                 self._finish_oldest()
                 progress.update()
         self._figures.seconds = time.monotonic() - begin
         if not self._figures.latencies:
             raise GraphFailed(
                 self._graph.with_log(
-                    f"none of {self._figures.sent} pairs came back from the fusion node"
+                    f"the fusion node published nothing for {self._figures.sent} pairs"
                 )
             )
         return self._figures
 
     def _end_if_useless(self) -> None:
-        """Raise GraphFailed, with the node's own reason, if it can use nothing of the source."""
+        """Raise GraphFailed, with the reason in the diagnostics, if the source is unusable."""
         if self._figures.latencies or any(f.is_complete() for f in self._recorder.frames.values()):
             return
         complaints = self._recorder.complaints
@@ -137,30 +137,30 @@ class Player:
             self._patience = max(LEAST_PATIENCE, PATIENCE_FACTOR * self._longest)
 
     def _finish_oldest(self) -> None:
-        """Await the results of the oldest pair under way and file them, or count it as dropped."""
-        index, pair = self._under_way.popleft()
+        """Wait for the results of the oldest pair in flight and store them; else it is dropped."""
+        index, pair = self._in_flight.popleft()
         timeout = FRAME_TIMEOUT if self._figures.latencies else FIRST_FRAME_TIMEOUT
 
         def is_decided() -> bool:
-            # Results come in order: one of a later pair means that this pair's will not come.
+            # Results arrive in order: after one of a later pair, this pair's will not arrive.
             self._end_if_useless()
-            later = (other.stamp_ns for _, other in self._under_way)
+            later = (other.stamp_ns for _, other in self._in_flight)
             return any(map(self._recorder.is_complete, (pair.stamp_ns, *later)))
 
         self._graph.spin_until(is_decided, timeout)
         if self._recorder.is_complete(pair.stamp_ns):
-            self._file(index, pair)
+            self._store(index, pair)
 
-    def _file(self, index: int, pair: PublishedPair) -> None:
+    def _store(self, index: int, pair: PublishedPair) -> None:
         frame = self._recorder.frames.pop(pair.stamp_ns)
-        labels, truth = frame.picture(MASK), frame.true_labels()
-        pictures = frame.picture(FUSED), frame.picture(OVERLAY)
-        self._album.add(pair.name, pictures[0], labels, pictures[1])
+        labels, truth = frame.image(MASK), frame.true_labels()
+        images = frame.image(FUSED), frame.image(OVERLAY)
+        self._album.add(pair.name, images[0], labels, images[1])
         if truth is not None:
             self._album.score(truth, labels)
         if index in self._sheet_frames:
             thermal = self._recorder.thermal_image(pair.stamp_ns)
-            self._album.add_to_sheet(frame.rgb_image(), thermal, *pictures, truth)
+            self._album.add_to_sheet(frame.rgb_image(), thermal, *images, truth)
         self._figures.paired = max(self._figures.paired, frame.status.paired)
         stages = frame.status.latency
         self._figures.latencies.append(
@@ -175,7 +175,7 @@ class Player:
 
 
 def run(source: Path, output: Path, model: str, device: str) -> None:
-    """Replay `source` into bringup's processes and leave their results in the folder `output`.
+    """Replay `source` into bringup's processes and write their results to the folder `output`.
 
     Raises GraphFailed, OutputRefused, and ValueError or OSError for an unusable source.
     """
@@ -193,7 +193,9 @@ def run(source: Path, output: Path, model: str, device: str) -> None:
 
         given = {"model": model, "device": device, "bag": str(source)}
         started = bringup_processes({**read_arguments((), BRINGUP_ARGUMENTS), **given})
-        started = [process for process in started if process.executable != "replay"]  # is in here
+        started = [
+            process for process in started if process.executable != "replay"
+        ]  # runs in this process
         log = stack.enter_context(tempfile.TemporaryFile())
         children = processes.start(started, log)
         stack.callback(processes.end, children)
@@ -206,13 +208,13 @@ def run(source: Path, output: Path, model: str, device: str) -> None:
             if publisher.topic_name.removesuffix("/compressed").endswith((RGB, THERMAL))
         ]
 
-        def listens() -> bool:
-            # The recorder listens to each camera, and the node when it is active.
+        def are_subscribed() -> bool:
+            # The recorder subscribes to each camera, and so does the node when it is active.
             subscribed = all(camera.get_subscription_count() >= 2 for camera in cameras)
             return recorder.label_set is not None and subscribed
 
-        if not graph.spin_until(listens, START_TIMEOUT):
-            raise GraphFailed(graph.with_log("the fusion node did not start listening"))
+        if not graph.spin_until(are_subscribed, START_TIMEOUT):
+            raise GraphFailed(graph.with_log("the fusion node did not subscribe to the cameras"))
         album = Album(folder, recorder.label_set)
         summary = Player(graph, replay, recorder, album).play().summary()
         summary = {"input": str(source), "model": model, **summary}
@@ -222,7 +224,7 @@ def run(source: Path, output: Path, model: str, device: str) -> None:
 
 
 def report(summary: dict, score: float | None, output: Path) -> None:
-    """Print what came out and where it is."""
+    """Print a summary and where the images are."""
     latency = summary["latency_ms"]
     print(
         f"{summary['processed']} of {summary['frames_sent']} pairs processed, "
@@ -230,11 +232,11 @@ def report(summary: dict, score: float | None, output: Path) -> None:
         f"latency {latency['median']:.0f} ms (95 %: {latency['p95']:.0f} ms)"
         + ("" if score is None else f", mean IoU {score:.2f}")
     )
-    print(f"pictures in {output.absolute()}, begin with contact_sheet.png")
+    print(f"images are in {output.absolute()}; see contact_sheet.png first")
 
 
 def main() -> int:
-    """Run the demo; returns the exit status."""
+    """Run the demo; return the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__.split("\n")[0])
     parser.add_argument(
         "--input", type=Path, help="recording, or folder with vi and ir (default: sample/)"

@@ -1,4 +1,4 @@
-"""The demo's results on the disk: pictures by frame, a contact sheet and a summary."""
+"""The demo's output folder: images by frame, a contact sheet and a summary."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from difusionseg_core.imaging.drawing import contact_sheet, overlay
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 
-FUSED, MASK, OVERLAY = "fused", "mask", "overlay"  # folders of pictures
+FUSED, MASK, OVERLAY = "fused", "mask", "overlay"  # folders of images
 SHEET, SUMMARY = "contact_sheet.png", "summary.json"
 
 
 class OutputRefused(ValueError):
-    """The output folder must not be written; the message is one line that says why."""
+    """The output folder must not be replaced; the message is one line that says why."""
 
 
 @contextmanager
 def replaced(output: Path) -> Iterator[Path]:
-    """Yields an empty folder that takes the place of `output` if all goes well, else vanishes.
+    """Yield an empty folder that replaces `output` on success and is deleted on an error.
 
-    Raises OutputRefused where there is something at `output` that is no former result.
+    Raises OutputRefused if `output` exists and is not the result of an earlier run.
     """
     output = output.absolute()
     _refuse_foreign(output)
@@ -45,7 +45,7 @@ def replaced(output: Path) -> Iterator[Path]:
 
 
 class Album:
-    """Writes the pictures of each frame to a folder, and keeps what the contact sheet needs."""
+    """Writes the images of each frame to a folder, and keeps those of the contact sheet."""
 
     def __init__(self, folder: Path, label_set: LabelSet) -> None:
         self._folder = folder
@@ -57,11 +57,11 @@ class Album:
 
     def add(self, name: str, fused: np.ndarray, labels: np.ndarray, marked: np.ndarray) -> None:
         """Write a frame's outputs: (H, W, 3), (H, W), (H, W, 3) uint8."""
-        for folder, picture in ((FUSED, fused), (MASK, labels), (OVERLAY, marked)):
-            write_png(self._folder / folder / f"{name}.png", picture)
+        for folder, image in ((FUSED, fused), (MASK, labels), (OVERLAY, marked)):
+            write_png(self._folder / folder / f"{name}.png", image)
 
     def score(self, truth: np.ndarray, labels: np.ndarray) -> None:
-        """Count a frame for the mean IoU. Raises ValueError where the two do not fit."""
+        """Count a frame for the mean IoU. Raises ValueError if the sizes differ."""
         counts = confusion_matrix(truth, labels, self._label_set.num_classes)
         self._confusion = counts if self._confusion is None else self._confusion + counts
 
@@ -73,14 +73,14 @@ class Album:
         marked: np.ndarray,
         truth: np.ndarray | None,
     ) -> None:
-        """A row of the contact sheet. `truth` (H, W) class ids, None for all rows or for none."""
+        """Add a row to the contact sheet; `truth` (H, W) class ids, None for all rows or none."""
         row = [rgb, np.dstack([to_uint8(thermal)] * 3), fused, marked]
         if truth is not None:
             row.append(overlay(rgb, truth, self._label_set))
         self._rows.append(row)
 
     def finish(self, summary: dict) -> float | None:
-        """Write the sheet and the summary, with `mean_iou` added; returns that, None without truth.
+        """Write the sheet and the summary; return the mean IoU, None without ground truth.
 
         Mean over the classes that occur in the truth or the predictions, unlabelled (0) among them.
         """
@@ -97,10 +97,10 @@ def _refuse_foreign(output: Path) -> None:
     if not output.exists():
         return
     if not output.is_dir():
-        raise OutputRefused(f"{output} is no folder; choose another --output")
+        raise OutputRefused(f"{output} is not a folder; choose another --output")
     names = {item.name for item in output.iterdir()}
     ours = {FUSED, MASK, OVERLAY, SHEET, SUMMARY}
     if names and not (names <= ours and SUMMARY in names):
         raise OutputRefused(
-            f"{output} holds something else than a former result; choose another --output"
+            f"{output} is not the output of an earlier run; choose another --output"
         )

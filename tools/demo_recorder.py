@@ -1,4 +1,4 @@
-"""Collects a replay's images and the fusion node's answers, frame by frame."""
+"""Collects a replay's images and the fusion node's outputs, frame by frame."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ from difusionseg_ros.common.topics import (
 from difusionseg_ros.msg import ClassColors, FrameStatus
 from tools.complaints import Complaints
 
-PICTURES = (FUSED, MASK, OVERLAY)
-KEPT_FRAMES = 20  # frames remembered at a time; what is older than that is not coming any more
+IMAGES = (FUSED, MASK, OVERLAY)
+KEPT_FRAMES = 20  # newest frames kept; outputs of older ones will not arrive any more
 MAX_BYTES = 1_000_000_000
 
 
 @dataclass
 class Frame:
-    """Messages that belong to one RGB image; `pictures` by topic name."""
+    """Messages that belong to one RGB image; `images` by topic name."""
 
     rgb: Image | CompressedImage | None = None
     truth: Image | CompressedImage | None = None
-    pictures: dict[str, Image] = field(default_factory=dict)
+    images: dict[str, Image] = field(default_factory=dict)
     status: FrameStatus | None = None
 
     def is_complete(self) -> bool:
-        """Whether all that the node publishes about a frame has come."""
-        return self.status is not None and len(self.pictures) == len(PICTURES)
+        """Return whether all outputs of the frame have arrived."""
+        return self.status is not None and len(self.images) == len(IMAGES)
 
     def rgb_image(self) -> np.ndarray:
         """(H, W, 3) uint8."""
         return rgb_array(self.rgb, MAX_BYTES)
 
     def true_labels(self) -> np.ndarray | None:
-        """(H, W) uint8 class ids, 255 where unlabelled; None where the source has no truth."""
+        """(H, W) uint8 class ids, 255 where unlabelled; None if the source has no ground truth."""
         return None if self.truth is None else mask_array(self.truth, MAX_BYTES)
 
-    def picture(self, topic: Topic) -> np.ndarray:
-        """The output on a topic: (H, W, 3) uint8 RGB, or (H, W) uint8 for the mask."""
-        message = self.pictures[topic.name]
+    def image(self, topic: Topic) -> np.ndarray:
+        """Return the output on a topic: (H, W, 3) uint8 RGB, or (H, W) uint8 for the mask."""
+        message = self.images[topic.name]
         if topic is MASK:
             return mask_array(message, MAX_BYTES)
         return rgb_array(message, MAX_BYTES)
@@ -65,7 +65,7 @@ class Frame:
 class Recorder(Node):
     """Subscribes to what the replay publishes (`source_topics`: type by topic) and to the outputs.
 
-    `frames` are the latest ones by RGB stamp in nanoseconds; `complaints` what the node says.
+    `frames` are the newest ones by RGB stamp [ns]; `complaints` keeps the node's diagnostics.
     """
 
     def __init__(self, source_topics: Mapping[str, str]) -> None:
@@ -79,20 +79,20 @@ class Recorder(Node):
             if taker is not None:
                 message_type = CompressedImage if kind.endswith("CompressedImage") else Image
                 self.create_subscription(message_type, topic, taker, QoSProfile(depth=10))
-        for topic in PICTURES:
-            self._subscribe(topic, self._picture_taker(topic))
+        for topic in IMAGES:
+            self._subscribe(topic, self._image_taker(topic))
         self._subscribe(FRAME_STATUS, self._take_status)
         self.complaints = Complaints()
         self._subscribe(DIAGNOSTICS, self.complaints.take)
         self._subscribe(CLASS_COLORS, self._take_class_colors)
 
     def is_complete(self, stamp_ns: int) -> bool:
-        """Whether everything about the frame with this RGB stamp has come."""
+        """Return whether image and outputs of the frame with this RGB stamp have arrived."""
         frame = self.frames.get(stamp_ns)
         return frame is not None and frame.rgb is not None and frame.is_complete()
 
     def thermal_image(self, stamp_ns: int) -> np.ndarray:
-        """The thermal image nearest to a stamp, (H, W) uint8, uint16 or float32."""
+        """Return the thermal image nearest to a stamp, (H, W) uint8, uint16 or float32."""
         nearest = min(self._thermal, key=lambda message: abs(_nanoseconds(message) - stamp_ns))
         return thermal_array(nearest, MAX_BYTES)
 
@@ -114,9 +114,9 @@ class Recorder(Node):
     def _take_truth(self, message: Image | CompressedImage) -> None:
         self._frame(message).truth = message
 
-    def _picture_taker(self, topic: Topic):
+    def _image_taker(self, topic: Topic):
         def take(message: Image) -> None:
-            self._frame(message).pictures[topic.name] = message
+            self._frame(message).images[topic.name] = message
 
         return take
 

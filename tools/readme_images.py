@@ -2,7 +2,7 @@
 
     python -m tools.readme_images
 
-writes docs/images/animation.webp: fused image and classes of every frame, with a legend.
+It writes docs/images/animation.webp: fused image and classes of every frame, with a legend.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ _QUALITIES = (75, 60, 45, 30)
 
 
 def animation(recording: Path, model: str, frames: int) -> bytes:
-    """A WebP animation of at most `frames` frames, evenly spread, below MAX_BYTES.
+    """Return a WebP animation of at most `frames` evenly spaced frames, below MAX_BYTES.
 
-    Raises ValueError if it cannot be that small.
+    Raises ValueError if it is larger even at the lowest quality.
     """
     predictor = Predictor.from_pretrained(model, device="cpu")
     source = open_recording(recording)
@@ -69,14 +69,16 @@ def _webp(pages: list[np.ndarray], quality: int) -> bytes:
 
 
 def main() -> int:
-    """Write the animation; returns the exit status."""
+    """Write the animation; return the exit status."""
     parser = argparse.ArgumentParser(prog="readme_images", description=__doc__.split("\n")[0])
     parser.add_argument("--input", type=Path, default=ROOT / "sample", help="a recording")
     parser.add_argument(
         "--output", type=Path, default=ROOT / "docs" / "images" / "animation.webp", help="file"
     )
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
-    parser.add_argument("--frames", type=int, default=40, help="frames at most (default: 40)")
+    parser.add_argument(
+        "--frames", type=int, default=40, help="maximum number of frames (default: 40)"
+    )
     options = parser.parse_args()
     encoded = animation(options.input, options.model, options.frames)
     options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""A small ROS graph of one's own: nodes in this process, and the children that they talk to."""
+"""A private ROS graph: nodes in this process, and child processes that they communicate with."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ LOG_LINES = 10
 
 
 class GraphFailed(RuntimeError):
-    """The graph cannot do its work; the message begins with a line that says why."""
+    """The graph does not work; the first line of the message says why."""
 
 
 class Graph:
-    """Nodes served by `executor` in this process, and `children`, whose prints go to `log`."""
+    """Nodes of `executor` in this process, and `children`, whose output goes to `log`."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Graph:
         self._log = log
 
     def spin_until(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Serve the nodes until the condition holds; False where it did not within `timeout` s.
+        """Spin the nodes until the condition holds; return False if `timeout` [s] passes first.
 
         Raises GraphFailed when one of the processes ends.
         """
@@ -46,14 +46,14 @@ class Graph:
         return True
 
     def with_log(self, line: str) -> str:
-        """The line, followed by the last lines that the processes printed."""
+        """Return the line, followed by the last log lines of the processes."""
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").splitlines()[-LOG_LINES:]
-        return "\n  ".join([line + "; its last words:", *lines]) if lines else line
+        return "\n  ".join([line + "; last log lines:", *lines]) if lines else line
 
 
 def use_own_domain() -> None:
-    """Keep this graph's topics from a robot's, unless the user chose a domain."""
+    """Separate this graph from a robot's topics, unless the user has chosen a domain."""
     if "ROS_DOMAIN_ID" in os.environ:
         return
     os.environ["ROS_DOMAIN_ID"] = str(random.randint(1, 100))

@@ -1,11 +1,11 @@
-"""Run the fusion node for long, with all kinds of faults, and see whether anything grows.
+"""Run the fusion node for a long time, with faults, and check that nothing grows.
 
     scripts/soak --output FILE.json
     scripts/soak --frames 1000 --size 480x640
 
-Frames are sent over DDS, and after every round of them a fault happens, in turn those of
-soak_faults.py. The exit status is 1 where the node did not come back from a fault, or where its
-memory, threads, open files or latency grew.
+Frames are sent over DDS, and every round of frames ends with one of the faults of soak_faults.py,
+in turn. The exit status is 1 if the node did not recover from a fault, or if its memory, threads,
+open files or latency grew.
 """
 
 from __future__ import annotations
@@ -37,15 +37,17 @@ from tools.synthetic_cameras import SyntheticCameras
 
 START_TIMEOUT = 300.0  # seconds; the first start may have to export a model
 CAMERA_TIMEOUT = 0.3  # seconds: shorter than the cameras' pauses
-WARM_UP_ROUNDS = len(FAULTS)  # until every fault has happened, caches fill and the node may grow
+WARM_UP_ROUNDS = len(
+    FAULTS
+)  # until every fault has happened once, caches fill and the node may grow
 
 
 @dataclass(frozen=True)
 class Sample:
     """The node after a round.
 
-    `latency_ms` passes from sending a pair to its status, in a quarter of the round's frames: other
-    work on the machine makes some slower.
+    `latency_ms` is the time from sending a pair to its status, as the lower quartile of the round:
+    other work on the machine slows some frames.
     """
 
     frames: int
@@ -57,7 +59,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Growth:
-    """A figure of the node in the first and the last rounds, medians."""
+    """A figure of the node: medians over the first and the last rounds."""
 
     first: float
     last: float
@@ -65,17 +67,17 @@ class Growth:
 
     @property
     def is_sound(self) -> bool:
-        """Whether the growth stays within the limit."""
+        """Return whether the growth is within the limit."""
         return self.last - self.first <= self.limit
 
 
 def growth(samples: Sequence[Sample], cycle: int) -> dict[str, Growth]:
-    """What became of each figure, and by how much it may differ. Needs two cycles of samples.
+    """Return the growth of each figure and its limit. Needs two cycles of samples.
 
-    Compared are medians over about the first and the last quarter: a lasting rise counts, a peak
-    does not. Both hold whole cycles, `cycle` rounds in which every fault happens once, since some
-    faults (a reload) change the figures. Memory may move by what a heap fragments, latency by what
-    a machine with other work varies.
+    It compares medians over about the first and the last quarter: a lasting rise counts, a peak
+    does not. Both consist of whole cycles, `cycle` rounds in which every fault happens once, since
+    some faults (a reload) change the figures. The limits allow for fragmentation of the heap and
+    for other work on the machine.
     """
     window = cycle * max(1, len(samples) // cycle // 4)
     found = {}
@@ -94,9 +96,9 @@ def growth(samples: Sequence[Sample], cycle: int) -> dict[str, Growth]:
 def soak(
     model: str, backend: str, steps: int, height: int, width: int, frames: int, round_frames: int
 ) -> dict:
-    """Soak the node for `frames` frames; the figures, as `--output` writes them.
+    """Soak the node for `frames` frames; return the figures, as `--output` writes them.
 
-    Raises GraphFailed where the node does not start or does not come back, and NotInstalled.
+    Raises GraphFailed if the node does not start or does not recover, and NotInstalled.
     """
     with ExitStack() as stack:
         use_own_domain()
@@ -151,7 +153,7 @@ def _run(driver: SoakDriver, node: psutil.Process, frames: int, round_frames: in
 
 
 def _recovery(driver: SoakDriver, fault: str) -> float:
-    """Seconds from the end of a fault until a frame sent after it was finished."""
+    """Return the seconds from the end of a fault until a frame sent after it is finished."""
     begin = time.monotonic()
     try:
         driver.frame()
@@ -179,21 +181,21 @@ def report(figures: dict) -> None:
         print(f"  {name:<12}{found['first']:9.1f} -> {found['last']:9.1f}  {verdict}")
     for name, found in figures["faults"].items():
         print(
-            f"  {name.replace('_', ' '):<26}{found['times']:4} times, back within "
+            f"  {name.replace('_', ' '):<26}{found['times']:4} times, recovered within "
             f"{found['longest_recovery_s']:.2f} s"
         )
 
 
 def main() -> int:
-    """Soak, print, and write the figures where asked; returns the exit status."""
+    """Soak, print, and write the figures if requested; return the exit status."""
     parser = measurement_parser(
         "scripts/soak",
-        "Run the fusion node for long, with faults, and see whether anything grows.",
+        "Run the fusion node for a long time, with faults, and check that nothing grows.",
         default_size=(120, 160),
     )
     parser.add_argument("--frames", type=count, default=10_000, help="default: 10000")
     parser.add_argument("--round", type=count, default=50, help="frames between faults")
-    parser.add_argument("--steps", type=count, default=1, help="diffusion steps a frame")
+    parser.add_argument("--steps", type=count, default=1, help="diffusion steps per frame")
     given = parser.parse_args()
     options = (given.model, given.backend, given.steps, *given.size, given.frames, given.round)
 

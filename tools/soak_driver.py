@@ -1,4 +1,4 @@
-"""Cameras, viewer and operator of a fusion node under soak, in one process."""
+"""Cameras, subscriber and operator of the fusion node in a soak, in one process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RESEND_AFTER = 0.2  # seconds without a result after which the next pair is sent
 
 
 class SoakDriver:
-    """Sends pairs in lockstep with what the node publishes about them.
+    """Sends a pair and waits until the node has finished it.
 
     `node` subscribes and calls services; `shift` [s] is added to all stamps; `frames` counts the
     frames that the node finished.
@@ -46,7 +46,7 @@ class SoakDriver:
         self.subscribe()
 
     def subscribe(self) -> None:
-        """Have the node make its pictures; they are received and left aside."""
+        """Subscribe to the outputs, so that the node makes them; they are ignored here."""
         self._subscriptions = [
             self._node.create_subscription(
                 topic.type, topic.name, lambda _: None, topic.qos(), raw=True
@@ -61,15 +61,15 @@ class SoakDriver:
         self._subscriptions = []
 
     def stamp(self) -> TimeMessage:
-        """The time of now by the cameras' clock, which jumps."""
+        """Return the current time of the cameras' clock, which jumps."""
         shift = Duration(nanoseconds=round(self.shift * 1e9))
         return (self._node.get_clock().now() + shift).to_msg()
 
     def frame(self, timeout: float = FRAME_TIMEOUT) -> float:
-        """Send pairs until the node has finished one of them; returns seconds for the last one.
+        """Send pairs until the node has finished one; return the seconds that it took.
 
-        Usually that is one pair: images are best effort, and right after a fault some get lost.
-        Raises GraphFailed where none is finished within `timeout` seconds.
+        Usually that is the first pair, but images are best effort and some get lost after a fault.
+        Raises GraphFailed if none is finished within `timeout` [s].
         """
         deadline = time.monotonic() + timeout
         sent: dict[int, float] = {}
@@ -83,16 +83,16 @@ class SoakDriver:
         raise GraphFailed(self.graph.with_log(f"no frame was finished within {timeout:g} s"))
 
     def wait(self, seconds: float) -> None:
-        """Receive for a while."""
+        """Spin for some seconds."""
         self.graph.spin_until(lambda: False, seconds)
 
     def call(self, kind: type, name: str, request: Any) -> Any:
-        """The node's answer to a request. Raises GraphFailed where there is none."""
+        """Return the node's answer to a request. Raises GraphFailed if there is none."""
         if name not in self._clients:
             self._clients[name] = self._node.create_client(kind, name)
         client = self._clients[name]
         if not self.graph.spin_until(client.service_is_ready, ANSWER_TIMEOUT):
-            raise GraphFailed(self.graph.with_log(f"there is no service {name}"))
+            raise GraphFailed(self.graph.with_log(f"service {name} is not available"))
         answer = client.call_async(request)
         if not self.graph.spin_until(answer.done, ANSWER_TIMEOUT):
             raise GraphFailed(self.graph.with_log(f"service {name} did not answer"))

@@ -1,4 +1,4 @@
-"""What goes wrong in a soak: each function does one kind of harm to a running fusion node."""
+"""The faults of a soak: each function causes one at a running fusion node."""
 
 from __future__ import annotations
 
@@ -36,22 +36,22 @@ PARAMETERS = (
 
 
 def rgb_camera_pauses(driver: SoakDriver) -> None:
-    """Thermal images go on alone."""
+    """Send thermal images only, for a while."""
     _send_alone(driver, driver.cameras.thermal_publisher, lambda: driver.cameras.thermal)
 
 
 def thermal_camera_pauses(driver: SoakDriver) -> None:
-    """RGB images go on alone."""
+    """Send RGB images only, for a while."""
     _send_alone(driver, driver.cameras.rgb_publisher, lambda: driver.cameras.rgb)
 
 
 def both_cameras_pause(driver: SoakDriver) -> None:
-    """Publish nothing for a while."""
+    """Send no images for a while."""
     driver.wait(SILENCE)
 
 
 def malformed_images(driver: SoakDriver) -> None:
-    """Images that lie about themselves, on both topics."""
+    """Send images with contradictory or invalid fields on both topics."""
     for change in MALFORMED:
         for publisher, image in (
             (driver.cameras.rgb_publisher, driver.cameras.rgb),
@@ -66,7 +66,7 @@ def malformed_images(driver: SoakDriver) -> None:
 
 
 def other_size(driver: SoakDriver) -> None:
-    """Some frames of another size, then the old size again."""
+    """Send some frames of another size, then the original size again."""
     height, width = driver.size
     driver.cameras.resize(height // 2 + 1, width // 2 + 3)
     for _ in range(ODD_FRAMES):
@@ -75,36 +75,36 @@ def other_size(driver: SoakDriver) -> None:
 
 
 def stamps_jump_back(driver: SoakDriver) -> None:
-    """Continue with stamps of the past."""
+    """Continue with earlier stamps."""
     driver.shift -= JUMP
 
 
 def stamps_jump_forward(driver: SoakDriver) -> None:
-    """Continue with stamps of the future."""
+    """Continue with later stamps."""
     driver.shift += JUMP
 
 
 def unstamped_images(driver: SoakDriver) -> None:
-    """Publish pairs without stamps."""
+    """Send pairs without stamps."""
     for _ in range(3):
         driver.cameras.publish_pair(Time())
 
 
 def burst(driver: SoakDriver) -> None:
-    """More pairs at once than the network can work on."""
+    """Send more pairs at once than the network can process."""
     for _ in range(BURST):
         driver.cameras.publish_pair(driver.stamp())
 
 
 def subscribers_reconnect(driver: SoakDriver) -> None:
-    """Leave all outputs, and come back."""
+    """Unsubscribe from all outputs, and subscribe again."""
     driver.unsubscribe()
     driver.wait(0.1)
     driver.subscribe()
 
 
 def parameters_change(driver: SoakDriver) -> None:
-    """Some change, one is refused, and all are as before."""
+    """Change some parameters, one of them to a refused value, and restore all."""
     before = {"steps": driver.steps, "overlay_opacity": 0.5, "slop": 0.05}
     before |= {"thermal_mode": "auto", "thermal_time_offset": 0.0}
     for values in (*PARAMETERS, before):
@@ -114,7 +114,7 @@ def parameters_change(driver: SoakDriver) -> None:
             "fusion_node/set_parameters",
             SetParameters.Request(parameters=parameters),
         )
-        driver.frame()  # each is seen to work, and what it makes the network keep is there
+        driver.frame()  # each takes effect, and its caches in the network are filled
 
 
 def pause_on_request(driver: SoakDriver) -> None:
@@ -125,7 +125,7 @@ def pause_on_request(driver: SoakDriver) -> None:
 
 
 def deactivate_and_activate(driver: SoakDriver) -> None:
-    """Under load: pairs are on their way when the node stops listening."""
+    """Deactivate under load, while pairs are in flight, and activate again."""
     burst(driver)
     _change_state(driver, Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_ACTIVATE)
 

@@ -1,4 +1,4 @@
-"""Two cameras without hardware, for benchmarks and soaks of the fusion node."""
+"""Two simulated cameras, for benchmarks and soaks of the fusion node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from difusionseg_ros.common.topics import RGB_IMAGE, THERMAL_IMAGE
 
 
 class SyntheticCameras(Node):
-    """Publishes pairs of one picture, rgb8 and mono8, best effort as camera drivers do.
+    """Publishes pairs of one test image, rgb8 and mono8, best effort as camera drivers do.
 
     `rgb` and `thermal` are the messages that are sent.
     """
@@ -28,7 +28,7 @@ class SyntheticCameras(Node):
         self.resize(height, width)
 
     def resize(self, height: int, width: int) -> None:
-        """Send pictures of another size from now on."""
+        """Send images of another size from now on."""
         y, x = np.mgrid[:height, :width]
         colors = np.stack([x % 256, y % 256, (x + y) % 256], axis=-1).astype(np.uint8)
         heat = ((2 * x + 3 * y) % 256).astype(np.uint8)
@@ -36,7 +36,7 @@ class SyntheticCameras(Node):
         self.thermal = image_message(heat, "mono8", Header(frame_id="thermal"))
 
     def publish_pair(self, stamp: Time | None = None) -> None:
-        """Send both images with one stamp, by default the time of now."""
+        """Send both images with one stamp, by default the current time."""
         stamp = stamp or self.get_clock().now().to_msg()
         self.rgb.header.stamp = self.thermal.header.stamp = stamp
         self.rgb_publisher.publish(self.rgb)

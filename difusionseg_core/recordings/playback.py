@@ -63,7 +63,7 @@ class RecordingSource:
         path: Path | str,
         speed: float = 1.0,
         longest_pause: float = LONGEST_PAUSE,
-        notice: Callable[[str], None] = _ignore,
+        notice: Callable[[str], object] = _ignore,
         **names: str | None,
     ):
         self._recording = Recording(path)
@@ -173,7 +173,7 @@ def open_source(
     rate: float = 10.0,
     speed: float = 1.0,
     longest_pause: float = LONGEST_PAUSE,
-    notice: Callable[[str], None] = _ignore,
+    notice: Callable[[str], object] = _ignore,
     **topics: str | None,
 ) -> Source:
     """A recording or a data-set folder, whichever is at `path`.

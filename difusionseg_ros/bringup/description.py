@@ -158,9 +158,9 @@ def open_bag(values: Mapping[str, str], mask: str | None = None) -> Source:
     from difusionseg_core.recordings.playback import open_source
 
     topics = _recorded_topics(values)
-    names = {camera: topics.get(f"{camera}_topic") for camera in ("rgb", "thermal")}
+    rgb, thermal = topics.get(RGB_TOPIC.name), topics.get(THERMAL_TOPIC.name)
     try:
-        return open_source(values["bag"], mask=mask, **names)
+        return open_source(values["bag"], rgb=rgb, thermal=thermal, mask=mask)
     except (ValueError, OSError) as error:
         raise BadArgument(f"bag: {error}") from error
 
@@ -193,7 +193,7 @@ def _camera_remaps(values: Mapping[str, str]) -> dict[str, str]:
                 f"{_transport(argument.name)}:=compressed"
             )
         if topic != argument.default:
-            # A camera's camera_info lies beside its image.
+            # A camera's camera_info is in the namespace of its image.
             siblings = topic.rpartition("/")[0]
             camera = argument.default.rpartition("/")[0]
             remaps[argument.default] = topic

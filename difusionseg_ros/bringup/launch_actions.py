@@ -58,7 +58,7 @@ def _start(
     command_line = _own_command_line(context)
     alone = command_line is not None
     try:
-        if alone:
+        if command_line is not None:
             values = read_arguments(command_line, arguments)
         else:
             values = {item.name: given[item.included_name] for item in arguments}

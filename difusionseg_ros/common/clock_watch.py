@@ -9,7 +9,7 @@ PATIENCE = 3.0  # seconds
 
 
 class ClockWatch:
-    """Warns when `use_sim_time` is set and nothing has come on /clock for `PATIENCE` seconds."""
+    """Warns when `use_sim_time` is set and nothing has arrived on /clock for `PATIENCE` seconds."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
@@ -18,12 +18,12 @@ class ClockWatch:
         node.create_timer(PATIENCE, self.check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def check(self) -> None:
-        """Log the warning once, and again after the clock has come and gone."""
+        """Log the warning once, and again after the clock has started and stopped."""
         simulated = self._node.get_parameter("use_sim_time").value
         waiting = bool(simulated) and self._node.get_clock().now().nanoseconds == 0
         if waiting and not self._reported:
             self._node.get_logger().warning(
-                f"use_sim_time is set, but no time has come on /clock for {PATIENCE:g} s: start "
+                f"use_sim_time is set, but no time has arrived on /clock for {PATIENCE:g} s: start "
                 "the simulator or the player (ros2 bag play --clock), or set use_sim_time to false"
             )
         self._reported = waiting

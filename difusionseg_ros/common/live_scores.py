@@ -30,7 +30,7 @@ class LiveScores:
         self._names: list[str] = []
         self._stages = StageLatencies(_STAGES)
         self._offsets = array("d")
-        self._shares: np.ndarray | None = None
+        self._shares = np.zeros(0)  # sums of the frames' class shares
         self._last_status: FrameStatus | None = None
 
     def name_classes(self, info: LabelInfo) -> None:
@@ -47,7 +47,7 @@ class LiveScores:
         if not math.isnan(status.time_offset):
             self._offsets.append(status.time_offset)
         shares = np.array(status.class_shares)
-        self._shares = shares if self._shares is None else self._shares + shares
+        self._shares = self._shares + shares if self._shares.size else shares
         self._last_status = status
 
     @property

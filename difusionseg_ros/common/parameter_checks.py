@@ -1,4 +1,4 @@
-"""Parameters that do not apply are reported, and integers are taken for doubles at run time."""
+"""Report parameters that do not apply, and accept integers for doubles at run time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QOS = "qos_overrides."
 def report_unknown(node: Node, names: Iterable[str], others: Collection[str] = ()) -> None:
     """Log a warning for each parameter that the node was given and does not have.
 
-    `names` are the node's own parameters, `others` those that rightly belong to somebody else. To
+    `names` are the node's own parameters, `others` those of other nodes in the process. To
     be called when the parameters are declared. QoS overrides: see `report_unknown_qos`.
     """
     names = list(names)
@@ -87,5 +87,5 @@ class LenientParameters(Node):
 
 
 def _given(node: Node) -> list[str]:
-    # rclpy has no public way to see values for parameters that nobody declared.
+    # rclpy has no public way to read the values of undeclared parameters.
     return sorted(getattr(node, "_parameter_overrides", {}))

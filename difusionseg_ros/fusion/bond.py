@@ -41,7 +41,7 @@ class Bond:
         self._active = True
         self._publisher = node.create_publisher(Status, _TOPIC, _DEPTH)
         self._subscription = node.create_subscription(Status, _TOPIC, self._answer, _DEPTH)
-        # A steady clock: nav2 sees the node live also while simulated time stands still.
+        # A steady clock: heartbeats continue while simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._beat, clock=steady)
         self._beat()

@@ -43,7 +43,7 @@ class Undistortion:
                 if info is not None:
                     calibrations.append(Calibration.from_info(info))
                 elif late:
-                    self.faults[camera] = f"nothing has come on {camera}/camera_info"
+                    self.faults[camera] = f"no message has arrived on {camera}/camera_info"
             except ValueError as error:
                 self.faults[camera] = f"{camera}/camera_info: {error}"
         if len(calibrations) < 2:

@@ -1,4 +1,4 @@
-"""One camera's images as a message filter that lets only sound messages through."""
+"""One camera's images as a message filter that passes usable messages only."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class CameraInput(SimpleFilter):
     `transport` is "raw", "compressed" or "compressedDepth"; the topics of the latter two lie beside
     the base topic, remapped or not, as with image_transport. `bad` counts the messages refused so
     far. Messages whose stamp the parameter `..._stamps` replaces are emitted with the time of their
-    arrival as stamp. `calibration_fault` says why its images are not undistorted,
-    although that is asked for.
+    arrival as stamp. `calibration_fault` says why `undistort` has no
+    effect on its images.
     """
 
     def __init__(
@@ -92,12 +92,12 @@ class CameraInput(SimpleFilter):
 
     @property
     def missing(self) -> bool:
-        """Whether the camera has sent no sound message for `camera_timeout`."""
+        """Return whether no usable message has arrived for `camera_timeout`."""
         return self._silence() > self._settings().camera_timeout
 
     @property
     def used_stamps(self) -> StampQuality:
-        """How the stamps that pairing uses lie to arrival."""
+        """Return how the stamps used for pairing relate to the times of arrival."""
         return ARRIVAL if self._stamps() == "arrival" else self._watch.stamps
 
     def inspect(
@@ -106,20 +106,20 @@ class CameraInput(SimpleFilter):
         pixels: np.ndarray,
         conversion: ThermalConversion | None = None,
     ) -> None:
-        """Look at decoded pixels for diagnostics, once a second; see `CameraWatch.inspect`."""
+        """Examine decoded pixels for diagnostics, once a second; see `CameraWatch.inspect`."""
         now = time.monotonic()
         if now - self._last_inspection >= _INSPECTION_PERIOD:
             self._last_inspection = now
             self._watch.inspect(message, pixels, conversion)
 
     def refuse(self, error: BadImage) -> None:
-        """Count a message as bad, and say so in the log."""
+        """Count a message as bad, and log the error."""
         self.bad += 1
         self._last_error = str(error)
         self._log.error(self.topic, f"image refused: {error}")
 
     def report(self) -> CameraReport:
-        """Totals since this input was made, and how long no sound message has come."""
+        """Return totals since creation, and the time since the last usable message."""
         self._latched.look()
         settings = self._settings()
         return CameraReport(
@@ -143,7 +143,7 @@ class CameraInput(SimpleFilter):
         return time.monotonic() - self._last_sound
 
     def _hint(self) -> str:
-        """Why nothing has ever come although the camera's publisher is found; empty if unknown."""
+        """Return why nothing has arrived although a publisher was found; empty if unknown."""
         if self._received or not self.missing or not self._node.count_publishers(self.topic):
             return ""
         users = other_users_of_shared_memory()
@@ -175,7 +175,7 @@ class CameraInput(SimpleFilter):
         self.signalMessage(message)
 
     def _check_stamp(self, message: Image | CompressedImage) -> None:
-        """Put the time of arrival in place of the stamp where the parameter asks for it."""
+        """Replace the stamp by the time of arrival if the parameter requires it."""
         stamps = self._stamps()
         if stamps == "arrival" or (stamps == "auto" and stamp_ns(message.header) == 0):
             message.header.stamp = Time(nanoseconds=self._now_ns()).to_msg()

@@ -1,4 +1,4 @@
-"""What an operator reads on /diagnostics: totals and rates turned into status messages."""
+"""Turn totals and rates into the status messages of /diagnostics."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 
 @dataclass(frozen=True)
 class CameraReport:
-    """A camera: its topic, totals, the latest complaint, and seconds since its last good image.
+    """One camera: its topic, totals, last error, and seconds since its last usable image.
 
-    `facts` are what it sends, `findings` what is doubtful about it (see `cameras.camera_watch`).
+    `facts` describe what it sends, `findings` what may be wrong with it (see
+    `cameras.camera_watch`).
     """
 
     topic: str
@@ -26,20 +27,20 @@ class CameraReport:
     bad: int
     last_error: str
     silence: float
-    calibration_fault: str = ""  # why its images are not undistorted, although that is asked for
-    hint: str = ""  # the likely reason why nothing comes
+    calibration_fault: str = ""  # why `undistort` has no effect on its images
+    hint: str = ""  # the likely reason why no images arrive
     facts: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
 
 
 @dataclass(frozen=True)
 class ModelReport:
-    """The network: what it runs on and what became of the pairs, in totals.
+    """The network: its device, and totals of the frames.
 
-    `alone` of the processed frames had one camera only, `replaced` ones gave way to a newer one,
-    `failed` ones raised `last_error`. `latencies` [s] are those of recent frames, from stamp to
-    publishing. `moved` says why the network is not on the device that was asked for; empty where
-    it is.
+    `alone` counts processed frames of one camera only, `replaced` frames dropped for a newer one,
+    and `failed` frames that raised an error, the last of which is `last_error`. `latencies` [s] are
+    those of recent frames, from stamp to publishing. `moved` says why the network is not on the
+    requested device; empty if it is.
     """
 
     device: str
@@ -57,20 +58,20 @@ class ModelReport:
 
 @dataclass(frozen=True)
 class OutputsReport:
-    """The topics of the node: how many listen to each, and those that other nodes publish too."""
+    """Number of subscribers by topic, and the topics that other nodes publish too."""
 
-    listeners: Mapping[str, int]
+    subscribers: Mapping[str, int]
     shared: Sequence[str]
 
 
 @dataclass(frozen=True)
 class Report:
-    """The node at one time.
+    """The state of the node at one time.
 
-    `time` is monotonic [s]. Of recent pairs, `offsets` [s] are by how much the thermal stamp was
-    later, `lags` [s] by how much the thermal image arrived later. `apart` [s] is the newest thermal
-    stamp minus the newest RGB stamp, None before both came. `clock_advice` says what to set if the
-    cameras' clocks differ.
+    `time` is monotonic [s]. For recent pairs, `offsets` [s] are thermal stamp minus RGB stamp, and
+    `lags` [s] arrival of the thermal image minus arrival of the RGB image. `apart` [s] is the
+    newest thermal stamp minus the newest RGB stamp, None before both cameras have sent an image.
+    `clock_advice` says what to set if the cameras' clocks differ.
     """
 
     time: float
@@ -88,9 +89,9 @@ class Report:
 def statuses(
     node_name: str, before: Report, now: Report, camera_timeout: float
 ) -> list[DiagnosticStatus]:
-    """One status each for cameras, pairing, network and outputs, from two reports in a row.
+    """Return a status each for cameras, pairing, network and outputs, from consecutive reports.
 
-    `camera_timeout` [s] is the silence after which a camera counts as missing.
+    `camera_timeout` [s] is the time without a usable image after which a camera is missing.
     """
     seconds = max(now.time - before.time, 1e-9)
     parts = {
@@ -131,7 +132,7 @@ def _camera(
         why = f": {reason}" if reason else ""
         return ERROR, f"no usable image on {now.topic} for {now.silence:.1f} s{why}", values
     if refused:
-        return WARN, f"{refused} bad messages: {now.last_error}", values
+        return WARN, f"{_counted(refused, 'bad message')}: {now.last_error}", values
     if now.calibration_fault:
         return WARN, f"neither image is undistorted: {now.calibration_fault}", values
     warnings = [finding.text for finding in now.findings if finding.warning]
@@ -146,7 +147,7 @@ def _pairing(
     new = {key: getattr(now.pairing, key) - old for key, old in vars(before.pairing).items()}
     rate = new["paired"] / seconds
     values: dict[str, object] = {"rate [Hz]": f"{rate:.2f}", **vars(now.pairing)}
-    del values["unstamped"]  # such images do not get here
+    del values["unstamped"]  # CameraInput refuses such images before pairing
     if now.offsets:
         sizes = sorted(abs(offset) for offset in now.offsets)
         values["offset, median [ms]"] = f"{1e3 * statistics.median(now.offsets):.2f}"
@@ -191,7 +192,7 @@ def _model(
         values["latency, median [ms]"] = f"{1e3 * statistics.median(now.latencies):.1f}"
     failed = now.failed - before.failed
     if failed:
-        return ERROR, f"{failed} frames failed: {now.last_error}", values
+        return ERROR, f"{_counted(failed, 'frame')} failed: {now.last_error}", values
     if now.paused:
         return OK, "paused by ~/enable", values
     speed = f"{rate:.1f} frames/s on {now.device} ({now.backend})"
@@ -202,8 +203,13 @@ def _model(
 
 def _outputs(now: OutputsReport) -> tuple[bytes, str, dict[str, object]]:
     values: dict[str, object] = {
-        f"listeners of {name}": count for name, count in now.listeners.items()
+        f"subscribers of {name}": count for name, count in now.subscribers.items()
     }
     if now.shared:
         return WARN, f"another node publishes too: {', '.join(now.shared)}", values
-    return OK, f"{sum(map(bool, now.listeners.values()))} topics are listened to", values
+    subscribed = sum(map(bool, now.subscribers.values()))
+    return OK, f"{_counted(subscribed, 'topic')} with subscribers", values
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

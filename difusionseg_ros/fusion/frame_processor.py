@@ -1,4 +1,4 @@
-"""From the messages of a frame to everything that is published about it."""
+"""From the messages of a frame to its outputs."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _MAX_AGE = 3600.0  # seconds
 class Frame:
     """Images on their way to the network: a pair, or one alone and None for the other.
 
-    `arrived` is when the later one came in, `submitted` when the worker was given the frame, on the
+    `arrived` is when the later one arrived, `submitted` when the worker got the frame, on the
     monotonic clock of Python's `time` [s]. `camera_info` (the RGB camera's) and
     `thermal_camera_info` are None for a camera that sends none. `time_offset` is the corrected
     thermal stamp minus the RGB stamp [s].
@@ -78,11 +78,10 @@ class FrameProcessor:
         self.thermometer = Thermometer(outputs.publish_hot_spot)
 
     def process(self, frame: Frame) -> FrameStatus | None:
-        """Publish the pictures of a frame; return its status, the totals not yet filled in.
+        """Publish the images of a frame; return its status, without the totals.
 
-        An image that turns out bad is counted and named, and counts as missing. Returns None where
-        too few are left for the parameter `on_missing_camera`. Whatever the network raises goes to
-        the caller.
+        An image that turns out bad is counted and reported, and treated as missing. Returns None if
+        too few images remain for the parameter `on_missing_camera`. Raises what the network raises.
         """
         began = time.monotonic()
         settings = self._settings()
@@ -90,18 +89,19 @@ class FrameProcessor:
         rgb, thermal, degrees, camera_info = self._aligned(rgb, thermal, degrees, frame, settings)
         missing = (rgb is None) + (thermal is None)
         allowed = 1 if settings.on_missing_camera == "degrade" else 0
-        if missing > allowed:
+        source = frame.thermal if rgb is None else frame.rgb
+        if source is None or missing > allowed:
             return None
         converted = time.monotonic()
         self._predictor.steps = settings.steps
         result = self._predictor(rgb, thermal)
         predicted = time.monotonic()
-        header = frame.thermal.header if rgb is None else frame.rgb.header
+        header = source.header
         if degrees is not None:
             self._outputs.publish_temperature(header, degrees)
         self.thermometer.watch(degrees, settings, header)
         found = self._objects(result, degrees, settings, Time.from_msg(header.stamp))
-        self._outputs.publish_pictures(header, result, found, settings, camera_info)
+        self._outputs.publish_images(header, result, found, settings, camera_info)
         self._outputs.publish_objects(header, found)
         published = time.monotonic()
         latency = StageLatency(
@@ -125,7 +125,7 @@ class FrameProcessor:
     ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
         """RGB (H, W, 3), thermal grey (h, w) uint8 and degrees Celsius (h, w) float32.
 
-        None for those missing or bad, and for temperatures that are unknown or that nobody needs.
+        None for missing or bad images, and for temperatures that are unknown or not needed.
         """
         if settings.thermal_options != self._conversion.options:
             self._conversion = ThermalConversion(settings.thermal_options)
@@ -148,7 +148,7 @@ class FrameProcessor:
         return rgb, thermal, degrees
 
     def _degrees(self, counts: np.ndarray, settings: Settings) -> np.ndarray | None:
-        """Degrees Celsius of thermal pixels, if they are known and anybody needs them."""
+        """Return degrees Celsius of thermal pixels, if they are known and needed."""
         needed = settings.hot_spot_threshold or self._outputs.wanted(
             topics.THERMAL_TEMPERATURE,
             topics.OBJECT_TEMPERATURES,
@@ -162,7 +162,7 @@ class FrameProcessor:
     def _objects(
         self, result: Prediction, degrees: np.ndarray | None, settings: Settings, stamp: Time
     ) -> FrameObjects:
-        """Objects with tracks and temperatures, if anybody listens to a topic that shows them."""
+        """Return objects with tracks and temperatures, if a topic with objects has subscribers."""
         if not self._outputs.wanted(
             topics.OBJECTS, topics.OBJECT_TEMPERATURES, topics.OBJECT_MARKERS, topics.OVERLAY
         ):

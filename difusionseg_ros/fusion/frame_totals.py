@@ -34,7 +34,7 @@ class FrameTotals:
     latencies: deque[float] = field(default_factory=_recent)
 
     def paired(self, timing: PairTiming) -> None:
-        """Take the timing of a pair that came in."""
+        """Count a pair and keep its timing."""
         self.offsets.append(timing.offset_ns * 1e-9)
         self.lags.append(timing.lag)
 

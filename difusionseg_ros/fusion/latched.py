@@ -1,4 +1,4 @@
-"""Takes what a publisher latched before the node started.
+"""Receives what a publisher latched before the node started.
 
 The camera's subscription is volatile, as a live camera needs it, and so misses the images of a
 publisher that sent them once and keeps them for late subscribers (transient local durability).
@@ -17,7 +17,7 @@ from rclpy.subscription import Subscription
 class Latched:
     """Hands the last message of a transient local publisher to `callback`, once.
 
-    `look` is to be called now and then, as long as nothing else has come on the topic.
+    Call `look` periodically until another message arrives on the topic.
     """
 
     def __init__(self, node: Node, kind: type, topic: str, callback: Callable[[Any], None]) -> None:
@@ -43,7 +43,7 @@ class Latched:
             )
 
     def give_up(self) -> None:
-        """Take nothing any more: the topic is alive."""
+        """Stop waiting: the topic has live messages."""
         self._is_over = True
 
     def close(self) -> None:

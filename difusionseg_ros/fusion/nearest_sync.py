@@ -14,11 +14,11 @@ from difusionseg_core.cameras.pairing import NearestStampPairer, Pair, PairingCo
 
 
 class PairTiming(NamedTuple):
-    """When the images of a pair were taken and when they came.
+    """When the images of a pair were taken and when they arrived.
 
     `offset_ns` is the corrected thermal stamp minus the RGB stamp [ns]; `arrived` is when the later
-    of the two messages came in, on the monotonic clock of Python's `time` [s]; `lag` is how much
-    later than the RGB image the thermal one came in [s].
+    of the two messages arrived, on the monotonic clock of Python's `time` [s]; `lag` is how much
+    later the thermal image arrived than the RGB image [s].
     """
 
     offset_ns: int
@@ -29,9 +29,9 @@ class PairTiming(NamedTuple):
 class NearestSync(SimpleFilter):
     """Joins two filters of stamped messages; emits `(rgb, thermal, PairTiming)` for every pair.
 
-    Which messages make a pair says NearestStampPairer. May be fed from several threads. An
-    exception in a consumer is logged and counted in `consumer_errors`; the consumers after it and
-    all later pairs are served nevertheless.
+    NearestStampPairer decides which messages form a pair. Several threads may feed the filters. An
+    exception in a consumer is logged and counted in `consumer_errors`; the other consumers still
+    get the pair, and all of them the later ones.
     """
 
     def __init__(
@@ -51,18 +51,18 @@ class NearestSync(SimpleFilter):
 
     @property
     def counts(self) -> PairingCounts:
-        """Totals of the pairer; a snapshot."""
+        """Totals of the pairer up to now."""
         with self._lock:
             return self._pairer.counts
 
     @property
     def newest_apart_ns(self) -> int | None:
-        """That of the pairer: how far apart the cameras' newest stamps are [ns]."""
+        """Newest thermal stamp minus newest RGB stamp [ns]; None before both cameras sent one."""
         with self._lock:
             return self._pairer.newest_apart_ns
 
     def retune(self, slop_ns: int, thermal_offset_ns: int) -> None:
-        """Change what is tuned while running; holds from the next message on."""
+        """Change slop and thermal offset; takes effect from the next message."""
         with self._lock:
             self._pairer.slop_ns = slop_ns
             self._pairer.thermal_offset_ns = thermal_offset_ns
@@ -74,7 +74,7 @@ class NearestSync(SimpleFilter):
                 callback(*message, *arguments)
             except Exception as error:
                 self.consumer_errors += 1
-                self._logger.error(f"a consumer of image pairs failed: {error!r}")
+                self._logger.error(f"callback for image pairs failed: {error!r}")
 
     def _rgb_arrived(self, message: Any) -> None:
         arrived = time.monotonic()

@@ -1,4 +1,4 @@
-"""The node's publishers. Messages are made only for topics that somebody listens to."""
+"""The node's publishers. Messages are made only for topics with subscribers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from difusionseg_ros.msg import ClassColors, FrameStatus, HotSpot, LabelClass
 
 
 class Outputs:
-    """Publishes what one frame gave; the label info once, latched."""
+    """Publishes the results of each frame; label info and class colours once, latched."""
 
     def __init__(self, node: Node, label_set: LabelSet, palette: str) -> None:
         self._node = node
@@ -47,7 +47,7 @@ class Outputs:
             _class_colors(label_set, palette, header)
         )
 
-    def publish_pictures(
+    def publish_images(
         self,
         header: Header,
         result: Prediction,
@@ -100,20 +100,20 @@ class Outputs:
         self._publish(topics.THERMAL_TEMPERATURE, lambda: image_message(degrees, "32FC1", header))
 
     def publish_hot_spot(self, message: HotSpot) -> None:
-        """Publish start or end of the alarm, for late subscribers too."""
+        """Publish start or end of the alarm; latched."""
         self._publishers[topics.HOT_SPOT.name].publish(message)
 
     def wanted(self, *wanted: topics.Topic) -> bool:
-        """Whether anybody listens to one of the topics."""
+        """Return whether one of the topics has a subscriber."""
         return any(self._publishers[topic.name].get_subscription_count() for topic in wanted)
 
     def class_shares(self, labels: np.ndarray) -> list[float]:
-        """Share of each class among the pixels of a class map (H, W) uint8."""
+        """Return the share of each class, 0..1, among the pixels of a mask (H, W) uint8."""
         counts = cv2.calcHist([labels], [0], None, [256], [0, 256]).ravel()
         return (counts[: self._label_set.num_classes] / labels.size).tolist()
 
     def publish_status(self, status: FrameStatus) -> None:
-        """Publish what became of a frame."""
+        """Publish the status of a frame."""
         self._publish(topics.FRAME_STATUS, lambda: status)
 
     def publish_diagnostics(self, message: DiagnosticArray) -> None:
@@ -121,15 +121,15 @@ class Outputs:
         self._publish(topics.DIAGNOSTICS, lambda: message)
 
     def report(self) -> OutputsReport:
-        """Who listens to the topics, and whether another node publishes on them too."""
+        """Count the subscribers of the topics, and find those that other nodes publish too."""
         own = [topic.name for topic in topics.OUTPUTS if topic is not topics.DIAGNOSTICS]
         return OutputsReport(
-            listeners={name: self._publishers[name].get_subscription_count() for name in own},
+            subscribers={name: self._publishers[name].get_subscription_count() for name in own},
             shared=tuple(name for name in own if self._node.count_publishers(name) > 1),
         )
 
     def close(self) -> None:
-        """Take the topics off the graph."""
+        """Destroy the publishers."""
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
 

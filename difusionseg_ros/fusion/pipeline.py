@@ -34,10 +34,10 @@ from difusionseg_ros.fusion.worker import NewestWinsWorker
 class Pipeline:
     """Subscribes, pairs, runs the network in a worker and publishes, from creation until `close`.
 
-    `settings` returns the parameters' present values, which hold from the next frame on. Totals
-    start at zero. Message callbacks only check and enqueue. While `paused`, frames are left aside.
-    `give_up` is called, in the worker's thread, with an error after which the parameters ask to
-    stop. Raises what rclpy raises for an impossible QoS override.
+    `settings` returns the current parameters; changes take effect from the next frame. Totals
+    start at zero. Message callbacks only check and enqueue. While `paused`, frames are dropped.
+    `give_up` is called, in the worker's thread, with an error after which the node must stop.
+    Raises what rclpy raises for an impossible QoS override.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Pipeline:
         self._moved = ""
         self._warned: set[tuple[str, str]] = set()  # topic and kind of the findings in the log
 
-        with ExitStack() as opened:  # closes what is there if something below fails
+        with ExitStack() as opened:  # closes what is open if something below fails
             self._connect(settings(), opened)
             self._open = opened.pop_all()
 
@@ -106,7 +106,7 @@ class Pipeline:
         )
         self._sync.registerCallback(self._pair_arrived)
         self._last_report = self._report()
-        # A steady clock: silence is to be reported also where simulated time stands still.
+        # A steady clock: silence must be reported also while simulated time stands still.
         timer = node.create_timer(
             settings.diagnostics_period,
             self._diagnose,
@@ -115,11 +115,11 @@ class Pipeline:
         opened.callback(node.destroy_timer, timer)
 
     def settings_changed(self, settings: Settings) -> None:
-        """Hand new values to what keeps its own; everything else asks with every frame."""
+        """Pass new values to the pairer; everything else reads them with every frame."""
         self._sync.retune(_nanoseconds(settings.slop), _nanoseconds(settings.thermal_time_offset))
 
     def close(self) -> None:
-        """Unsubscribe, let the frame at work finish, and stop."""
+        """Unsubscribe, let the current frame finish, and stop."""
         self._open.close()
 
     def _pair_arrived(
@@ -144,8 +144,16 @@ class Pipeline:
         arrived: float,
         time_offset: float = math.nan,
     ) -> None:
-        infos = (self._camera_infos.get(topic) for topic in (RGB_CAMERA_INFO, THERMAL_CAMERA_INFO))
-        self._worker.submit(Frame(rgb, thermal, arrived, time.monotonic(), *infos, time_offset))
+        frame = Frame(
+            rgb,
+            thermal,
+            arrived=arrived,
+            submitted=time.monotonic(),
+            camera_info=self._camera_infos.get(RGB_CAMERA_INFO),
+            thermal_camera_info=self._camera_infos.get(THERMAL_CAMERA_INFO),
+            time_offset=time_offset,
+        )
+        self._worker.submit(frame)
 
     def _process(self, frame: Frame) -> None:
         if self.paused:
@@ -163,13 +171,13 @@ class Pipeline:
         self._outputs.publish_status(status)
 
     def _make_room(self, error: OutOfMemory) -> None:
-        """Go on on the CPU; or, where the parameters say so, give up and raise the error."""
+        """Continue on the CPU; or give up and raise the error, as `on_out_of_memory` says."""
         if self._settings().on_out_of_memory == "stop":
             self._give_up(error)
             raise error
         self._moved = f"the memory of {self._predictor.device} was not enough"
         self._predictor.to_cpu()
-        self._node.get_logger().error(f"network: {self._moved}; going on on the CPU: {error}")
+        self._node.get_logger().error(f"network: {self._moved}; continuing on the CPU: {error}")
 
     def _process_failed(self, error: Exception) -> None:
         self._totals.raised(error)

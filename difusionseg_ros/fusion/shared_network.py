@@ -1,17 +1,16 @@
-"""One network for several pairs of cameras: frames that are ready together run as one batch."""
+"""One network for several pairs of cameras: frames ready at the same time run as one batch."""
 
 from __future__ import annotations
 
 import threading
 import time
 import weakref
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from difusionseg_core.classes import LabelSet
-from difusionseg_core.network.schedule import check_steps
 from difusionseg_core.predictor import Prediction, Predictor
 from difusionseg_ros.fusion.parameters import Settings
 
@@ -23,21 +22,21 @@ ALIVE_SECONDS = 1.0
 
 
 class SharedNetwork:
-    """Loads a network for the first pair that asks, and lends it to all.
+    """Loads a network for the first pair that asks, and shares it with all.
 
-    It is freed with the last predictor that came from `predictor_for`.
+    It is freed with the last predictor of `predictor_for`.
     """
 
     def __init__(self, load: Callable[[Settings], Predictor]) -> None:
         self._load = load
         self._batcher: Callable[[], Batcher | None] = lambda: None
-        self._loaded = ("", "", "")
+        self._loaded: tuple[str, ...] = ()
 
     def predictor_for(self, settings: Settings) -> SharedPredictor:
-        """A predictor for one pair, with `steps` of its own.
+        """Return a predictor for one pair, with its own `steps`.
 
-        Raises ValueError where a pair asks for another network than the one that is loaded, and
-        what `load` raises.
+        Raises ValueError if a pair asks for another network than the loaded one, and whatever
+        `load` raises.
         """
         wanted = (settings.model, settings.device, settings.backend, settings.precision)
         batcher = self._batcher()
@@ -49,60 +48,33 @@ class SharedNetwork:
             raise ValueError(
                 "the pairs of one process share one network, but model, device, backend "
                 "and precision are "
-                f"{', '.join(wanted)} here and {', '.join(self._loaded)} for a pair before"
+                f"{', '.join(wanted)} here and {', '.join(self._loaded)} for an earlier pair"
             )
         return SharedPredictor(batcher, settings.steps)
 
 
-class SharedPredictor:
-    """A pair's share in a network; to be used like a `Predictor`."""
+class SharedPredictor(Predictor):
+    """One pair's view of a shared predictor: own `steps`, calls batched with the others'."""
 
     def __init__(self, batcher: Batcher, steps: int) -> None:
+        # A shallow copy: device, classes and the rest are those of the predictor behind it.
+        vars(self).update(vars(batcher.predictor))
         self._batcher = batcher
         self.steps = steps
-
-    @property
-    def label_set(self) -> LabelSet:
-        """Names and colours of the classes."""
-        return self._batcher.predictor.label_set
-
-    @property
-    def device(self) -> str:
-        """Device that runs the network, such as "cpu"."""
-        return self._batcher.predictor.device
-
-    @property
-    def backend(self) -> str:
-        """Name of the backend that runs the network."""
-        return self._batcher.predictor.backend
-
-    @property
-    def precision(self) -> str:
-        """Arithmetic of the network, such as "float32"."""
-        return self._batcher.predictor.precision
-
-    @property
-    def own_steps(self) -> int:
-        """The model's own number of diffusion steps."""
-        return self._batcher.predictor.own_steps
-
-    @property
-    def steps(self) -> int:
-        """Diffusion steps a frame, of this pair's frames."""
-        return self._steps
-
-    @steps.setter
-    def steps(self, steps: int) -> None:
-        self._steps = check_steps(steps)
 
     def to_cpu(self) -> None:
         """Run on the CPU from now on, for all pairs."""
         self._batcher.to_cpu()
 
-    def __call__(self, rgb: np.ndarray | None, thermal: np.ndarray | None) -> Prediction:
+    def batch(
+        self, pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]
+    ) -> list[Prediction]:
         """As `Predictor` does; the time of inference includes the wait for the network."""
+        return [self._predict(rgb, thermal) for rgb, thermal in pairs]
+
+    def _predict(self, rgb: np.ndarray | None, thermal: np.ndarray | None) -> Prediction:
         begin = time.perf_counter()
-        result = self._batcher.predict(Call(self, rgb, thermal, self._steps))
+        result = self._batcher.predict(Call(self, rgb, thermal, self.steps))
         elapsed = time.perf_counter() - begin
         others = result.timings["preprocess"] + result.timings["postprocess"]
         return replace(result, timings={**result.timings, "inference": elapsed - others})
@@ -110,27 +82,21 @@ class SharedPredictor:
 
 @dataclass(eq=False)
 class Call:
-    """A frame that is to be predicted, and what came of it."""
+    """A frame to predict; `outcome` gets its prediction or exception."""
 
     owner: SharedPredictor
     rgb: np.ndarray | None
     thermal: np.ndarray | None
     steps: int
-    result: Prediction | None = None
-    error: Exception | None = None
-
-    @property
-    def is_done(self) -> bool:
-        """Whether there is a result or an error."""
-        return self.result is not None or self.error is not None
+    outcome: Future[Prediction] = field(default_factory=Future)
 
     def fits(self, other: Call) -> bool:
         """Whether both can be in one batch."""
         return self.steps == other.steps and self._size() == other._size()
 
     def _size(self) -> tuple[int, ...]:
-        picture = self.thermal if self.rgb is None else self.rgb
-        return () if picture is None else picture.shape[:2]
+        image = self.thermal if self.rgb is None else self.rgb
+        return () if image is None else image.shape[:2]
 
 
 class Batcher:
@@ -146,15 +112,15 @@ class Batcher:
         )
 
     def predict(self, call: Call) -> Prediction:
-        """The result of a call; raises what its frame raises, and nothing of the others."""
+        """Return the result of a call; raise what its frame raises, never what others raise."""
         with self._changed:
             self._last_calls[call.owner] = time.monotonic()
             self._waiting.append(call)
             self._changed.notify_all()
-        while not call.is_done:
+        while not call.outcome.done():
             with self._changed:
-                self._changed.wait_for(lambda: call.is_done or not self._busy)
-                if call.is_done:
+                self._changed.wait_for(lambda: call.outcome.done() or not self._busy)
+                if call.outcome.done():
                     break
                 self._busy = True
                 if self.predictor.device != "cpu":
@@ -165,12 +131,10 @@ class Batcher:
                 self._run(batch)
             finally:
                 self._release()
-        if call.error is not None:
-            raise call.error
-        return call.result
+        return call.outcome.result()
 
     def to_cpu(self) -> None:
-        """Move to the CPU, between two batches; nothing where the network is there already."""
+        """Move to the CPU, between two batches; do nothing if the network is there already."""
         with self._changed:
             self._changed.wait_for(lambda: not self._busy)
             self._busy = True
@@ -191,13 +155,13 @@ class Batcher:
             results = self.predictor.batch([(call.rgb, call.thermal) for call in batch])
         except Exception as error:
             if len(batch) == 1:
-                batch[0].error = error
+                batch[0].outcome.set_exception(error)
                 return
-            for call in batch:  # one by one: the fault of one frame is not to fail the others
+            for call in batch:  # one by one, so that a bad frame does not fail the others
                 self._run([call])
             return
         for call, result in zip(batch, results, strict=True):
-            call.result = result
+            call.outcome.set_result(result)
 
     def _release(self) -> None:
         with self._changed:

@@ -1,4 +1,4 @@
-"""A thread with room for one waiting job: work that is slower than its input stays up to date."""
+"""A worker thread that keeps only the newest waiting job, so that slow work does not lag."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ Job = TypeVar("Job")
 
 
 class NewestWinsWorker(Generic[Job]):
-    """Runs `work(job)` in a thread of its own; a newer job replaces the one that still waits.
+    """Runs `work(job)` in its own thread; a newer job replaces the one that is still waiting.
 
-    `replaced` counts the jobs that were never begun because of that. An exception of `work` goes to
-    `on_error`, in the worker's thread, and the worker goes on.
+    `replaced` counts the jobs dropped that way. An exception of `work` is passed to `on_error`, in
+    the worker's thread, and the worker continues.
     """
 
     def __init__(self, work: Callable[[Job], None], on_error: Callable[[Exception], None]) -> None:
         self.replaced = 0
         self._work = work
         self._on_error = on_error
-        self._current: Job | None = None  # at work, or about to be when the thread wakes up
+        self._current: Job | None = None  # running, or about to run when the thread wakes up
         self._waiting: Job | None = None
         self._stopping = False
         self._changed = threading.Condition()
@@ -28,7 +28,7 @@ class NewestWinsWorker(Generic[Job]):
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Hand over a job and return at once; after `stop` it is left aside."""
+        """Queue a job and return at once; ignored after `stop`."""
         with self._changed:
             if self._stopping:
                 return
@@ -41,7 +41,7 @@ class NewestWinsWorker(Generic[Job]):
             self._waiting = job
 
     def stop(self) -> None:
-        """Forget the waiting job, let the running one finish, and end the thread."""
+        """Drop the waiting job, let the running one finish, and end the thread."""
         with self._changed:
             self._stopping = True
             self._waiting = None

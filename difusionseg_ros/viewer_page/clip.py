@@ -1,4 +1,4 @@
-"""The last seconds of what was watched, as a video."""
+"""The last seconds of the images shown, as a video."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _at(images: Images, moment: float) -> tuple[int, bytes]:
 
 def _decoded(jpeg: bytes) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
-    assert image is not None  # the viewer made it
+    assert image is not None  # encoded by the viewer
     return image[..., ::-1]
 
 

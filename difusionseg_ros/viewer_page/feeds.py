@@ -1,4 +1,4 @@
-"""Topics that the viewer subscribes to only while somebody watches what is made of them."""
+"""Image topics that the viewer subscribes to only while a page shows them."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 
-_KEPT = 6  # messages of a feed from which those of one time are chosen
+_KEPT = 6  # newest messages of a feed, searched for the one nearest to a stamp
 
 
 @dataclass(frozen=True)
 class Received:
     """A serialized image message. `number` counts the feed's messages, from 1.
 
-    `arrived` is by `time.monotonic()` [s], `arrived_ns` by the node's clock, which may be
-    simulated.
+    `arrived` is the time of arrival by `time.monotonic()` [s], `arrived_ns` by the node's clock,
+    which may be simulated.
     """
 
     number: int
@@ -32,12 +32,12 @@ class Received:
     arrived_ns: int
 
     def message(self) -> Image | CompressedImage:
-        """The message itself, which takes Python long to make."""
+        """Deserialize the message, which is slow in Python."""
         return deserialize_message(self.data, self.kind)
 
 
 class TopicFeed:
-    """The newest images of a topic, raw or, if nobody publishes it raw, compressed.
+    """The newest images of a topic, raw or, if the raw topic has no publisher, compressed.
 
     The ROS thread calls `follow_users` and receives; `acquire`, `release` and `after` belong to
     the event loop that is given to `attach`.
@@ -56,7 +56,7 @@ class TopicFeed:
         self._arrival = asyncio.Event()
 
     def attach(self, loop: asyncio.AbstractEventLoop | None) -> None:
-        """Wake those who wait in `loop` from now on; None: nobody."""
+        """Wake the waiters of `after` in `loop` from now on; None: no one."""
         self._loop = loop
 
     def follow_users(self) -> None:
@@ -68,7 +68,7 @@ class TopicFeed:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
         if kind is not None:
-            # Serialized: a message is made only of what is shown.
+            # Serialized: only images that are shown get deserialized.
             self._subscription = self._node.create_subscription(
                 kind,
                 self._names[kind],
@@ -79,7 +79,7 @@ class TopicFeed:
         self._kind = kind
 
     def acquire(self) -> None:
-        """Have the topic subscribed to until `release` is called as often."""
+        """Keep the topic subscribed until `release` has been called as often."""
         self._users += 1
 
     def release(self) -> None:

@@ -1,6 +1,6 @@
-"""What the fusion node reports about itself, as JSON for the page.
+"""The fusion node's diagnostics and frame status, as JSON for the page.
 
-The viewer outlives the node: what was reported long ago is STALE, whatever it said.
+The viewer outlives the node, so a status that has not been repeated in time becomes STALE.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _TOTALS = (
 
 @dataclass(frozen=True)
 class Reported:
-    """A status as it came; `arrived` is by `time.monotonic()` [s].
+    """A received status; `arrived` is by `time.monotonic()` [s].
 
-    `period` is the time since the one before, 0 for the first.
+    `period` is the time since the previous one [s], 0 for the first.
     """
 
     arrived: float
@@ -63,12 +63,12 @@ class Entry:
 
 
 def entries(reported: Sequence[Reported], now: float) -> list[Entry]:
-    """The statuses with their ages; STALE for those that have not been repeated in time."""
+    """Return the statuses with their ages; STALE if not repeated in time."""
     return [_entry(each, now) for each in reported]
 
 
 def overall(node: str, statuses: Sequence[Entry]) -> dict[str, str]:
-    """The worst status in words: `level` and `text`. `node` is the diagnosed node's name."""
+    """Return the worst status as `level` and `text`. `node` is the diagnosed node's name."""
     if not statuses:
         return {
             "level": "STALE",
@@ -136,7 +136,7 @@ def _entry(reported: Reported, now: float) -> Entry:
 
 
 def _finite(value: float) -> float | None:
-    """The number as JSON can hold it."""
+    """Return the number, or None for what JSON does not have: NaN and infinity."""
     return float(value) if math.isfinite(value) else None
 
 

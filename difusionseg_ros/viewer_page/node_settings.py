@@ -16,12 +16,12 @@ from rclpy.task import Future
 from difusionseg_ros.fusion.parameters import limits_by_name
 
 Answer = Callable[[str], None]
-"""Called with why a change was refused, or an empty text, in the ROS thread."""
+"""Called in the ROS thread with the reason for refusing a change; empty if it was accepted."""
 
 
 @dataclass(frozen=True)
 class Slider:
-    """A parameter with the range that its slider has, within the parameter's own."""
+    """A parameter and the range of its slider, a part of the parameter's range."""
 
     name: str
     label: str
@@ -40,9 +40,9 @@ _SLIDERS_BY_NAME = {slider.name: slider for slider in SLIDERS}
 
 
 class NodeSettings:
-    """Reads the sliders' parameters of a node, and sets one.
+    """Reads and sets the parameters of a node that have a slider.
 
-    `request_values` and `set` may be called by any thread; `values` are the last ones known.
+    `request_values` and `set` may be called from any thread; `values` are the last known ones.
     """
 
     def __init__(self, node: Node, target: str) -> None:
@@ -53,7 +53,7 @@ class NodeSettings:
         self.values: dict[str, float] = {}
 
     def request_values(self) -> None:
-        """Ask for the current values; does nothing while the node is not there."""
+        """Request the current values; do nothing while the node is not running."""
         if not self._get.service_is_ready():
             self.values = {}
             self._pending = None

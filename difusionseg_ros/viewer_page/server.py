@@ -1,10 +1,10 @@
-"""The viewer's web server: the page, and a WebSocket that carries what the page shows.
+"""The viewer's web server: the page, and a WebSocket for its data.
 
 ======================  ==========================================================================
 `/`                     the page, with its files beside it
 `/live`                 WebSocket, see `LiveSocket`
 `/status.json`          classes, last frame, diagnostics and settings
-`/clip.mp4?stream=...`  the last ten seconds of the streams named, as far as they were watched
+`/clip.mp4?stream=...`  the last ten seconds of the named streams, as far as a page showed them
 ======================  ==========================================================================
 """
 
@@ -30,9 +30,9 @@ from difusionseg_ros.viewer_page.streams import ImageStream, Stream
 
 _STATIC = Path(__file__).with_name("static")
 _STATUS_PERIOD = 0.5  # seconds
-_PING_INTERVAL = 10.0  # seconds; a browser that does not answer is given up
-_UNDER_WAY = 2  # packets of a stream that are sent before the page has shown the first one
-_LONGEST_REQUEST = 10_000  # bytes that the page may send at once
+_PING_INTERVAL = 10.0  # seconds; a browser that does not answer is disconnected
+_IN_FLIGHT = 2  # packets of a stream sent before the page has shown the first one
+_LONGEST_REQUEST = 10_000  # maximum bytes of a request from the page
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; "
@@ -42,13 +42,13 @@ _HEADERS = {
 
 Status = Callable[[], dict[str, object]]
 Change = Callable[[object, object, Answer], None]
-"""Sets the parameter named to a value and answers; see `NodeSettings.set`."""
+"""Sets a parameter by name and answers; see `NodeSettings.set`."""
 
 
 class ViewerServer:
-    """Serves in a thread of its own from `start` to `stop`.
+    """Serves in its own thread from `start` to `stop`.
 
-    `change` is None if the page must not change anything. Raises OSError if it cannot listen on
+    `change` is None if the page may not change parameters. Raises OSError if it cannot listen on
     `host` and `port`; port 0 is any free one.
     """
 
@@ -77,7 +77,7 @@ class ViewerServer:
         return bool(self.pages)
 
     def start(self) -> None:
-        """Serve from now on."""
+        """Start serving."""
         self._attach(self._loop)
         self._thread.start()
 
@@ -106,11 +106,11 @@ class ViewerServer:
         reports.cancel()
         server.stop()
         for page in list(self.pages):
-            page.close(1001, "the viewer ends")
+            page.close(1001, "the viewer stops")
         await server.close_all_connections()
 
     async def _report(self) -> None:
-        """Send the status to all pages, again and again."""
+        """Send the status to all pages, periodically."""
         while True:
             if self.pages:
                 text = json.dumps({"status": self.status()}, allow_nan=False)
@@ -124,23 +124,23 @@ class LiveSocket(WebSocketHandler):
 
     The page sends JSON objects with one of these keys:
 
-    - `watch`: list of the streams that it wants from now on,
-    - `shown`: name of a stream of which it has shown a packet, and is ready for another,
+    - `watch`: list of the streams that it shows from now on,
+    - `shown`: name of a stream; it has shown a packet of it and is ready for the next,
     - `set`: parameter name, with its `value`.
 
-    It gets binary messages, one a packet (see `Packet.encoded`), and JSON objects: `status`
-    (`status()` of the server), or the answer to `set`: `set`, and why it was refused in `refused`
-    (empty: it was not).
+    It receives binary messages, one per packet (see `Packet.encoded`), and JSON objects: `status`
+    (`status()` of the server), or the answer to `set`: the name in `set`, and in `refused` the
+    reason for refusing it (empty: accepted).
     """
 
     def initialize(self, server: ViewerServer) -> None:
-        """Take what the application gives."""
+        """Receive the server from the application."""
         self._server = server
         self._sending: dict[str, asyncio.Task] = {}
         self._room: dict[str, asyncio.Semaphore] = {}
 
     def open(self, *_: str, **__: str) -> None:
-        """Begin; nothing is watched yet."""
+        """Register the page; it shows no stream yet."""
         self.set_nodelay(True)
         self._server.pages.add(self)
 
@@ -150,7 +150,7 @@ class LiveSocket(WebSocketHandler):
         self._watch([])
 
     def on_message(self, message: str | bytes) -> None:
-        """Do what the page asks for; a page that is not understood is closed."""
+        """Handle a request; close a page that sends an invalid one."""
         try:
             request = json.loads(message)
             if "watch" in request:
@@ -165,7 +165,7 @@ class LiveSocket(WebSocketHandler):
             self.close(1008, "not understood")
 
     def send_text(self, text: str) -> None:
-        """Send JSON; nothing happens if the page has gone."""
+        """Send JSON; ignored if the page has closed."""
         asyncio.ensure_future(self._send(text, binary=False))
 
     def _watch(self, names: list[str]) -> None:
@@ -176,11 +176,11 @@ class LiveSocket(WebSocketHandler):
             if name not in self._sending:
                 stream = self._server.streams[name]
                 stream.start_watching()
-                self._room[name] = asyncio.Semaphore(_UNDER_WAY)
+                self._room[name] = asyncio.Semaphore(_IN_FLIGHT)
                 self._sending[name] = asyncio.ensure_future(self._send_stream(stream))
 
     async def _send_stream(self, stream: Stream) -> None:
-        """Send the newest packet, each time the page has room for one."""
+        """Send the newest packet each time the page is ready for one."""
         number, room = stream.newest, self._room[stream.name]
         while True:
             await room.acquire()
@@ -203,7 +203,7 @@ class LiveSocket(WebSocketHandler):
             loop.call_soon_threadsafe(self.send_text, text)
 
         if self._server.change is None:
-            answer("this viewer shows only; start it with -p control:=true to change parameters")
+            answer("this viewer is read-only; start it with -p control:=true to change parameters")
         else:
             self._server.change(name, value, answer)
 
@@ -237,7 +237,7 @@ class _ClipHandler(RequestHandler):
         loop = asyncio.get_running_loop()
         clip = await loop.run_in_executor(self._server.encoders, make_clip, clips)
         if clip is None:
-            self.set_status(204)  # nothing was watched
+            self.set_status(204)  # no images were shown
             return
         self.set_header("Content-Type", "video/mp4")
         self.finish(clip)
@@ -260,12 +260,12 @@ def _application(server: ViewerServer) -> Application:
         ],
         websocket_ping_interval=_PING_INTERVAL,
         websocket_max_message_size=_LONGEST_REQUEST,
-        log_function=lambda _: None,  # one line a request is of no use to an operator
+        log_function=lambda _: None,  # a log line per request does not help an operator
     )
 
 
 def _listening(host: str, port: int) -> list[socket.socket]:
-    # An address alone: a name can have several, of which one free port would differ.
+    # One address only: a name can have several, and port 0 would give each another port.
     family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
     return bind_sockets(port, host, family)
 

@@ -1,6 +1,6 @@
-"""What the page can watch: images of topics, and the values of the pixels of a frame.
+"""What the page can show: images of topics, and the values of the pixels of a frame.
 
-A stream makes a `Packet` of the newest messages, once for everybody who watches.
+A stream makes a `Packet` of the newest messages, once for all pages.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ Log = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class Packet:
-    """Something for the page: `header` as JSON, and the bytes that it describes."""
+    """Data for the page: `header` as JSON, and the bytes that it describes."""
 
     header: dict[str, object]
     payload: bytes
@@ -50,7 +50,7 @@ class Packet:
 
 
 class Stream(ABC):
-    """Packets made of the messages of some feeds; the last feed says when there is a new one."""
+    """Packets made of the messages of some feeds; a message of the last feed makes a new one."""
 
     def __init__(self, name: str, feeds: Sequence[TopicFeed], log: Log) -> None:
         self.name = name
@@ -59,7 +59,7 @@ class Stream(ABC):
         self._made: tuple[int, asyncio.Future[Packet | None]] | None = None
 
     def start_watching(self) -> None:
-        """Subscribe to the feeds, until `stop_watching` is called as often."""
+        """Subscribe to the feeds, until `stop_watching` has been called as often."""
         for feed in self.feeds:
             feed.acquire()
 
@@ -71,14 +71,14 @@ class Stream(ABC):
     async def after(self, number: int, executor: Executor) -> tuple[int, Packet | None]:
         """Number and packet of the newest messages after `number`; None if they cannot be shown.
 
-        Numbers begin at `newest`. What is made runs in the executor.
+        Start with `newest`. Packets are made in the executor.
         """
         received = await self.feeds[-1].after(number)
         if self._made is None or self._made[0] != received.number:
             loop = asyncio.get_running_loop()
             made = asyncio.ensure_future(loop.run_in_executor(executor, self._try, received))
             self._made = received.number, made
-        # Shielded: others may wait for the same packet when one who watches leaves.
+        # Shielded: other pages may wait for the same packet when one of them leaves.
         return received.number, await asyncio.shield(self._made[1])
 
     @property
@@ -88,7 +88,7 @@ class Stream(ABC):
 
     @abstractmethod
     def make(self, received: Received) -> Packet | None:
-        """The packet of a message, or None for none. Raises BadImage."""
+        """Return the packet of a message, or None if there is none. Raises BadImage."""
 
     def _try(self, received: Received) -> Packet | None:
         try:
@@ -99,7 +99,7 @@ class Stream(ABC):
 
 
 class ImageStream(Stream):
-    """The images of a topic as JPEG; `clip` holds those of the last seconds that were watched."""
+    """The images of a topic as JPEG; `clip` returns those shown in the last seconds."""
 
     def __init__(self, name: str, feed: TopicFeed, draw: Draw, log: Log) -> None:
         super().__init__(name, [feed], log)
@@ -123,7 +123,7 @@ class ImageStream(Stream):
         header = {
             "stream": self.name,
             "number": received.number,
-            "stamp_ns": str(stamp_ns),  # a number of JavaScript is too small for it
+            "stamp_ns": str(stamp_ns),  # too large for a number in JavaScript
             "latency_ms": (received.arrived_ns - stamp_ns) / 1e6,
             "width": image.shape[1],
             "height": image.shape[0],
@@ -132,9 +132,9 @@ class ImageStream(Stream):
 
 
 class ValueStream(Stream):
-    """Class, confidence, thermal counts and temperature of every pixel of a frame, by zlib.
+    """Class, confidence, thermal counts and temperature of every pixel of a frame.
 
-    The payload holds the planes of the header one after the other, each row by row.
+    The payload, compressed with zlib, is the planes listed in the header, each row by row.
     """
 
     def __init__(
@@ -145,11 +145,11 @@ class ValueStream(Stream):
         temperature: TopicFeed,
         log: Log,
     ) -> None:
-        # Of class and confidence, the confidence comes last.
+        # The node publishes the mask before the confidence.
         super().__init__("values", [thermal, temperature, mask, confidence], log)
 
     def make(self, received: Received) -> Packet | None:
-        """The planes of the confidence's frame; None if its mask has not come."""
+        """Return the planes of the confidence's frame; None if its mask has not arrived."""
         thermal, temperature, mask, _ = self.feeds
         confidence_message = received.message()
         stamp_ns = stamp_ns_of(confidence_message.header)
@@ -186,7 +186,7 @@ class ValueStream(Stream):
 
 
 def _nearest(feed: TopicFeed, stamp_ns: int, tolerance_ns: int) -> object | None:
-    """The feed's recent message whose stamp is nearest, None if none is near enough."""
+    """Return the recent message with the nearest stamp; None if none is within the tolerance."""
     messages = [received.message() for received in feed.recent()]
     nearest = min(messages, key=lambda each: abs(stamp_ns_of(each.header) - stamp_ns), default=None)
     if nearest is None or abs(stamp_ns_of(nearest.header) - stamp_ns) > tolerance_ns:

@@ -78,18 +78,12 @@ def test_options_reach_the_subscription(graph):
     subscriber = Subscriber(
         node, Temperature, "heat", qos_profile=qos_profile_sensor_data, callback_group=group
     )
-    assert subscriber.getTopic() == "heat"
+    assert subscriber.sub.topic_name == "/heat"
     assert subscriber.sub.qos_profile.reliability == qos_profile_sensor_data.reliability
-    assert subscriber.callback_group is group  # looked up in the subscription
+    assert subscriber.sub.callback_group is group
 
 
 def test_the_depth_alone_is_a_quality_of_service(graph):
     node, _ = graph
     assert Subscriber(node, Temperature, "heat", 3).sub.qos_profile.depth == 3
     assert Subscriber(node, Temperature, "heat").sub.qos_profile.depth == 10
-
-
-def test_an_attribute_that_nobody_has_is_an_attribute_error(graph):
-    node, _ = graph
-    with pytest.raises(AttributeError):
-        _ = Subscriber(node, Temperature, "heat").no_such_thing

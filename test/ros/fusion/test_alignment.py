@@ -140,7 +140,7 @@ def test_camera_infos_that_come_a_little_later_are_no_fault():
     assert undistortion.alignment(settings, info, None, now=12.5).rgb is None
     assert undistortion.faults == {
         "rgb": "",
-        "thermal": "nothing has come on thermal/camera_info",
+        "thermal": "no message has arrived on thermal/camera_info",
     }
     both = undistortion.alignment(settings, info, info, now=13.0)
     assert both.rgb is not None and both.thermal is not None

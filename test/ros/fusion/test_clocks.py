@@ -9,7 +9,7 @@ from rosgraph_msgs.msg import Clock
 
 from difusionseg_ros.common import clock_watch
 
-SILENT = "no time has come on /clock"
+SILENT = "no time has arrived on /clock"
 
 
 @pytest.mark.parametrize(

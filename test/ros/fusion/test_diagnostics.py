@@ -39,7 +39,7 @@ BEFORE = Report(
         last_error="",
         latencies=(),
     ),
-    outputs=OutputsReport(listeners={"fused/image": 0, "segmentation/mask": 0}, shared=()),
+    outputs=OutputsReport(subscribers={"fused/image": 0, "segmentation/mask": 0}, shared=()),
 )
 NOW = Report(
     time=102.0,
@@ -50,7 +50,7 @@ NOW = Report(
     lags=(0.051, 0.040, 0.047),
     apart=0.002,
     model=replace(BEFORE.model, processed=16, replaced=2, latencies=(0.08, 0.05, 0.06)),
-    outputs=replace(BEFORE.outputs, listeners={"fused/image": 0, "segmentation/mask": 2}),
+    outputs=replace(BEFORE.outputs, subscribers={"fused/image": 0, "segmentation/mask": 2}),
 )
 FROZEN = Finding(
     "frozen", "thermal image has not changed for 5 s: stuck shutter or driver?", warning=True
@@ -89,8 +89,8 @@ def test_all_is_well():
     assert values["latency, median [ms]"] == "60.0"
     assert values["replaced by a newer frame"] == "2"
     level, message, values = status_of("outputs", NOW)
-    assert (level, message) == (OK, "1 topics are listened to")
-    assert values["listeners of segmentation/mask"] == "2"
+    assert (level, message) == (OK, "1 topic with subscribers")
+    assert values["subscribers of segmentation/mask"] == "2"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_all_is_well():
             "network",
             {"model": replace(NOW.model, failed=1, last_error="RuntimeError: out of memory")},
             ERROR,
-            "1 frames failed: RuntimeError: out of memory",
+            "1 frame failed: RuntimeError: out of memory",
         ),
         (
             "network",

@@ -139,7 +139,7 @@ def test_bad_message_is_counted_named_and_survived(running, camera, fault):
         setattr(bad, field, value)
     running.send(f"{camera}/image", bad)
     status = running.diagnostics(f"{camera} camera", lambda s: s.level == DiagnosticStatus.WARN)
-    assert status.message.startswith("1 bad messages: ")
+    assert status.message.startswith("1 bad message: ")
     assert {v.key: v.value for v in status.values}["topic"] == f"/{camera}/image"
     assert running.next_status().bad_messages == 1
     assert diagnostics
@@ -159,7 +159,7 @@ def test_a_failing_network_is_reported_and_survived(running):
     running.predictor.error = RuntimeError("out of\nmemory")
     running.send_pair()
     status = running.diagnostics("network", lambda s: s.level == DiagnosticStatus.ERROR)
-    assert status.message == "1 frames failed: RuntimeError: out of memory"
+    assert status.message == "1 frame failed: RuntimeError: out of memory"
     assert running.next_status().processed == 2
 
 
