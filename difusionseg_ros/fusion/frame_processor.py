@@ -98,8 +98,9 @@ class FrameProcessor:
             self._outputs.publish_temperature(header, degrees)
         self.thermometer.watch(degrees, settings, header)
         found = self._objects(result, degrees, settings, Time.from_msg(header.stamp))
-        self._outputs.publish_pictures(header, result, found, settings, camera_info)
+        # First, so that who waits for the pictures of a frame has its objects.
         self._outputs.publish_objects(header, found)
+        self._outputs.publish_pictures(header, result, found, settings, camera_info)
         published = time.monotonic()
         latency = StageLatency(
             pairing=frame.submitted - frame.arrived,
