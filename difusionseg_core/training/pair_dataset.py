@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +119,7 @@ def _sample(frame: Frame) -> Sample:
     if labels is None:
         labels = np.full(frame.thermal.shape, IGNORE, np.uint8)
     if frame.boxes:
-        boxes = np.float32([astuple(box) for box in frame.boxes])
+        boxes = np.float32([box.edges for box in frame.boxes])
     else:  # none were drawn, or the image was passed over
         boxes = boxes_of_masks(labels)
     return Sample(frame.rgb, to_uint8(frame.thermal), labels, boxes)
