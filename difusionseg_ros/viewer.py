@@ -39,7 +39,7 @@ from difusionseg_ros.viewer_page.health import (
 )
 from difusionseg_ros.viewer_page.node_settings import NodeSettings
 from difusionseg_ros.viewer_page.server import ViewerServer
-from difusionseg_ros.viewer_page.streams import ImageStream, Stream, ValueStream
+from difusionseg_ros.viewer_page.streams import ImageStream, Stream, ValueFeeds, ValueStream
 
 PARAMETERS = (
     Parameter(
@@ -89,6 +89,8 @@ class Viewer(Node):
         names = [topic.name for topic, _ in IMAGES.values()]
         names += [topics.MASK.name, topics.THERMAL_TEMPERATURE.name]
         self._feeds = {name: TopicFeed(self, name) for name in names}
+        for topic in (topics.OBJECTS, topics.OBJECT_TEMPERATURES):
+            self._feeds[topic.name] = TopicFeed(self, topic.name, topic.type)
         self.streams = self._make_streams()
         self._classes: list[dict[str, object]] = []
         self._frame: tuple[float, bytes] | None = (
@@ -133,16 +135,15 @@ class Viewer(Node):
             ImageStream(name, self._feeds[topic.name], draw, self._log.error)
             for name, (topic, draw) in IMAGES.items()
         ]
-        mask, confidence, thermal, temperature = (
-            self._feeds[topic.name]
-            for topic in (
-                topics.MASK,
-                topics.CONFIDENCE,
-                topics.THERMAL_IMAGE,
-                topics.THERMAL_TEMPERATURE,
-            )
+        feeds = ValueFeeds(
+            mask=self._feeds[topics.MASK.name],
+            confidence=self._feeds[topics.CONFIDENCE.name],
+            thermal=self._feeds[topics.THERMAL_IMAGE.name],
+            temperature=self._feeds[topics.THERMAL_TEMPERATURE.name],
+            objects=self._feeds[topics.OBJECTS.name],
+            object_temperatures=self._feeds[topics.OBJECT_TEMPERATURES.name],
         )
-        streams.append(ValueStream(mask, confidence, thermal, temperature, self._log.error))
+        streams.append(ValueStream(feeds, self._log.error))
         return {stream.name: stream for stream in streams}
 
     def _follow_watchers(self) -> None:

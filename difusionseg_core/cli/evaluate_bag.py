@@ -28,6 +28,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="score a model on rosbag2 recordings, and their timing",
         description="Pair a recording's images as the node does, run the model, and write "
         "metrics.json, timeline.csv (a line per pair), rates.csv (a line per second), latency.csv, "
+        "objects.json, objects.csv "
         "and a report about them (report.html, report.md). Except for latencies and the part 'run' "
         "of metrics.json, the figures are the same every time. Several recordings have a folder "
         "each, and a common summary.json and summary.md.",
@@ -42,8 +43,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "--record",
         type=Path,
         metavar="OUT",
-        help="also write the recording with fused/image, segmentation/mask and "
-        "segmentation/confidence added; several recordings into a folder",
+        help="also write the recording with fused/image, segmentation/mask, "
+        "segmentation/confidence, objects and objects/temperature added; several recordings into a "
+        "folder",
     )
     parser.add_argument("--rgb-topic", help="topic of RGB images (default: .../rgb/image)")
     parser.add_argument(
@@ -77,6 +79,17 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         nargs=9,
         metavar="H",
         help="homography from thermal to RGB pixels, row by row (default: none)",
+    )
+    node.add_argument(
+        "--object-score", type=float, default=0.3, help="lowest score of objects, 0 to 1 (0.3)"
+    )
+    node.add_argument(
+        "--blur",
+        nargs="+",
+        default=(),
+        metavar="CLASS",
+        help="classes to blur in report and recording, such as person; the recording then leaves "
+        "out the camera images (default: none)",
     )
     parser.add_argument(
         "--fusion-every",
@@ -117,6 +130,8 @@ def run(args: argparse.Namespace) -> int:
         pairing=Pairing(args.slop, args.thermal_time_offset, args.queue_size),
         cameras=cameras,
         fusion_every=args.fusion_every,
+        object_score=args.object_score,
+        blur=tuple(name for name in args.blur if name),
     )
     result = evaluate_recordings(
         BatchJob(
@@ -148,6 +163,7 @@ def run(args: argparse.Namespace) -> int:
 _FROM_FILE = (
     *("slop", "queue_size", "thermal_time_offset", "thermal_to_rgb"),
     *("model", "device", "backend", "precision", "steps"),
+    *("object_score", "blur"),
 )
 """Options that are parameters of the node by the same name."""
 

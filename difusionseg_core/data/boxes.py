@@ -18,13 +18,22 @@ FOUND_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Box:
-    """An object of class `label` in the pixels [left, right) x [top, bottom)."""
+    """An object of class `label` in the pixels [left, right) x [top, bottom).
+
+    `thing` is its number in a synthetic scene, the same in all frames; None for other boxes.
+    """
 
     label: int
     left: int
     top: int
     right: int
     bottom: int
+    thing: int | None = None
+
+    @property
+    def edges(self) -> tuple[int, int, int, int, int]:
+        """Class, left, top, right and bottom."""
+        return self.label, self.left, self.top, self.right, self.bottom
 
     def inside(self, image: np.ndarray, margin: int = 0) -> np.ndarray:
         """The part of an (H, W, ...) image in the box grown by `margin` pixels; a view."""

@@ -7,13 +7,14 @@ file, and the commands as `--registration`; all parameters of the node may stand
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from difusionseg_core.imaging.alignment import IDENTITY, Alignment, Calibration
+from difusionseg_core.imaging.temperature import TemperatureScale
 from difusionseg_core.imaging.thermal_conversion import ThermalOptions
 
 _THERMAL = {
@@ -24,6 +25,14 @@ _THERMAL = {
     "thermal_invert": "invert",
     "thermal_crop": "crop",
 }
+_TEMPERATURE = {
+    "thermal_unit": "unit",
+    "thermal_scale": "scale",
+    "thermal_offset": "offset",
+    "emissivity": "emissivity",
+    "reflected_temperature": "reflected",
+}
+_AUTO = TemperatureScale("auto")
 _OTHERS = ("thermal_to_rgb", "undistort", "thermal_time_offset", "rgb_bits", "max_image_bytes")
 
 
@@ -33,7 +42,8 @@ class CameraSettings:
 
     `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `thermal_time_offset` is
     added to thermal stamps [s], `rgb_bits` are the significant bits of RGB images with 16 bits a
-    channel, and larger images than `max_image_bytes` are refused. `rgb` and `thermal_camera` are
+    channel, and larger images than `max_image_bytes` are refused. `temperature` is what thermal
+    counts mean. `rgb` and `thermal_camera` are
     calibrations for `undistort`, None where images are used as they are (the node takes them from
     camera_info).
     """
@@ -44,6 +54,7 @@ class CameraSettings:
     thermal_time_offset: float = 0.0
     rgb_bits: int = 16
     max_image_bytes: int = 25_000_000
+    temperature: TemperatureScale = _AUTO
     rgb: Calibration | None = None
     thermal_camera: Calibration | None = None
 
@@ -62,16 +73,14 @@ def read_camera_settings(path: Path) -> CameraSettings:
     be used, and OSError.
     """
     values = node_parameters(path)
-    thermal = {}
-    for name, option in _THERMAL.items():
-        if name in values:
-            thermal[option] = _like(path, name, values[name], getattr(ThermalOptions(), option))
+    thermal = _options(path, values, _THERMAL, ThermalOptions())
+    temperature = replace(_AUTO, **_options(path, values, _TEMPERATURE, _AUTO))
     others = {
         name: _like(path, name, values[name], getattr(CameraSettings(), name))
         for name in _OTHERS
         if name in values
     }
-    settings = CameraSettings(ThermalOptions(**thermal), **others)
+    settings = CameraSettings(ThermalOptions(**thermal), temperature=temperature, **others)
     if len(settings.thermal_to_rgb) != 9:
         raise ValueError(
             f"{path}: thermal_to_rgb has {len(settings.thermal_to_rgb)} numbers; it must have 9"
@@ -106,6 +115,17 @@ def node_parameters(path: Path) -> dict[str, Any]:
             "registration.yaml that 'difusionseg register' writes"
         )
     return found
+
+
+def _options(
+    path: Path, values: Mapping[str, Any], names: Mapping[str, str], defaults: object
+) -> dict[str, Any]:
+    """Options by name, of the parameters in `names` that the file has."""
+    return {
+        option: _like(path, name, values[name], getattr(defaults, option))
+        for name, option in names.items()
+        if name in values
+    }
 
 
 def _like(path: Path, name: str, value: Any, default: Any) -> Any:

@@ -32,6 +32,7 @@ _LINEAR = {
     "decikelvin": (0.1, -ZERO_CELSIUS),
     "optris": (0.1, -100.0),
 }
+_GUESS_AGAIN = 30  # frames after which counts without a known meaning are looked at again
 # Scenes outdoors and indoors: the median of the image lies within these degrees Celsius. The
 # ranges of the scales then do not overlap: Optris 600 to 1800, 0.1 K 2331 to 3531, 0.01 K 23315 to
 # 35315.
@@ -84,6 +85,24 @@ class TemperatureScale:
         reflected = (1 - self.emissivity) * (self.reflected + ZERO_CELSIUS) ** 4
         own = ((seen - reflected) / self.emissivity).clip(min=0)
         return (own**0.25 - ZERO_CELSIUS).astype(np.float32)
+
+
+class UnitGuess:
+    """The unit of a camera's counts by `guess_unit`, kept from frame to frame once it is known."""
+
+    def __init__(self) -> None:
+        self._guess = "none"
+        self._guessed_for: np.dtype | None = None
+        self._frames = 0
+
+    def __call__(self, counts: np.ndarray) -> str:
+        """Return one of UNITS for (H, W) counts of the next frame."""
+        retry = self._guess == "none" and self._frames % _GUESS_AGAIN == 0
+        if self._guessed_for != counts.dtype or retry:
+            self._guess, self._guessed_for = guess_unit(counts), counts.dtype
+            self._frames = 0
+        self._frames += 1
+        return self._guess
 
 
 def guess_unit(counts: np.ndarray) -> str:

@@ -2,8 +2,9 @@
 
     [{"image": "00001D", "class": "person", "score": 0.93, "bbox": [x, y, width, height]}, ...]
 
-`bbox` is in pixels, from the left upper corner. Other entries, such as `id` and temperatures, may
-follow and are left alone when the file is read.
+`bbox` is in pixels, from the left upper corner. Recordings add `id` (of the track) and `mean`,
+`maximum`, `hottest` (temperatures in degrees Celsius and [column, row]), where they are known. Such
+additions are left alone when the file is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.files import write_file
 from difusionseg_core.objects.detection import DetectedObject
+from difusionseg_core.objects.frame_objects import FrameObjects
 
 OBJECTS_FILE = "objects.json"
 
@@ -32,6 +34,21 @@ def object_entries(
         }
         for one in objects
     ]
+
+
+def tracked_entries(
+    image: str, found: FrameObjects, label_set: LabelSet
+) -> list[dict[str, object]]:
+    """The entries of one image, with track ids and temperatures."""
+    entries = object_entries(image, found.objects, label_set)
+    for index, (entry, track) in enumerate(zip(entries, found.ids, strict=True)):
+        if track is not None:
+            entry["id"] = track
+        if found.temperatures is not None and found.temperatures[index].pixels:
+            warm = found.temperatures[index]
+            entry |= {"mean": round(warm.mean, 2), "maximum": round(warm.maximum, 2)}
+            entry["hottest"] = [warm.x, warm.y]
+    return entries
 
 
 def write_objects(path: Path, entries: Sequence[Mapping[str, object]]) -> None:

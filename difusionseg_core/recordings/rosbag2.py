@@ -9,7 +9,7 @@ with Recording("drive") as recording:
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -163,6 +163,8 @@ class Recording:
         """Messages on these topics in order of recording. Raises RecordingError where damaged."""
         wanted = set(topics)
         connections = [item for item in self._reader.connections if item.topic in wanted]
+        if not connections:  # rosbags would read all topics
+            return
         messages = self._reader.messages(connections)
         while True:
             try:
@@ -206,10 +208,11 @@ class RecordingWriter:
     def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)
 
-    def declare_topics_of(self, recording: Recording) -> None:
-        """Take over names, types and QoS of all topics of a recording, for `copy`."""
+    def declare_topics_of(self, recording: Recording, topics: Collection[str]) -> None:
+        """Take over names, types and QoS of these topics of a recording, for `copy`."""
         for item in recording.connections:
-            if item.topic in self._connections:  # another publisher of the topic
+            # It is declared already if another publisher sent on the topic.
+            if item.topic in self._connections or item.topic not in topics:
                 continue
             described = {"typestore": _types()}
             if item.msgtype not in _types().types:
@@ -226,6 +229,14 @@ class RecordingWriter:
         """Write a message of a recording, whose topics were declared, as it is."""
         connection = self._connections[message.topic]
         self._writer.write(connection, message.recorded_ns, message.data)
+
+    def write_message(self, topic: str, message: Any, types: Any, recorded_ns: int) -> None:
+        """Write a rosbags message of a type that the type store `types` knows."""
+        kind = message.__msgtype__
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(topic, kind, typestore=types)
+        data = types.serialize_cdr(message, kind)
+        self._writer.write(self._connections[topic], recorded_ns, data)
 
     def write_image(
         self,
@@ -287,11 +298,8 @@ class RecordingWriter:
         recorded_ns: int | None = None,
     ) -> None:
         types = _types()
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(topic, kind, typestore=types)
         time = types.types["builtin_interfaces/msg/Time"](*divmod(stamp_ns, 1_000_000_000))
         header = types.types["std_msgs/msg/Header"](stamp=time, frame_id=frame_id)
         message = types.types[kind](header=header, **fields)
-        data = types.serialize_cdr(message, kind)
         recorded_ns = stamp_ns if recorded_ns is None else recorded_ns
-        self._writer.write(self._connections[topic], recorded_ns, data)
+        self.write_message(topic, message, types, recorded_ns)

@@ -10,8 +10,11 @@ The class ids are those of `difusionseg_core.classes.MSRS`; all eight classes oc
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from difusionseg_core.imaging.temperature import TemperatureScale
 from difusionseg_core.scenes.placement.layout import draw_layout
-from difusionseg_core.scenes.render import RenderedFrame, render
+from difusionseg_core.scenes.render import RenderedFrame, render, temperatures
 from difusionseg_core.scenes.rendering.lighting import CONDITIONS
 
 __all__ = ["CONDITIONS", "RenderedFrame", "Scene", "draw", "sequence"]
@@ -44,6 +47,16 @@ class Scene:
     def frame(self, time: float = 0.0) -> RenderedFrame:
         """What the cameras see `time` seconds (0 or more) after the beginning."""
         return render(self._layout, time, self._seed)
+
+    def temperatures(self, time: float = 0.0) -> np.ndarray:
+        """Degrees Celsius (H, W) float32 of all that the thermal camera sees at `time` seconds."""
+        return temperatures(self._layout, time)
+
+    @property
+    def thermal_scale(self) -> TemperatureScale:
+        """What the grey levels of its thermal images mean, but for the brightest and darkest."""
+        climate = self._layout.climate
+        return TemperatureScale("linear", 1 / climate.per_degree, climate.coldest)
 
 
 def draw(

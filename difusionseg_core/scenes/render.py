@@ -28,22 +28,20 @@ class RenderedFrame(NamedTuple):
     rgb: np.ndarray  # (H, W, 3) uint8
     thermal: np.ndarray  # (H, W) uint8
     labels: np.ndarray  # (H, W) uint8, class ids of `difusionseg_core.classes.MSRS`
-    boxes: list[Box]  # around what is seen of each person, bike and car
+    boxes: list[Box]  # around what is seen of each person, bike and car, with `thing`
 
 
 def render(layout: Layout, time: float, seed: int) -> RenderedFrame:
     """The scene at `time` seconds; `seed` is that of the cameras' noise."""
-    camera = layout.camera(time)
-    canvas = Canvas(camera, layout.light.sun)
-    _paint_setting(canvas, layout, time)
-    lamps = layout.light.lamps + _paint_things(canvas, layout, time)
+    canvas, lamps = _painted(layout, time)
+    camera = canvas.camera
 
     def glare(lamp: Lamp) -> float:
         return float(lamp.power.sum() / (np.sum((lamp.position - camera.position) ** 2) + 30))
 
     light = replace(layout.light, lamps=sorted(lamps, key=glare, reverse=True)[:_LAMPS])
     sun_strength = min(float(light.sun_colour.mean()), 1.0)
-    size = (camera.height, camera.width)
+    size = canvas.index.shape
     radiance = np.empty((*size, 3), np.float32)
     warmth = np.empty(size, np.float32)
     labels = np.empty(size, np.uint8)
@@ -58,6 +56,23 @@ def render(layout: Layout, time: float, seed: int) -> RenderedFrame:
     rgb = photograph(radiance, layout.colour_camera, noise)
     thermal = thermograph(warmth, layout.climate, np.random.default_rng(seed), noise)
     return RenderedFrame(rgb, thermal, labels, canvas.boxes(BOX_CLASSES.values()))
+
+
+def temperatures(layout: Layout, time: float) -> np.ndarray:
+    """Degrees Celsius (H, W) float32 that the thermal camera sees at `time` seconds."""
+    canvas, _ = _painted(layout, time)
+    sun_strength = min(float(layout.light.sun_colour.mean()), 1.0)
+    warmth = np.empty(canvas.index.shape, np.float32)
+    for rows, surface in surfaces(canvas):
+        warmth[rows] = apparent_temperature(surface, layout.climate, sun_strength)
+    return warmth
+
+
+def _painted(layout: Layout, time: float) -> tuple[Canvas, list[Lamp]]:
+    """Everything that is seen, and all lamps."""
+    canvas = Canvas(layout.camera(time), layout.light.sun)
+    _paint_setting(canvas, layout, time)
+    return canvas, layout.light.lamps + _paint_things(canvas, layout, time)
 
 
 def _paint_setting(canvas: Canvas, layout: Layout, time: float) -> None:
@@ -75,12 +90,13 @@ def _paint_things(canvas: Canvas, layout: Layout, time: float) -> list[Lamp]:
     """Things far to near, with their shadows; returns the lamps they carry."""
     camera = canvas.camera
     lamps: list[Lamp] = []
+    numbers = {id(thing): number for number, thing in enumerate(layout.things, start=1)}
     visible = [thing for thing in layout.things if _in_view(thing, time, camera)]
-    for number, thing in enumerate(_far_to_near(visible, time, camera), start=1):
+    for thing in _far_to_near(visible, time, camera):
         here = thing.place(time)
         groups = thing.groups(time, camera.position)
         for group in _far_groups_first(groups, camera):
-            canvas.paint(group, here, number)
+            canvas.paint(group, here, numbers[id(thing)])
         if _is_sunny(layout):
             for group in groups:
                 canvas.cast_shadow(group)

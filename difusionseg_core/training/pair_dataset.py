@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +122,7 @@ def _sample(frame: DataSetFrame) -> Sample:
     if labels is None:
         labels = np.full(frame.thermal.shape, IGNORE, np.uint8)
     if frame.boxes:
-        boxes = np.array([astuple(box) for box in frame.boxes], np.float32)
+        boxes = np.array([box.edges for box in frame.boxes], np.float32)
     else:  # not annotated
         boxes = boxes_of_masks(labels)
     return Sample(frame.rgb, to_uint8(frame.thermal), labels, boxes)

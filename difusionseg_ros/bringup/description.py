@@ -53,6 +53,7 @@ BRINGUP_ARGUMENTS = (
     Argument("rviz", "false", "true: show the topics in rviz2"),
     Argument("viewer", "false", "true: show the topics in a browser"),
     Argument("viewer_port", "8080", "port of the viewer on 127.0.0.1; 0: any free port"),
+    Argument("viewer_control", "false", "true: the viewer may change steps, opacity and slop"),
     Argument("bag", "", "recording or data-set folder to replay into the node; empty: none"),
     Argument("loop", "false", "true: replay the bag over and over"),
 )
@@ -108,7 +109,10 @@ def bringup_processes(
                 PACKAGE,
                 "viewer",
                 namespace=values["namespace"],
-                parameters={"port": port(values, "viewer_port")},
+                parameters={
+                    "port": port(values, "viewer_port"),
+                    "control": is_true(values, "viewer_control"),
+                },
                 remaps=_camera_remaps(values),
             )
         )

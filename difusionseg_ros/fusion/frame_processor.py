@@ -15,16 +15,13 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from difusionseg_core.imaging.camera_images import BadImage, thermal_pixels
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
-from difusionseg_core.objects.instances import instance_map, objects_from_mask
-from difusionseg_core.objects.object_temperature import object_temperatures
-from difusionseg_core.objects.tracking import Tracker
+from difusionseg_core.objects.frame_objects import FrameObjects, ObjectFinder
 from difusionseg_core.predictor import Prediction, Predictor
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import rgb_array
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.fusion.calibration import Undistortion, rectified_info
 from difusionseg_ros.fusion.camera_input import CameraInput
-from difusionseg_ros.fusion.object_outputs import FrameObjects
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.fusion.temperature import Thermometer
@@ -74,7 +71,7 @@ class FrameProcessor:
         self._log = log
         self._undistortion = Undistortion()
         self._conversion = ThermalConversion(settings().thermal_options)
-        self._tracker = Tracker()
+        self._finder = ObjectFinder()
         self.thermometer = Thermometer(outputs.publish_hot_spot)
 
     def process(self, frame: Frame) -> FrameStatus | None:
@@ -101,8 +98,9 @@ class FrameProcessor:
             self._outputs.publish_temperature(header, degrees)
         self.thermometer.watch(degrees, settings, header)
         found = self._objects(result, degrees, settings, Time.from_msg(header.stamp))
-        self._outputs.publish_images(header, result, found, settings, camera_info)
+        # First, so that who waits for the images of a frame has its objects.
         self._outputs.publish_objects(header, found)
+        self._outputs.publish_images(header, result, found, settings, camera_info)
         published = time.monotonic()
         latency = StageLatency(
             pairing=frame.submitted - frame.arrived,
@@ -167,17 +165,15 @@ class FrameProcessor:
             topics.OBJECTS, topics.OBJECT_TEMPERATURES, topics.OBJECT_MARKERS, topics.OVERLAY
         ):
             return FrameObjects()
-        candidates = result.objects
-        if candidates is None:
-            candidates = objects_from_mask(result.labels, result.confidence)
-        ids = self._tracker.update(stamp.nanoseconds * 1e-9, candidates, result.fused)
-        kept = [i for i, one in enumerate(candidates) if one.score >= settings.object_score]
-        objects = [candidates[i] for i in kept]
-        temperatures = None
-        if degrees is not None and degrees.shape == result.labels.shape:
-            instances = instance_map(result.labels, objects)
-            temperatures = object_temperatures(instances, degrees, len(objects))
-        return FrameObjects(objects, [ids[i] for i in kept], temperatures)
+        return self._finder.find(
+            stamp.nanoseconds * 1e-9,
+            result.objects,
+            result.labels,
+            result.confidence,
+            result.fused,
+            degrees,
+            settings.object_score,
+        )
 
     def _aligned(
         self,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
@@ -12,28 +9,9 @@ from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithP
 from visualization_msgs.msg import ImageMarker
 
 from difusionseg_core.classes import LabelSet
-from difusionseg_core.objects import DetectedObject
-from difusionseg_core.objects.drawing import caption
-from difusionseg_core.objects.object_temperature import ObjectTemperature
+from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_ros.msg import ObjectTemperature as ObjectTemperatureMessage
 from difusionseg_ros.msg import ObjectTemperatures
-
-
-@dataclass(frozen=True)
-class FrameObjects:
-    """The objects of a frame, and for each its track id and temperature, None if unknown."""
-
-    objects: Sequence[DetectedObject] = ()
-    ids: Sequence[int | None] = ()
-    temperatures: Sequence[ObjectTemperature] | None = None
-
-    def captions(self, label_set: LabelSet) -> list[str]:
-        """Return class, id and mean temperature of each object as text."""
-        means = [one.mean for one in self.temperatures] if self.temperatures is not None else None
-        return [
-            caption(label_set.class_names[found.label], track, means[index] if means else None)
-            for index, (found, track) in enumerate(zip(self.objects, self.ids, strict=True))
-        ]
 
 
 def detections_message(

@@ -19,12 +19,12 @@ from difusionseg_core.classes import LabelSet
 from difusionseg_core.imaging.blur import blur_classes
 from difusionseg_core.imaging.drawing import colorize, overlay
 from difusionseg_core.objects.drawing import draw_objects
+from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_core.predictor import Prediction
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
 from difusionseg_ros.fusion.diagnostics import OutputsReport
 from difusionseg_ros.fusion.object_outputs import (
-    FrameObjects,
     detections_message,
     marker_messages,
     temperatures_message,

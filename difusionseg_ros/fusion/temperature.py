@@ -8,12 +8,10 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from difusionseg_core.imaging.temperature import TemperatureScale, guess_unit
+from difusionseg_core.imaging.temperature import TemperatureScale, UnitGuess
 from difusionseg_core.objects.object_temperature import hot_spot
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.msg import HotSpot
-
-_GUESS_AGAIN = 30  # frames after which counts without a known meaning are looked at again
 
 
 class Thermometer:
@@ -24,9 +22,7 @@ class Thermometer:
 
     def __init__(self, raise_alarm: Callable[[HotSpot], None]) -> None:
         self._raise_alarm = raise_alarm
-        self._guess = "none"
-        self._guessed_for: np.dtype | None = None
-        self._frames = 0
+        self._guess = UnitGuess()
         self._spot: HotSpot | None = None
         self._unit = "none"
         self._emissivity = 1.0
@@ -35,7 +31,7 @@ class Thermometer:
         """Return (H, W) float32 degrees Celsius, or None if the counts have no known meaning."""
         unit = settings.thermal_unit
         if unit == "auto":
-            unit = self._guessed(counts)
+            unit = self._guess(counts)
         self._unit, self._emissivity = unit, settings.emissivity
         scale = TemperatureScale(
             unit,
@@ -79,11 +75,3 @@ class Thermometer:
             message=message,
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
-
-    def _guessed(self, counts: np.ndarray) -> str:
-        retry = self._guess == "none" and self._frames % _GUESS_AGAIN == 0
-        if self._guessed_for != counts.dtype or retry:
-            self._guess, self._guessed_for = guess_unit(counts), counts.dtype
-            self._frames = 0
-        self._frames += 1
-        return self._guess

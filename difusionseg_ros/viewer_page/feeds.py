@@ -7,6 +7,7 @@ import itertools
 from collections import deque
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -19,34 +20,36 @@ _KEPT = 6  # newest messages of a feed, searched for the one nearest to a stamp
 
 @dataclass(frozen=True)
 class Received:
-    """A serialized image message. `number` counts the feed's messages, from 1.
+    """A serialized message of type `kind`. `number` counts the feed's messages, from 1.
 
     `arrived` is the time of arrival by `time.monotonic()` [s], `arrived_ns` by the node's clock,
     which may be simulated.
     """
 
     number: int
-    kind: type[Image] | type[CompressedImage]
+    kind: type
     data: bytes
     arrived: float
     arrived_ns: int
 
-    def message(self) -> Image | CompressedImage:
+    def message(self) -> Any:
         """Deserialize the message, which is slow in Python."""
         return deserialize_message(self.data, self.kind)
 
 
 class TopicFeed:
-    """The newest images of a topic, raw or, if the raw topic has no publisher, compressed.
+    """The newest messages of a topic; images raw or, if the raw topic has no publisher, compressed.
 
     The ROS thread calls `follow_users` and receives; `acquire`, `release` and `after` belong to
     the event loop that is given to `attach`.
     """
 
-    def __init__(self, node: Node, topic: str) -> None:
+    def __init__(self, node: Node, topic: str, kind: type = Image) -> None:
         self.topic = node.resolve_topic_name(topic)
         self._node = node
-        self._names = {Image: self.topic, CompressedImage: f"{self.topic}/compressed"}
+        self._names = {kind: self.topic}
+        if kind is Image:
+            self._names[CompressedImage] = f"{self.topic}/compressed"
         self._kind: type | None = None
         self._subscription: Subscription | None = None
         self._users = 0
@@ -106,7 +109,7 @@ class TopicFeed:
         if self._users == 0:
             return None
         sent = [kind for kind, name in self._names.items() if self._node.count_publishers(name)]
-        return sent[0] if sent else Image
+        return sent[0] if sent else next(iter(self._names))
 
     def _receive(self, kind: type, data: bytes) -> None:
         now_ns = self._node.get_clock().now().nanoseconds

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
@@ -131,44 +132,53 @@ class ImageStream(Stream):
         return Packet(header, encoded)
 
 
+@dataclass(frozen=True)
+class ValueFeeds:
+    """The topics that say what the pixels and objects of a frame are."""
+
+    mask: TopicFeed
+    confidence: TopicFeed
+    thermal: TopicFeed
+    temperature: TopicFeed
+    objects: TopicFeed
+    object_temperatures: TopicFeed
+
+
 class ValueStream(Stream):
     """Class, confidence, thermal counts and temperature of every pixel of a frame.
 
-    The payload, compressed with zlib, is the planes listed in the header, each row by row.
+    The payload, compressed with zlib, is the planes listed in the header, each row by row. The
+    header also lists the objects.
     """
 
-    def __init__(
-        self,
-        mask: TopicFeed,
-        confidence: TopicFeed,
-        thermal: TopicFeed,
-        temperature: TopicFeed,
-        log: Log,
-    ) -> None:
-        # The node publishes the mask before the confidence.
-        super().__init__("values", [thermal, temperature, mask, confidence], log)
+    def __init__(self, feeds: ValueFeeds, log: Log) -> None:
+        # The node publishes the confidence last: the rest of its frame has arrived by then.
+        others = (feeds.objects, feeds.object_temperatures, feeds.thermal, feeds.temperature)
+        super().__init__("values", [*others, feeds.mask, feeds.confidence], log)
+        self._from = feeds
 
     def make(self, received: Received) -> Packet | None:
         """Return the planes of the confidence's frame; None if its mask has not arrived."""
-        thermal, temperature, mask, _ = self.feeds
+        feeds = self._from
         confidence_message = received.message()
         stamp_ns = stamp_ns_of(confidence_message.header)
-        mask_message = _nearest(mask, stamp_ns, 0)
+        mask_message = _nearest(feeds.mask, stamp_ns, 0)
         if mask_message is None:
             return None
         planes = {
             "class": mask_array(mask_message, MAX_BYTES),
             "confidence": confidence_bytes(one_channel(confidence_message)),
         }
-        thermal_message = _nearest(thermal, stamp_ns, _NEAR_NS)
+        thermal_message = _nearest(feeds.thermal, stamp_ns, _NEAR_NS)
         if thermal_message is not None:
             planes["thermal"] = one_channel(thermal_message)
-        temperature_message = _nearest(temperature, stamp_ns, _NEAR_NS)
+        temperature_message = _nearest(feeds.temperature, stamp_ns, _NEAR_NS)
         if temperature_message is not None:
             planes["temperature"] = one_channel(temperature_message)
         header: dict[str, object] = {
             "stream": self.name,
             "stamp_ns": str(stamp_ns),
+            "objects": self._objects(stamp_ns),
             "planes": [
                 {
                     "name": name,
@@ -184,8 +194,30 @@ class ValueStream(Stream):
         data = b"".join(np.ascontiguousarray(plane).tobytes() for plane in little_endian)
         return Packet(header, zlib.compress(data, 1))
 
+    def _objects(self, stamp_ns: int) -> list[dict[str, object]]:
+        """Class, id, score, box [pixels] and, if known, temperatures of the objects of a frame."""
+        detections = _nearest(self._from.objects, stamp_ns, _NEAR_NS)
+        if detections is None:
+            return []
+        warm = _nearest(self._from.object_temperatures, stamp_ns, _NEAR_NS)
+        # In the order of the detections, if they are of the same frame.
+        matching = warm is not None and warm.header.stamp == detections.header.stamp
+        entries = []
+        for index, one in enumerate(detections.detections):
+            centre, width, height = one.bbox.center.position, one.bbox.size_x, one.bbox.size_y
+            entry: dict[str, object] = {
+                "class": one.results[0].hypothesis.class_id,
+                "id": one.id,
+                "score": one.results[0].hypothesis.score,
+                "box": [centre.x - width / 2, centre.y - height / 2, width, height],
+            }
+            if matching and warm.objects[index].pixels:
+                entry |= {"mean": warm.objects[index].mean, "maximum": warm.objects[index].maximum}
+            entries.append(entry)
+        return entries
 
-def _nearest(feed: TopicFeed, stamp_ns: int, tolerance_ns: int) -> object | None:
+
+def _nearest(feed: TopicFeed, stamp_ns: int, tolerance_ns: int) -> Any:
     """Return the recent message with the nearest stamp; None if none is within the tolerance."""
     messages = [received.message() for received in feed.recent()]
     nearest = min(messages, key=lambda each: abs(stamp_ns_of(each.header) - stamp_ns), default=None)

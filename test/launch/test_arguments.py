@@ -21,6 +21,7 @@ THEIRS = {
     "rviz": "yes",
     "viewer": "yes",
     "viewer_port": "none",
+    "viewer_control": "maybe",
     "bag": "/no/such/bag",
     "loop": "often",
     "respawn": "never",

@@ -170,9 +170,11 @@ def test_the_viewers_port_is_checked(text):
         bringup("viewer:=true", f"viewer_port:={text}")
 
 
-def test_the_viewers_port_reaches_it():
+def test_the_viewers_port_and_control_reach_it():
     _, viewer = bringup("viewer:=true", "viewer_port:=9000")
-    assert viewer.parameters == {"port": 9000}
+    assert viewer.parameters == {"port": 9000, "control": False}
+    _, viewer = bringup("viewer:=true", "viewer_control:=true")
+    assert viewer.parameters == {"port": 8080, "control": True}
 
 
 def test_names_of_an_including_launch_file_work_too():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import cv2
 import numpy as np
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
+from difusionseg_core.imaging.blur import blur_classes
 from difusionseg_core.imaging.drawing import caption, contact_sheet, overlay
+from difusionseg_core.objects.drawing import draw_objects
+from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_core.predictor import Prediction
 from difusionseg_core.report.document import Figure
 
@@ -20,11 +23,15 @@ _STRIP_FRAMES, _STRIP_COLUMNS, _STRIP_WIDTH = 24, 6, 320
 class Highlights:
     """Keeps the images of a few of `total` frames.
 
-    The best and worst are ranked by mIoU if there is ground truth, otherwise by Qabf.
+    Images show the objects, and the class ids `blur` blurred. The best and worst are
+    ranked by mIoU if there is ground truth, otherwise by Qabf.
     """
 
-    def __init__(self, label_set: LabelSet, has_truth: bool, total: int) -> None:
+    def __init__(
+        self, label_set: LabelSet, has_truth: bool, total: int, blur: Collection[int] = ()
+    ) -> None:
         self._label_set = label_set
+        self._blur = blur
         self._key = "mIoU" if has_truth else "Qabf"
         self._every = max(1, -(-total // _STRIP_FRAMES))
         self._seen = 0
@@ -32,10 +39,12 @@ class Highlights:
         self._best: list[tuple[float, str, bytes]] = []
         self._worst: list[tuple[float, str, bytes]] = []
 
-    def consider(self, frame: RecordedFrame, prediction: Prediction, row: Mapping) -> None:
+    def consider(
+        self, frame: RecordedFrame, prediction: Prediction, found: FrameObjects, row: Mapping
+    ) -> None:
         """Keep what the page shows of a frame, if anything; `row` is its row of the time line."""
         if self._seen % self._every == 0:
-            self._strip_tiles.append(self._tile(prediction, row["seconds"]))
+            self._strip_tiles.append(self._tile(self._marked(prediction, found), row["seconds"]))
         self._seen += 1
         score = row.get(self._key)
         if score is None or not np.isfinite(score):
@@ -43,7 +52,7 @@ class Highlights:
         for kept, sign in ((self._best, 1), (self._worst, -1)):
             if len(kept) == _SHOWN and sign * score <= sign * kept[-1][0]:
                 continue
-            kept.append((score, row["stamp"], self._row(frame, prediction)))
+            kept.append((score, row["stamp"], self._row(frame, prediction, found)))
             kept.sort(key=lambda item: -sign * item[0])
             del kept[_SHOWN:]
 
@@ -80,21 +89,35 @@ class Highlights:
             )
         }
 
-    def _tile(self, prediction: Prediction, seconds: float) -> np.ndarray:
-        image = overlay(prediction.fused, prediction.labels, self._label_set)
+    def _marked(self, prediction: Prediction, found: FrameObjects) -> np.ndarray:
+        """The fused image with classes and objects."""
+        fused = blur_classes(prediction.fused, prediction.labels, self._blur)
+        image = overlay(fused, prediction.labels, self._label_set)
+        captions = found.captions(self._label_set)
+        return draw_objects(image, found.objects, captions, self._label_set.display_palette)
+
+    def _tile(self, image: np.ndarray, seconds: float) -> np.ndarray:
         # All of one height, also if the images of a recording change their size.
         size = (_STRIP_WIDTH, _STRIP_WIDTH * 3 // 4)
         return caption(cv2.resize(image, size, interpolation=cv2.INTER_AREA), f"{seconds:.1f} s")
 
-    def _row(self, frame: RecordedFrame, prediction: Prediction) -> bytes:
+    def _row(self, frame: RecordedFrame, prediction: Prediction, found: FrameObjects) -> bytes:
+        rgb, thermal, fused = (
+            blur_classes(image, prediction.labels, self._blur)
+            for image in (
+                frame.rgb,
+                cv2.cvtColor(frame.thermal, cv2.COLOR_GRAY2RGB),
+                prediction.fused,
+            )
+        )
         tiles = {
-            "RGB": frame.rgb,
-            "thermal": cv2.cvtColor(frame.thermal, cv2.COLOR_GRAY2RGB),
-            "fused": prediction.fused,
-            "prediction": overlay(prediction.fused, prediction.labels, self._label_set),
+            "RGB": rgb,
+            "thermal": thermal,
+            "fused": fused,
+            "prediction": self._marked(prediction, found),
         }
         if frame.labels is not None:
-            tiles["truth"] = overlay(frame.rgb, frame.labels, self._label_set)
+            tiles["truth"] = overlay(rgb, frame.labels, self._label_set)
         return _jpeg(contact_sheet([list(tiles.values())], list(tiles)))
 
 

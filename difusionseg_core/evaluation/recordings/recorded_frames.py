@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any
 
@@ -21,7 +21,8 @@ from difusionseg_core.imaging.camera_images import (
     thermal_pixels,
 )
 from difusionseg_core.imaging.camera_settings import CameraSettings
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion
+from difusionseg_core.imaging.temperature import UnitGuess
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError
 from difusionseg_core.recordings.topic_choice import Topics
 
@@ -31,6 +32,7 @@ class RecordedFrame:
     """A pair, ready for the network.
 
     `rgb` (H, W, 3) uint8 RGB, `thermal` (H, W) uint8, `labels` (H, W) uint8 class ids or None.
+    `degrees` (H, W) float32 [degrees Celsius], NaN outside the thermal image, or None if unknown.
     `stamp_ns` and `frame_id` are the RGB image's; `recorded_ns` is when the later of the two was
     recorded. `seconds` is the time for reading and conversion.
     """
@@ -38,6 +40,7 @@ class RecordedFrame:
     rgb: np.ndarray
     thermal: np.ndarray
     labels: np.ndarray | None
+    degrees: np.ndarray | None
     stamp_ns: int
     offset_ns: int
     recorded_ns: int
@@ -69,7 +72,8 @@ class FrameReader:
         self._align = self._alignment()
         self._num_classes = num_classes
         self._faults = faults
-        self._thermal_grey = ThermalConversion(cameras.thermal)
+        self._thermal_grey = ThermalConversion(replace(cameras.thermal, crop=(0, 0, 0, 0)))
+        self._unit_guess = UnitGuess()
 
     def __enter__(self) -> FrameReader:
         with ExitStack() as stack:
@@ -94,10 +98,13 @@ class FrameReader:
         thermal_message = self._streams[self._topics.thermal].message(pair.thermal)
         header = rgb_message.deserialize().header
         camera_rgb = self._converted(self._topics.rgb, rgb_message, self._rgb)
-        camera_thermal = self._converted(self._topics.thermal, thermal_message, self._thermal)
-        if camera_rgb is None or camera_thermal is None:
+        counts = self._converted(self._topics.thermal, thermal_message, self._thermal)
+        if camera_rgb is None or counts is None:
             return None
-        rgb, thermal = self._align(camera_rgb, camera_thermal)
+        degrees = self._degrees(counts)
+        if degrees is not None:
+            degrees = self._align.align_thermal(degrees, camera_rgb.shape[1::-1], outside=np.nan)
+        rgb, thermal = self._align(camera_rgb, self._thermal_grey(counts))
         if thermal.shape != rgb.shape[:2]:
             self._faults.add(
                 self._topics.thermal,
@@ -110,6 +117,7 @@ class FrameReader:
             rgb=rgb,
             thermal=thermal,
             labels=self._labels(pair.truth, rgb.shape[:2]),
+            degrees=degrees,
             stamp_ns=rgb_message.stamp_ns,
             offset_ns=pair.offset_ns,
             recorded_ns=max(rgb_message.recorded_ns, thermal_message.recorded_ns),
@@ -130,7 +138,16 @@ class FrameReader:
         return rgb_array(message, self._cameras.max_image_bytes, self._cameras.rgb_bits)
 
     def _thermal(self, message: Any) -> np.ndarray:
-        return self._thermal_grey(thermal_pixels(message, self._cameras.max_image_bytes))
+        counts = thermal_pixels(message, self._cameras.max_image_bytes)
+        return cropped(counts, self._cameras.thermal.crop)
+
+    def _degrees(self, counts: np.ndarray) -> np.ndarray | None:
+        if counts.ndim != 2:  # colours have no temperature
+            return None
+        scale = self._cameras.temperature
+        if scale.unit == "auto":
+            scale = replace(scale, unit=self._unit_guess(counts))
+        return scale.celsius(counts)
 
     def _alignment(self) -> Alignment:
         """Both cameras are undistorted or neither, as by the node."""

@@ -31,6 +31,7 @@ def recording_page(
     ]
     if "segmentation" in metrics:
         sections.append(_segmentation(metrics["segmentation"], label_set))
+    sections.append(Section("Objects", [_objects(metrics["objects"])]))
     if "fusion" in metrics:
         fusion = {key: value for key, value in metrics["fusion"].items() if key != "frames"}
         note = f"Means over {metrics['fusion']['frames']} frames; better when higher, but MSE."
@@ -194,6 +195,16 @@ def _segmentation(scores: Mapping, label_set: LabelSet) -> Section:
         "Of the pixels of a true class (row), how many per cent were predicted as which.",
     )
     return Section("Segmentation", [by_class, picture])
+
+
+def _objects(by_class: Mapping) -> Table:
+    keys = ("detections", "tracks", "mean", "maximum")
+    rows = [[name, *(_number(row.get(key)) for key in keys)] for name, row in by_class.items()]
+    note = (
+        "Tracks are objects followed from frame to frame; mean and maximum are temperatures. "
+        "objects.json and objects.csv list every object."
+    )
+    return Table(["class", "detections", "tracks", "mean [C]", "maximum [C]"], rows, note)
 
 
 def _latency(stages: Mapping) -> Table:

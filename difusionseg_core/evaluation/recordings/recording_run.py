@@ -12,15 +12,18 @@ from time import perf_counter
 
 from tqdm import tqdm
 
+from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.data_sets.result_store import PER_IMAGE
 from difusionseg_core.evaluation.machine import machine
 from difusionseg_core.evaluation.recordings.header_scan import HeaderScan, Pairing, scan_headers
 from difusionseg_core.evaluation.recordings.highlights import Highlights
 from difusionseg_core.evaluation.recordings.recorded_frames import FrameReader
+from difusionseg_core.evaluation.recordings.recorded_objects import RecordedObjects
 from difusionseg_core.evaluation.recordings.recording_page import recording_page
 from difusionseg_core.evaluation.recordings.recording_scores import Latencies, Scores
 from difusionseg_core.evaluation.recordings.result_recording import ResultRecording
 from difusionseg_core.imaging.camera_settings import CameraSettings
+from difusionseg_core.objects.frame_objects import ObjectFinder
 from difusionseg_core.predictor import PredictorOptions
 from difusionseg_core.recordings.rosbag2 import Recording, RecordingError
 from difusionseg_core.report.document import write_report
@@ -31,7 +34,8 @@ class RecordingOptions:
     """How to evaluate recordings.
 
     Topics are None for automatic choice, see `Recording.choose_topics`; `fusion_every` N scores
-    every Nth fused image.
+    every Nth fused image. `object_score` is the lowest score of objects, `blur` names classes that
+    are blurred in what is written.
     """
 
     predictor: PredictorOptions = PredictorOptions()
@@ -41,6 +45,8 @@ class RecordingOptions:
     pairing: Pairing = Pairing()
     cameras: CameraSettings = CameraSettings()
     fusion_every: int = 1
+    object_score: float = 0.3
+    blur: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ class RecordingJob:
 def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, object]:
     """Write metrics.json, tables and the page about them; return what metrics.json holds.
 
-    The tables are timeline.csv, rates.csv, latency.csv and per_image.jsonl (for `compare`).
+    The tables are timeline.csv, rates.csv, latency.csv, objects.csv (and objects.json), and
+    per_image.jsonl (for `compare`).
     All but the latencies and the part "run" of metrics.json is the same every time. Raises
     ValueError (RecordingError among them) or OSError, in one line that names the recording.
     """
@@ -77,18 +84,25 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
         if not len(found):
             raise RecordingError(f"{job.recording} {_why_no_pairs(found, options.pairing)}")
         predictor = options.predictor.open()
-        scores, latencies = Scores(predictor.label_set, options.fusion_every), Latencies()
-        highlights = Highlights(predictor.label_set, topics.mask is not None, len(found))
+        label_set = predictor.label_set
+        blur = _class_ids(options.blur, label_set)
+        scores, latencies = Scores(label_set, options.fusion_every), Latencies()
+        highlights = Highlights(label_set, topics.mask is not None, len(found), blur)
         results = None
         if job.record is not None:
-            results = stack.enter_context(ResultRecording(recording, job.record, topics.rgb))
+            results = ResultRecording(recording, job.record, topics, label_set, blur)
+            stack.enter_context(results)
+            if results.left_out:
+                left_out = ", ".join(results.left_out)
+                warnings.append(f"left out, as they are not blurred: {left_out}")
         job.output.mkdir()
+        finder = ObjectFinder()
+        objects = stack.enter_context(RecordedObjects(job.output, label_set))
         timeline = stack.enter_context(_Table(job.output / "timeline.csv", scores.columns))
         latency = stack.enter_context(_Table(job.output / "latency.csv", latencies.columns))
         per_image = stack.enter_context((job.output / PER_IMAGE).open("w"))
-        num_classes = predictor.label_set.num_classes
         reader = stack.enter_context(
-            FrameReader(recording, topics, options.cameras, num_classes, found.faults)
+            FrameReader(recording, topics, options.cameras, label_set.num_classes, found.faults)
         )
         # None: silent where nobody watches.
         bar = tqdm(found.pairs(), total=len(found), unit="pair", disable=None if progress else True)
@@ -100,10 +114,20 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             row, of_frame = scores.add(frame, prediction)
             timeline.write(row)
             per_image.write(json.dumps(of_frame.to_json()) + "\n")
-            highlights.consider(frame, prediction, row)
+            seen = finder.find(
+                frame.stamp_ns * 1e-9,
+                prediction.objects,
+                prediction.labels,
+                prediction.confidence,
+                prediction.fused,
+                frame.degrees,
+                options.object_score,
+            )
+            objects.add(str(row["stamp"]), seen)
+            highlights.consider(frame, prediction, seen, row)
             latency.write(latencies.add(frame, prediction))
             if results is not None:
-                results.add(frame, prediction)
+                results.add(frame, prediction, seen)
         if not len(scores):
             reasons = "; ".join(found.faults.lines())
             raise RecordingError(
@@ -121,6 +145,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             "steps": predictor.steps,
             **_timing(found, len(scores)),
             **scores.report(),
+            "objects": objects.report(),
             "warnings": warnings + reader.warnings + found.warnings(),
             "faults": found.faults.lines(),
             "run": {
@@ -132,15 +157,27 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             },
         }
     write_json(job.output / "metrics.json", report)
-    page = recording_page(report, job.output, predictor.label_set, highlights)
+    page = recording_page(report, job.output, label_set, highlights)
     write_report(page, job.output)
     return report
+
+
+def _class_ids(names: Sequence[str], label_set: LabelSet) -> list[int]:
+    """The ids of these classes. Raises ValueError for a name that is none."""
+    for name in names:
+        if name not in label_set.class_names:
+            raise ValueError(
+                f"blur: class '{name}' is unknown; the classes are "
+                f"{', '.join(label_set.class_names)}"
+            )
+    return [label_set.class_names.index(name) for name in names]
 
 
 def _conversion(cameras: CameraSettings) -> dict[str, object]:
     """The parameters of the conversion, for a JSON file."""
     return {
         **{f"thermal_{name}": value for name, value in asdict(cameras.thermal).items()},
+        "temperature": asdict(cameras.temperature),
         "undistort": cameras.undistort,
         "rgb_bits": cameras.rgb_bits,
         "max_image_bytes": cameras.max_image_bytes,

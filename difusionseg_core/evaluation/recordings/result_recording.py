@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
+from difusionseg_core.imaging.blur import blur_classes
+from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_core.predictor import Prediction
+from difusionseg_core.recordings.object_messages import (
+    detections_message,
+    object_types,
+    temperatures_message,
+)
 from difusionseg_core.recordings.rosbag2 import Recording, RecordingError, RecordingWriter
-from difusionseg_core.recordings.topic_choice import RGB
+from difusionseg_core.recordings.topic_choice import RGB, Topics
 
 FUSED, MASK, CONFIDENCE = "fused/image", "segmentation/mask", "segmentation/confidence"
+OBJECTS, TEMPERATURES = "objects", "objects/temperature"
+_RESULTS = (FUSED, MASK, CONFIDENCE, OBJECTS, TEMPERATURES)
+# In names of message types that can show a person.
+_PICTURES = ("image", "video", "packet", "cloud", "scan")
 
 
 class ResultRecording:
-    """Writes all messages of a recording unchanged, and between them the results as images.
+    """Writes all messages of a recording unchanged, and between them the results.
 
     The topics are named as the node's and lie where the RGB topic does: /front/fused/image for
     /front/rgb/image. A result has the RGB image's stamp and comes right after the pair it was
-    made of. Used as a context manager: `add` frames, then `finish`; the recording appears when all
-    went well. Raises RecordingError where the recording has such topics already, FileExistsError
-    where there is something at `path`.
+    made of. With `blur`, classes to blur, it is de-identified: the fused image is blurred, and
+    camera images and other pictures, `left_out` by topic, are not copied. Used as a context
+    manager: `add` frames, then `finish`; the recording appears when all went well. Raises
+    RecordingError where the recording has such topics already, FileExistsError where there is
+    something at `path`.
     """
 
-    def __init__(self, recording: Recording, path: Path, rgb_topic: str) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        path: Path,
+        topics: Topics,
+        label_set: LabelSet,
+        blur: Collection[int] = (),
+    ) -> None:
+        self._label_set = label_set
+        self._blur = blur
+        kept = (topics.mask,) if blur else recording.topics
+        self.left_out = sorted(
+            topic
+            for topic, kind in recording.topics.items()
+            if topic not in kept
+            and any(word in kind.rpartition("/")[2].lower() for word in _PICTURES)
+            and not kind.endswith("CameraInfo")
+        )
+        rgb_topic = topics.rgb
         base = rgb_topic.removesuffix("/compressed").removesuffix(RGB)
         base = base if base.endswith("/") else "/"
-        self._topics = {name: base + name for name in (FUSED, MASK, CONFIDENCE)}
+        self._topics = {name: base + name for name in _RESULTS}
         taken = sorted(recording.topics.keys() & self._topics.values())
         if taken:
             raise RecordingError(f"{recording.path} has results already, on {', '.join(taken)}")
@@ -39,8 +72,9 @@ class ResultRecording:
             # Read through a file of its own, beside what else reads the recording.
             source = stack.enter_context(Recording(self._source.path))
             stack.enter_context(self._writer)
-            self._writer.declare_topics_of(source)
-            self._messages = source.messages(source.topics)
+            copied = source.topics.keys() - set(self.left_out)
+            self._writer.declare_topics_of(source, copied)
+            self._messages = source.messages(copied)
             self._next = next(self._messages, None)
             self._stack = stack.pop_all()
         return self
@@ -48,11 +82,12 @@ class ResultRecording:
     def __exit__(self, *exception: Any) -> None:
         self._stack.__exit__(*exception)
 
-    def add(self, frame: RecordedFrame, prediction: Prediction) -> None:
+    def add(self, frame: RecordedFrame, prediction: Prediction, found: FrameObjects) -> None:
         """Write what was made of a frame. Frames come in the order of time."""
         self._copy_until(frame.recorded_ns)
+        fused = blur_classes(prediction.fused, prediction.labels, self._blur)
         pictures = {
-            FUSED: (prediction.fused, "rgb8"),
+            FUSED: (fused, "rgb8"),
             MASK: (prediction.labels, "mono8"),
             CONFIDENCE: (prediction.confidence, "32FC1"),
         }
@@ -65,6 +100,13 @@ class ResultRecording:
                 encoding,
                 recorded_ns=frame.recorded_ns,
             )
+        header = (self._label_set, frame.stamp_ns, frame.frame_id)
+        messages = {OBJECTS: detections_message(found, *header)}
+        if found.temperatures is not None:
+            messages[TEMPERATURES] = temperatures_message(found, *header)
+        for name, message in messages.items():
+            types = object_types()
+            self._writer.write_message(self._topics[name], message, types, frame.recorded_ns)
 
     def finish(self) -> None:
         """Copy what the recording holds after the last frame."""

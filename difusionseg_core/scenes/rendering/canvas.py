@@ -227,7 +227,9 @@ class Canvas:
             np.minimum.at(extreme, number, ends)
         left, top, right, bottom = reach * np.array([[1], [1], [-1], [-1]])
         large = (right - left >= _SMALLEST_BOX) & (bottom - top >= _SMALLEST_BOX)
-        edges = np.stack([codes % 256, left, top, right, bottom], axis=1)[large].tolist()
+        edges = np.stack([codes % 256, left, top, right, bottom, codes // 256], axis=1)[
+            large
+        ].tolist()
         return [Box(*box) for box in edges]
 
 

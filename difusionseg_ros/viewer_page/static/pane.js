@@ -3,7 +3,7 @@
 
 import {clock, element, number, plainName, swatch} from "./elements.js";
 import {latency, plot, rate} from "./images.js";
-import {valuesAt} from "./values.js";
+import {objectAt, valuesAt} from "./values.js";
 
 export const NAMES = {
   rgb: "RGB", thermal: "Thermal", fused: "Fused", overlay: "Classes", color: "Colours only",
@@ -185,6 +185,13 @@ export class Pane {
       line.append(element("b", known ? plainName(known.name) : `class ${found.class}`));
       line.append(`, confidence ${Math.round(100 * found.confidence)} %`);
       lines.push(line);
+    }
+    const object = found.class === undefined ? undefined : objectAt(values, found.x, found.y);
+    if (object) {
+      const warm = object.mean === undefined ? "" :
+        `, ${object.mean.toFixed(1)} °C (at most ${object.maximum.toFixed(1)} °C)`;
+      const score = Math.round(100 * object.score);
+      lines.push(element("div", `${plainName(object.class)} ${object.id}${warm}, score ${score} %`));
     }
     for (const plane of Object.values(values.planes)) {
       if (["class", "confidence"].includes(plane.name) || found[plane.name] === undefined) continue;

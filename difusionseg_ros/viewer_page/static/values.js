@@ -1,4 +1,4 @@
-// Class, confidence and thermal value of the pixels of a frame (see ValueStream in streams.py).
+// Class, confidence, thermal value and object of the pixels of a frame (see ValueStream in streams.py).
 
 const ARRAYS = {
   uint8: Uint8Array, uint16: Uint16Array, int16: Int16Array, int32: Int32Array,
@@ -15,7 +15,7 @@ export async function readValues({header, payload}) {
     planes[plane.name] = {...plane, data: new kind(bytes.slice(offset, offset + length))};
     offset += length;
   }
-  return {stampNs: header.stamp_ns, planes};
+  return {stampNs: header.stamp_ns, planes, objects: header.objects};
 }
 
 // Values at (u, v), each 0 to 1, of an image: {class: 2, confidence: 0.9, thermal: 7312, x, y}.
@@ -29,6 +29,13 @@ export function valuesAt({planes}, u, v, ofThermal) {
   }
   if (found.confidence !== undefined) found.confidence /= 255;
   return found;
+}
+
+// The smallest object whose box holds the pixel (x, y) of the mask; undefined if there is none.
+export function objectAt({objects}, x, y) {
+  const around = objects.filter(({box: [left, top, width, height]}) =>
+    x >= left && x < left + width && y >= top && y < top + height);
+  return around.sort((a, b) => a.box[2] * a.box[3] - b.box[2] * b.box[3])[0];
 }
 
 function place({width, height}, u, v) {

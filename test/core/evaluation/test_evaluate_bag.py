@@ -13,8 +13,10 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.recordings import batch
 from difusionseg_core.evaluation.recordings.recording_scores import FUSION_METRICS
+from difusionseg_core.imaging.blur import blur_classes
 from difusionseg_core.imaging.camera_images import compress
 from difusionseg_core.metrics.fusion import fusion_metrics
+from difusionseg_core.recordings.object_messages import object_types
 from difusionseg_core.recordings.rosbag2 import STORAGES, Recording, RecordingWriter
 
 SECOND, MS = 1_000_000_000, 1_000_000
@@ -322,7 +324,7 @@ def test_the_recording_with_results_added(tmp_path, evaluate, storage):
         added = {topic: after.count(topic) for topic in after.topics.keys() - before.topics.keys()}
         results = list(after.messages(added))
     names = ("/fused/image", "/segmentation/mask", "/segmentation/confidence")
-    assert added == dict.fromkeys(names, 4)
+    assert added == dict.fromkeys((*names, "/objects"), 4)
     for topic in names:
         stamps = [message.stamp_ns for message in results if message.topic == topic]
         assert stamps == times(4)
@@ -334,6 +336,76 @@ def test_the_recording_with_results_added(tmp_path, evaluate, storage):
 
     status, output = evaluate(tmp_path / "seen", "--record", tmp_path / "again")
     assert status == 1 and not (tmp_path / "again").exists()
+
+
+def centikelvin(number):
+    return np.full(SIZE, 29315, np.uint16) + thermal_picture(number)
+
+
+def recorded_objects(path, topic):
+    """Messages of a topic of objects, deserialised."""
+    with Recording(path) as recording:
+        return [
+            object_types().deserialize_cdr(message.data, message.type)
+            for message in recording.messages([topic])
+        ]
+
+
+def test_objects_and_temperatures_are_recorded_and_listed(tmp_path, evaluate):
+    drive = Drive(tmp_path / "drive")
+    for number, stamp in enumerate(times(4)):
+        drive.add("/rgb/image", stamp, rgb_picture(number), "rgb8")
+        drive.add("/thermal/image", stamp, centikelvin(number), "mono16")
+    status, output = evaluate(drive.write(), "--record", tmp_path / "seen", "--object-score", "0")
+    assert status == 0
+    detections = recorded_objects(tmp_path / "seen", "/objects")
+    warm = recorded_objects(tmp_path / "seen", "/objects/temperature")
+    listed = json.loads((output / "objects.json").read_text())
+    table = rows(output / "objects.csv")
+    found = [one for message in detections for one in message.detections]
+    measured = [one for message in warm for one in message.objects]
+    assert len(found) == len(measured) == len(listed) == len(table) > 0
+    for one, degrees, entry, row in zip(found, measured, listed, table, strict=True):
+        assert one.results[0].hypothesis.class_id == degrees.class_name == entry["class"]
+        x, y, width, height = entry["bbox"]
+        centre = one.bbox.center.position
+        assert (centre.x, centre.y) == pytest.approx((x + width / 2, y + height / 2), abs=0.02)
+        assert one.id == degrees.id == str(entry.get("id", "")) == row["id"]
+        if degrees.pixels:
+            assert 20 <= degrees.mean <= degrees.maximum <= 23
+            assert entry["mean"] == pytest.approx(degrees.mean, abs=0.01)
+            assert [degrees.x, degrees.y] == entry["hottest"]
+    assert any(degrees.pixels for degrees in measured)
+    figures = metrics(output)
+    assert sum(row["detections"] for row in figures["objects"].values()) == len(listed)
+    assert "maximum [C]" in (output / "report.html").read_text()
+
+
+def test_a_deidentified_recording_has_no_picture_that_is_not_blurred(tmp_path, evaluate):
+    path = Drive(tmp_path / "drive").pairs(times(2)).write()
+    parameters = tmp_path / "node.yaml"
+    blurred = ["car", "person", "bike", "curve"]
+    parameters.write_text(f"/**:\n  ros__parameters:\n    blur: {blurred}\n")
+    assert evaluate(path, "--record", tmp_path / "plain")[0] == 0
+    status, output = evaluate(path, "--record", tmp_path / "blurred", "--params-file", parameters)
+    assert status == 0
+    assert "/rgb/image, /thermal/image" in " ".join(metrics(output)["warnings"])
+    with Recording(tmp_path / "plain") as plain, Recording(tmp_path / "blurred") as seen:
+        assert not {"/rgb/image", "/thermal/image"} & seen.topics.keys()
+        masks = [message.image() for message in plain.messages(["/segmentation/mask"])]
+        pictures = [
+            [message.image() for message in recording.messages(["/fused/image"])]
+            for recording in (plain, seen)
+        ]
+    assert any(np.isin(mask, (1, 2, 3, 4)).any() for mask in masks)
+    for mask, sharp, coarse in zip(masks, *pictures, strict=True):
+        assert np.array_equal(coarse, blur_classes(sharp, mask, (1, 2, 3, 4)))
+
+
+def test_an_unknown_class_to_blur_is_named(tmp_path, evaluate, capsys):
+    path = Drive(tmp_path / "drive").pairs(times(1)).write()
+    assert evaluate(path, "--blur", "horse")[0] == 1
+    assert "'horse' is unknown; the classes are" in capsys.readouterr().err
 
 
 def test_several_recordings_with_one_that_is_damaged(tmp_path, evaluate, capsys):

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +122,7 @@ def test_feedback_is_the_share_of_pictures_that_see_classes(feedback) -> None:
 
 
 def batch_of(frame: RenderedFrame) -> dict[str, torch.Tensor]:
-    boxes = np.float32([astuple(box) for box in frame.boxes]).reshape(-1, 5)
+    boxes = np.float32([box.edges for box in frame.boxes]).reshape(-1, 5)
     targets = object_targets(boxes, frame.labels)
     return {
         "image": torch.from_numpy(normalize(frame.rgb, frame.thermal))[None],

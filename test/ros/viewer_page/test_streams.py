@@ -9,11 +9,16 @@ from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from difusionseg_core.classes import MSRS
 from difusionseg_core.imaging.camera_images import BadImage
+from difusionseg_core.objects import DetectedObject
+from difusionseg_core.objects.frame_objects import FrameObjects
+from difusionseg_core.objects.object_temperature import ObjectTemperature
 from difusionseg_ros.common.image_messages import image_message
+from difusionseg_ros.fusion.object_outputs import detections_message, temperatures_message
 from difusionseg_ros.viewer_page import clip, images
 from difusionseg_ros.viewer_page.feeds import Received
-from difusionseg_ros.viewer_page.streams import ImageStream, ValueStream
+from difusionseg_ros.viewer_page.streams import ImageStream, ValueFeeds, ValueStream
 
 SIZE = 48, 64
 SECOND = 1_000_000_000
@@ -107,12 +112,26 @@ def test_a_bad_message_is_refused_in_one_line():
         images.color_image(cut_off)
 
 
-def value_stream(mask_stamp=5 * SECOND, thermal_stamp=5 * SECOND, temperature=None):
+def value_stream(
+    mask_stamp=5 * SECOND,
+    thermal_stamp=5 * SECOND,
+    temperature=None,
+    objects=(),
+    object_temperatures=(),
+):
     mask = received(np.full(SIZE, 2, np.uint8), "mono8", mask_stamp)
     thermal = received(np.full((24, 32), 7312, np.uint16), "mono16", thermal_stamp)
     warm = None if temperature is None else np.full(SIZE, temperature, np.float32)
     temperatures = Feed() if warm is None else Feed(received(warm, "32FC1"))
-    return ValueStream(Feed(mask), Feed(), Feed(thermal), temperatures, ignore)
+    feeds = ValueFeeds(
+        mask=Feed(mask),
+        confidence=Feed(),
+        thermal=Feed(thermal),
+        temperature=temperatures,
+        objects=Feed(*objects),
+        object_temperatures=Feed(*object_temperatures),
+    )
+    return ValueStream(feeds, ignore)
 
 
 def test_values_of_a_frame_come_together():
@@ -133,6 +152,33 @@ def test_temperatures_come_with_their_unit_if_they_are_known():
     assert (plane["name"], plane["type"], plane["unit"]) == ("temperature", "float32", "°C")
     pixels = SIZE[0] * SIZE[1]
     assert (np.frombuffer(zlib.decompress(packet.payload)[-4 * pixels :], "<f4") == 34.5).all()
+
+
+def a_person(stamp_ns=5 * SECOND):
+    """The messages of a person of 34.1 degrees Celsius, as the node sends them."""
+    found = FrameObjects(
+        [DetectedObject(2, 0.5, 10.0, 20.0, 8.0, 24.0)],
+        [7],
+        [ObjectTemperature(100, 34.125, 36.5, 14, 30)],
+    )
+    messages = (
+        detections_message(found, MSRS, header(stamp_ns)),
+        temperatures_message(found, MSRS, header(stamp_ns)),
+    )
+    return [Received(1, type(each), serialize_message(each), 0.0, stamp_ns) for each in messages]
+
+
+def test_objects_come_with_their_temperatures():
+    confidence = received(np.full(SIZE, 0.5, np.float32), "32FC1")
+    objects, temperatures = a_person()
+    known = {"class": "person", "id": "7", "score": 0.5, "box": [10.0, 20.0, 8.0, 24.0]}
+    packet = value_stream(objects=[objects], object_temperatures=[temperatures]).make(confidence)
+    assert packet.header["objects"] == [{**known, "mean": 34.125, "maximum": 36.5}]
+    _, of_another_frame = a_person(5 * SECOND + 1)
+    for warm in ([], [of_another_frame]):
+        packet = value_stream(objects=[objects], object_temperatures=warm).make(confidence)
+        assert packet.header["objects"] == [known]
+    assert value_stream().make(confidence).header["objects"] == []
 
 
 def test_values_of_different_frames_are_not_mixed():

@@ -1,0 +1,66 @@
+"""The objects of a frame with their tracks and temperatures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from difusionseg_core.classes import LabelSet
+from difusionseg_core.objects.detection import DetectedObject
+from difusionseg_core.objects.drawing import caption
+from difusionseg_core.objects.instances import instance_map, objects_from_mask
+from difusionseg_core.objects.object_temperature import ObjectTemperature, object_temperatures
+from difusionseg_core.objects.tracking import Tracker
+
+
+@dataclass(frozen=True)
+class FrameObjects:
+    """The objects of a frame, and for each its track id and temperature, None if unknown."""
+
+    objects: Sequence[DetectedObject] = ()
+    ids: Sequence[int | None] = ()
+    temperatures: Sequence[ObjectTemperature] | None = None
+
+    def captions(self, label_set: LabelSet) -> list[str]:
+        """Return class, id and mean temperature of each object as text."""
+        means = [one.mean for one in self.temperatures] if self.temperatures is not None else None
+        return [
+            caption(label_set.class_names[found.label], track, means[index] if means else None)
+            for index, (found, track) in enumerate(zip(self.objects, self.ids, strict=True))
+        ]
+
+
+class ObjectFinder:
+    """Follows the objects of one camera pair from frame to frame."""
+
+    def __init__(self) -> None:
+        self._tracker = Tracker()
+
+    def find(
+        self,
+        seconds: float,
+        candidates: Sequence[DetectedObject] | None,
+        labels: np.ndarray,
+        confidence: np.ndarray,
+        image: np.ndarray,
+        degrees: np.ndarray | None,
+        least_score: float,
+    ) -> FrameObjects:
+        """Return the objects with scores from `least_score` at the time `seconds`.
+
+        `candidates` are those of the object head; None: regions of the mask are taken. `labels`
+        (H, W) uint8, `confidence` (H, W) float32 and `image` (H, W, 3) uint8 show the frame,
+        `degrees` (H, W) float32 [degrees Celsius] its temperatures, None if unknown.
+        """
+        if candidates is None:
+            candidates = objects_from_mask(labels, confidence)
+        ids = self._tracker.update(seconds, candidates, image)
+        kept = [i for i, one in enumerate(candidates) if one.score >= least_score]
+        objects = [candidates[i] for i in kept]
+        temperatures = None
+        if degrees is not None and degrees.shape == labels.shape:
+            instances = instance_map(labels, objects)
+            temperatures = object_temperatures(instances, degrees, len(objects))
+        return FrameObjects(objects, [ids[i] for i in kept], temperatures)
