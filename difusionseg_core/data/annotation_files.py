@@ -269,8 +269,8 @@ def _points(values: Any) -> list[float]:
     return points
 
 
-def _size(path: Path, height: object, width: object) -> tuple[int, int]:
-    size = int(height), int(width)  # type: ignore[call-overload]
+def _size(path: Path, height: int | str, width: int | str) -> tuple[int, int]:
+    size = int(height), int(width)
     if min(size) < 1 or size[0] * size[1] > _MOST_PIXELS:
         raise DataError(f"{path}: {width}x{height} is not an image size")
     return size
