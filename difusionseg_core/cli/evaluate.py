@@ -41,6 +41,12 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder of a data set")
     parser.add_argument("--split", help="train, val, test, ... if the folder has splits")
     add_data_options(parser)
+    parser.add_argument(
+        "--registration",
+        type=Path,
+        metavar="FILE",
+        help="registration.yaml of 'difusionseg register', for images that are not registered",
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder to create")
     parser.add_argument(
         "--mask", type=Path, help="score the masks (NAME.png) of this folder; no model is run"
@@ -114,6 +120,7 @@ def run(args: argparse.Namespace) -> int:
             baselines=args.baselines,
             classes=args.classes,
             folders=folders_from(args),
+            registration=args.registration,
         )
     )
     _print(metrics)

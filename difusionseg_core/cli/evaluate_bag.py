@@ -59,10 +59,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     node = parser.add_argument_group("as the node's parameters")
     node.add_argument(
         "--params-file",
+        "--registration",
         type=Path,
         metavar="FILE",
-        help="parameter file of the node: pairing, thermal conversion, registration, undistortion, "
-        "model and steps are taken from it, unless given here",
+        help="parameter file of the node, such as registration.yaml: pairing, thermal conversion, "
+        "registration, undistortion, model and steps are taken from it, unless given here",
     )
     node.add_argument(
         "--slop", type=float, default=0.05, help="largest time difference within a pair [s] (0.05)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from typing import Any
 
 from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
@@ -64,6 +65,39 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--draws", type=count, default=1, help="noise samples per frame (default: 1)"
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the noise (default: 0)")
+
+
+def add_thermal_options(parser: argparse._ArgumentGroup) -> None:
+    """Declare how thermal images become grey, as by the node's parameters of the same names."""
+    parser.add_argument(
+        "--thermal-mode",
+        choices=("auto", "fixed", "percentile", "minmax"),
+        help="thermal counts to grey (auto)",
+    )
+    parser.add_argument("--thermal-low", type=float, help="counts shown black in mode fixed")
+    parser.add_argument("--thermal-high", type=float, help="counts shown white in mode fixed")
+    parser.add_argument("--thermal-palette", help="pseudo-colours of the thermal images (auto)")
+    parser.add_argument("--thermal-invert", action="store_true", help="hot is black")
+    parser.add_argument(
+        "--thermal-crop",
+        type=int,
+        nargs=4,
+        metavar="N",
+        help="rows and columns cut off: top, bottom, left, right [pixels]",
+    )
+
+
+def thermal_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The fields of ThermalOptions that were given."""
+    given = {
+        "mode": args.thermal_mode,
+        "low": args.thermal_low,
+        "high": args.thermal_high,
+        "palette": args.thermal_palette,
+        "invert": args.thermal_invert or None,
+        "crop": tuple(args.thermal_crop) if args.thermal_crop else None,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def predictor_options(args: argparse.Namespace) -> PredictorOptions:

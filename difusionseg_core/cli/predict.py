@@ -7,11 +7,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from difusionseg_core.cli.options import add_model_options, not_negative, predictor_options
+from difusionseg_core.cli.options import (
+    add_model_options,
+    add_thermal_options,
+    not_negative,
+    predictor_options,
+    thermal_options,
+)
 from difusionseg_core.imaging.camera_settings import CameraSettings, read_camera_settings
 
 _EXAMPLE = """examples:
@@ -52,17 +57,11 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         metavar="FILE",
         help="parameter file of the node, such as registration.yaml of 'difusionseg register'",
     )
-    node.add_argument(
-        "--thermal-mode", help="thermal counts to grey: auto, fixed, percentile, minmax"
-    )
-    node.add_argument("--thermal-low", type=float, help="counts shown black in mode fixed")
-    node.add_argument("--thermal-high", type=float, help="counts shown white in mode fixed")
-    node.add_argument("--thermal-palette", help="pseudo-colours of the thermal images (auto)")
-    node.add_argument("--thermal-invert", action="store_true", help="hot is black")
+    add_thermal_options(node)
     node.add_argument(
         "--undistort",
         action="store_true",
-        help="remove lens distortion (by a recording's camera_info)",
+        help="remove lens distortion, by the calibrations of --registration or of a recording",
     )
     recorded = parser.add_argument_group("for a recording")
     recorded.add_argument("--rgb-topic", help="topic of RGB images")
@@ -82,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from difusionseg_core.prediction.sources import open_files, open_recording
 
     settings = read_camera_settings(args.registration) if args.registration else CameraSettings()
-    thermal = replace(settings.thermal, **_thermal_options(args))
+    thermal = replace(settings.thermal, **thermal_options(args))
     if args.recording is not None:
         if args.rgb or args.thermal:
             raise ValueError("give a recording, or --rgb and --thermal, not both")
@@ -127,28 +126,30 @@ def run(args: argparse.Namespace) -> int:
     return 1 if counts.failed or source.alone else 0
 
 
-def _thermal_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The thermal options that were given, which go before those of the registration file."""
-    given = {
-        "mode": args.thermal_mode,
-        "low": args.thermal_low,
-        "high": args.thermal_high,
-        "palette": args.thermal_palette,
-        "invert": args.thermal_invert or None,
-    }
-    return {name: value for name, value in given.items() if value is not None}
-
-
 def _with_calibrations(settings: CameraSettings, args: argparse.Namespace) -> CameraSettings:
-    """The settings with the lenses of the recording, if lens distortion is to be removed."""
+    """The settings with the lenses of the recording, if lens distortion is to be removed.
+
+    Raises ValueError if one is not known.
+    """
     if not (args.undistort or settings.undistort):
         return settings
+    settings = replace(settings, undistort=True)
+    if settings.rgb and settings.thermal_camera:
+        return settings
     if args.recording is None:
-        raise ValueError("--undistort needs a recording with camera_info; images have none")
-    from difusionseg_core.prediction.calibrations import recorded_calibrations
+        raise ValueError(
+            "--undistort needs a recording with camera_info, or the calibrations of both cameras "
+            "in the --registration file"
+        )
+    from difusionseg_core.recordings.calibrations import with_recorded_calibrations
+    from difusionseg_core.recordings.rosbag2 import Recording
 
-    rgb, thermal = recorded_calibrations(args.recording, args.rgb_topic, args.thermal_topic)
-    return replace(settings, undistort=True, rgb=rgb, thermal_camera=thermal)
+    with Recording(args.recording) as recording:
+        topics = recording.choose_topics(rgb=args.rgb_topic, thermal=args.thermal_topic)
+    settings, faults = with_recorded_calibrations(settings, args.recording, topics)
+    if faults:
+        raise ValueError(f"{args.recording} cannot be undistorted: {'; '.join(faults)}")
+    return settings
 
 
 def _open_window() -> Callable[[np.ndarray], bool]:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from difusionseg_core.cli.options import count, not_negative
+from difusionseg_core.cli.options import (
+    add_thermal_options,
+    count,
+    not_negative,
+    thermal_options,
+)
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.files import new_output
+from difusionseg_core.imaging.alignment import Alignment, Calibration
+from difusionseg_core.imaging.calibration_files import parse_calibration
+from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.imaging.registration import register
 from difusionseg_core.imaging.registration_files import checkerboard_sheet, node_parameters
+from difusionseg_core.imaging.thermal_conversion import ThermalOptions
+from difusionseg_core.recordings.calibrations import with_recorded_calibrations
+from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 from difusionseg_core.recordings.sampled_pairs import sample_pairs
 
 _EXAMPLE = """example:
   difusionseg register drive.mcap --output registration
+  difusionseg predict drive.mcap --registration registration/registration.yaml --output results
   ros2 launch difusionseg_ros bringup.launch.py params_file:=registration/registration.yaml
 """
 
@@ -24,8 +37,10 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "register",
         help="find how the thermal image lies in the RGB image",
-        description="Estimate the homography from thermal to RGB pixels. Writes "
-        "registration.yaml, parameters for the node, and checkerboard.png, cells of both cameras "
+        description="Estimate the homography from thermal to RGB pixels, of images without lens "
+        "distortion if both cameras' calibrations are known. Writes registration.yaml, parameters "
+        "for the node and for --registration of other commands: transform, calibrations and "
+        "thermal conversion; and checkerboard.png, cells of both cameras "
         "in turn before and after: if they fit, edges continue from cell to cell.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -41,20 +56,76 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         default=0.05,
         help="largest time difference within a pair [s] (default: 0.05)",
     )
+    for camera in ("rgb", "thermal"):
+        parser.add_argument(
+            f"--{camera}-calibration",
+            type=Path,
+            metavar="FILE",
+            help="YAML file of ROS's camera_calibration (default: camera_info of the recording)",
+        )
+    add_thermal_options(parser.add_argument_group("as the node's parameters"))
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Register; raises ValueError, in one line, for input that cannot be read or registered."""
-    pairs = sample_pairs(args.input, args.frames, args.rgb_topic, args.thermal_topic, args.slop)
+    cameras = _cameras(args)
+    pairs = sample_pairs(
+        args.input, args.frames, args.rgb_topic, args.thermal_topic, args.slop, cameras.thermal
+    )
+    if cameras.undistort:
+        lenses = Alignment(rgb=cameras.rgb, thermal=cameras.thermal_camera)
+        pairs = [lenses.undistorted(*pair) for pair in pairs]
+        print("lens distortion is removed first; registration.yaml holds both calibrations")
     found = register(pairs)
     with new_output(args.output) as output:
         output.mkdir()
-        parameters = node_parameters(found, args.input.name, len(pairs))
+        parameters = node_parameters(found, args.input.name, len(pairs), cameras)
         (output / "registration.yaml").write_text(parameters)
         write_png(output / "checkerboard.png", checkerboard_sheet(pairs, found))
     print(found.summary)
     if found.warning:
-        print(f"difusionseg register: warning: {found.warning}", file=sys.stderr)
+        _warn(found.warning)
     print(f"results are in {args.output}")
     return 0
+
+
+def _cameras(args: argparse.Namespace) -> CameraSettings:
+    """The conversion that was asked for, and both calibrations if they are known.
+
+    Raises ValueError for a calibration file that cannot be used, and for one without the other.
+    """
+    cameras = CameraSettings(
+        thermal=ThermalOptions(**thermal_options(args)),
+        rgb=_calibration(args.rgb_calibration),
+        thermal_camera=_calibration(args.thermal_calibration),
+    )
+    given = cameras.rgb is not None or cameras.thermal_camera is not None
+    if is_recording(args.input):
+        with Recording(args.input) as recording:
+            topics = recording.choose_topics(rgb=args.rgb_topic, thermal=args.thermal_topic)
+        cameras, faults = with_recorded_calibrations(cameras, args.input, topics)
+        if faults and not given and (topics.camera_info or topics.thermal_camera_info):
+            _warn(f"images are not undistorted: {'; '.join(faults)}")
+    if cameras.rgb is None or cameras.thermal_camera is None:
+        if given:
+            raise ValueError(
+                "give both --rgb-calibration and --thermal-calibration; undistorted are the images "
+                "of both cameras or of neither"
+            )
+        return cameras
+    rectified = cameras.rgb.is_rectified and cameras.thermal_camera.is_rectified
+    return replace(cameras, undistort=not rectified)
+
+
+def _calibration(path: Path | None) -> Calibration | None:
+    if path is None:
+        return None
+    try:
+        return parse_calibration(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _warn(line: str) -> None:
+    print(f"difusionseg register: warning: {line}", file=sys.stderr)

@@ -35,6 +35,7 @@ from difusionseg_core.data.file_names import (
 )
 from difusionseg_core.data.image_files import IMAGE_ENDINGS, DataError, read_rgb_thermal
 from difusionseg_core.data.label_files import LabelCoding
+from difusionseg_core.imaging.camera_settings import CameraSettings
 
 VISIBLE, THERMAL, LABELS, BOXES = "vi", "ir", "Segmentation_labels", "boxes"
 """The folders of a data set that this package writes, those of MSRS."""
@@ -48,7 +49,8 @@ _SIDES = ("visible", "thermal", "labels")
 class ImagePair:
     """The files of one frame; `name` is their common name without ending.
 
-    `coding` is the meaning of the ids in `labels`.
+    `coding` is the meaning of the ids in `labels`, `cameras` how the images become a registered
+    pair, if they are not one.
     """
 
     name: str
@@ -57,6 +59,7 @@ class ImagePair:
     labels: Path | None
     boxes: Path | None = None
     coding: LabelCoding = LabelCoding()
+    cameras: CameraSettings | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,10 @@ class DataSet:
     def with_classes(self, label_set: LabelSet) -> DataSet:
         """The same files with other classes."""
         return replace(self, layout=replace(self.layout, label_set=label_set))
+
+    def with_cameras(self, cameras: CameraSettings | None) -> DataSet:
+        """The same files, of cameras whose images are not registered; None: they are."""
+        return replace(self, pairs=[replace(pair, cameras=cameras) for pair in self.pairs])
 
     @property
     def is_labelled(self) -> bool:

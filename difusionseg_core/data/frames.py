@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from difusionseg_core.data.image_files import (
     read_thermal,
 )
 from difusionseg_core.data.label_files import read_labels
+from difusionseg_core.imaging.alignment import Calibration
+from difusionseg_core.imaging.bad_image import BadImage
 
 
 @dataclass(frozen=True)
@@ -34,16 +36,23 @@ class DataSetFrame:
 
 
 def read_frame(pair: ImagePair, label_set: LabelSet | None) -> DataSetFrame:
-    """Read the files of a pair.
+    """Read the files of a pair; with `cameras`, as the registered pair that they become.
 
-    Raises DataError, in one line, for files that cannot be read, for images of different sizes, for
-    labels that `label_set` does not have, and for labels without `label_set`.
+    Labels and boxes are those of the RGB image, and are undistorted with it. Raises DataError,
+    in one line, for files that cannot be read, for images of different sizes, for labels that
+    `label_set` does not have, and for labels without `label_set`.
     """
     if pair.visible == pair.thermal:
         rgb, thermal = read_rgb_thermal(pair.visible)
     else:
-        rgb, thermal = read_rgb(pair.visible), read_thermal(pair.thermal)
+        palette = pair.cameras.thermal.palette if pair.cameras else "auto"
+        rgb, thermal = read_rgb(pair.visible), read_thermal(pair.thermal, palette)
     height, width = rgb.shape[:2]
+    if pair.cameras:
+        try:
+            rgb, thermal = pair.cameras.prepared(rgb, thermal)
+        except BadImage as error:
+            raise DataError(f"{pair.thermal}: {error}") from error
     if thermal.shape != (height, width):
         raise _size_error(pair, rgb, "thermal image", thermal)
     labels = boxes = None
@@ -53,6 +62,8 @@ def read_frame(pair: ImagePair, label_set: LabelSet | None) -> DataSetFrame:
             raise _size_error(pair, rgb, "mask", labels)
     if pair.boxes:
         boxes = read_boxes(pair.boxes, width, height)
+        if pair.cameras and pair.cameras.alignment.rgb:
+            boxes = _rectified(boxes, pair.cameras.alignment.rgb, width, height)
     return DataSetFrame(pair.name, rgb, thermal, labels, boxes)
 
 
@@ -64,7 +75,25 @@ def read_pair_labels(pair: ImagePair, label_set: LabelSet | None) -> np.ndarray:
             "data.yaml, of which 'difusionseg check-data DIR --write-data-yaml' makes a first one"
         )
     assert pair.labels is not None
-    return read_labels(pair.labels, label_set, pair.coding)
+    labels = read_labels(pair.labels, label_set, pair.coding)
+    return pair.cameras.alignment.align_labels(labels) if pair.cameras else labels
+
+
+def _rectified(boxes: list[Box], camera: Calibration, width: int, height: int) -> list[Box]:
+    """The boxes around the same objects in the image without distortion."""
+    along = np.linspace(0, 1, 5)
+    moved = []
+    for box in boxes:
+        columns, rows = np.meshgrid(
+            box.left + along * (box.right - box.left), box.top + along * (box.bottom - box.top)
+        )
+        places = np.column_stack([columns.ravel(), rows.ravel()])
+        places = camera.rectified_points(places, width, height)
+        left, top = np.rint(places.min(axis=0)).clip(0, (width, height)).astype(int).tolist()
+        right, bottom = np.rint(places.max(axis=0)).clip(0, (width, height)).astype(int).tolist()
+        if right > left and bottom > top:
+            moved.append(replace(box, left=left, top=top, right=right, bottom=bottom))
+    return moved
 
 
 def _size_error(pair: ImagePair, rgb: np.ndarray, what: str, other: np.ndarray) -> DataError:

@@ -18,6 +18,7 @@ from difusionseg_core.evaluation.comparison import Comparison
 from difusionseg_core.evaluation.data_sets.data_set_page import class_legend
 from difusionseg_core.evaluation.data_sets.data_set_run import FUSED, MASK
 from difusionseg_core.evaluation.data_sets.result_store import RUN
+from difusionseg_core.imaging.camera_settings import read_still_settings
 from difusionseg_core.imaging.drawing import contact_sheet, overlay
 from difusionseg_core.report.document import Figure, Legend
 
@@ -53,6 +54,8 @@ def _data_set(folder: Path) -> DataSet:
         raise ValueError(f"{folder} is not an evaluation of a data set")
     options = json.loads((folder / RUN).read_text())["options"]
     data_set = open_data_set(Path(options["data"]), options.get("split"))
+    if options.get("registration"):
+        data_set = data_set.with_cameras(read_still_settings(Path(options["registration"])))
     if data_set.label_set is None:
         raise ValueError(f"{data_set.folder} has no classes")
     return data_set

@@ -51,10 +51,10 @@ class Calibration:
             width=info.width,
             height=info.height,
             model=info.distortion_model,
-            d=tuple(info.d),
-            k=tuple(info.k),
-            r=tuple(info.r),
-            p=tuple(info.p),
+            d=tuple(map(float, info.d)),
+            k=tuple(map(float, info.k)),
+            r=tuple(map(float, info.r)),
+            p=tuple(map(float, info.p)),
         )
 
     @property
@@ -63,16 +63,23 @@ class Calibration:
         projection = np.reshape(self.p, (3, 4))[:, :3]
         return projection if projection[0, 0] else np.reshape(self.k, (3, 3))
 
+    @property
+    def is_rectified(self) -> bool:
+        """Whether undistortion would change nothing."""
+        rotation = np.reshape(self.r, (3, 3)) if any(self.r) else np.eye(3)
+        return (
+            not any(self.d)
+            and np.allclose(rotation, np.eye(3))
+            and np.allclose(self.rectified, np.reshape(self.k, (3, 3)))
+            and self.model != "equidistant"
+        )
+
     def undistortion(self, width: int, height: int) -> np.ndarray:
         """(height, width, 2) float32: where each rectified pixel comes from, x first.
 
         For an image of another size than was calibrated, of the same view.
         """
-        scale = np.diag([width / self.width, height / self.height, 1.0])
-        camera = scale @ np.reshape(self.k, (3, 3))
-        target = scale @ self.rectified
-        rotation = np.reshape(self.r, (3, 3)) if any(self.r) else np.eye(3)
-        coefficients = np.array(self.d, np.float64)
+        camera, coefficients, rotation, target = self._scaled(width, height)
         if self.model == "equidistant":
             maps = cv2.fisheye.initUndistortRectifyMap(
                 camera, coefficients[:4], rotation, target, (width, height), cv2.CV_32FC1
@@ -82,6 +89,26 @@ class Calibration:
                 camera, coefficients, rotation, target, (width, height), cv2.CV_32FC1
             )
         return np.dstack(maps)
+
+    def rectified_points(self, points: np.ndarray, width: int, height: int) -> np.ndarray:
+        """(N, 2) pixels (x, y) of a distorted image of this size -> those without distortion."""
+        camera, coefficients, rotation, target = self._scaled(width, height)
+        places = np.asarray(points, np.float64).reshape(-1, 1, 2)
+        if self.model == "equidistant":
+            found = cv2.fisheye.undistortPoints(
+                places, camera, coefficients[:4], R=rotation, P=target
+            )
+        else:
+            found = cv2.undistortPoints(places, camera, coefficients, R=rotation, P=target)
+        return found[:, 0]
+
+    def _scaled(self, width: int, height: int) -> tuple[np.ndarray, ...]:
+        """Camera matrix, coefficients, rotation and target matrix for images of this size."""
+        scale = np.diag([width / self.width, height / self.height, 1.0])
+        rotation = np.reshape(self.r, (3, 3)) if any(self.r) else np.eye(3)
+        coefficients = np.array(self.d, np.float64)
+        camera = scale @ np.reshape(self.k, (3, 3))
+        return camera, coefficients, rotation, scale @ self.rectified
 
 
 @dataclass(frozen=True)
@@ -117,6 +144,20 @@ class Alignment:
         if rgb is not None and self.rgb is not None:
             rgb = cv2.remap(rgb, *_rgb_table(self.rgb, rgb.shape[1::-1]), cv2.INTER_LINEAR)
         return rgb, thermal
+
+    def undistorted(self, rgb: np.ndarray, thermal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both images without distortion, each in its own camera's view and size."""
+        own_view = self.align_thermal(thermal, None)
+        aligned, _ = self(rgb, None)
+        assert aligned is not None
+        return aligned, own_view
+
+    def align_labels(self, labels: np.ndarray) -> np.ndarray:
+        """Bring (H, W) uint8 class ids of the RGB image along; 255 outside."""
+        if self.rgb is None:
+            return labels
+        columns, rows = cv2.split(self.rgb.undistortion(*labels.shape[1::-1]))
+        return cv2.remap(labels, columns, rows, cv2.INTER_NEAREST, borderValue=255)
 
     def align_thermal(
         self, thermal: np.ndarray, rgb_size: tuple[int, int] | None, outside: float = 0.0

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from difusionseg_core.imaging.alignment import IDENTITY, Alignment, Calibration
+from difusionseg_core.imaging.calibration_files import parse_calibration
 from difusionseg_core.imaging.temperature import TemperatureScale
-from difusionseg_core.imaging.thermal_conversion import ThermalOptions
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
 
 _THERMAL = {
     "thermal_mode": "mode",
@@ -43,9 +45,8 @@ class CameraSettings:
     `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `thermal_time_offset` is
     added to thermal stamps [s], `rgb_bits` are the significant bits of RGB images with 16 bits a
     channel, and larger images than `max_image_bytes` are refused. `temperature` is what thermal
-    counts mean. `rgb` and `thermal_camera` are
-    calibrations for `undistort`, None where images are used as they are (the node takes them from
-    camera_info).
+    counts mean. `rgb` and `thermal_camera` are calibrations for `undistort`, None for those of
+    camera_info. Undistorted are both or neither, since `thermal_to_rgb` maps pixels of one kind.
     """
 
     thermal: ThermalOptions = field(default_factory=ThermalOptions)
@@ -61,9 +62,18 @@ class CameraSettings:
     @property
     def alignment(self) -> Alignment:
         """The alignment with these calibrations."""
-        if not self.undistort:
+        if not (self.undistort and self.rgb and self.thermal_camera):
             return Alignment(self.thermal_to_rgb)
         return Alignment(self.thermal_to_rgb, self.rgb, self.thermal_camera)
+
+    def prepared(self, rgb: np.ndarray, thermal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(H, W, 3) RGB and thermal pixels of a still pair -> the registered pair, 8-bit grey.
+
+        The thermal range is that of this image alone.
+        """
+        aligned_rgb, aligned = self.alignment(rgb, ThermalConversion(self.thermal)(thermal))
+        assert aligned_rgb is not None and aligned is not None  # neither image was missing
+        return aligned_rgb, aligned
 
 
 def read_camera_settings(path: Path) -> CameraSettings:
@@ -80,7 +90,14 @@ def read_camera_settings(path: Path) -> CameraSettings:
         for name in _OTHERS
         if name in values
     }
-    settings = CameraSettings(ThermalOptions(**thermal), temperature=temperature, **others)
+    calibrations: dict[str, Any] = {
+        field: _calibration(path, name, values[name])
+        for field, name in (("rgb", "rgb_calibration"), ("thermal_camera", "thermal_calibration"))
+        if values.get(name)
+    }
+    settings = CameraSettings(
+        ThermalOptions(**thermal), temperature=temperature, **others, **calibrations
+    )
     if len(settings.thermal_to_rgb) != 9:
         raise ValueError(
             f"{path}: thermal_to_rgb has {len(settings.thermal_to_rgb)} numbers; it must have 9"
@@ -126,6 +143,28 @@ def _options(
         for name, option in names.items()
         if name in values
     }
+
+
+def read_still_settings(path: Path) -> CameraSettings:
+    """As `read_camera_settings`, for image files, which have no camera_info of their own.
+
+    Raises ValueError also for `undistort` without both calibrations.
+    """
+    settings = read_camera_settings(path)
+    if settings.undistort and not (settings.rgb and settings.thermal_camera):
+        raise ValueError(
+            f"{path} sets undistort without rgb_calibration and thermal_calibration, which image "
+            "files need; 'difusionseg register' writes them if it is given the calibrations"
+        )
+    return settings
+
+
+def _calibration(path: Path, name: str, text: Any) -> Calibration:
+    text = _like(path, name, text, "")
+    try:
+        return parse_calibration(text)
+    except ValueError as error:
+        raise ValueError(f"{path}: {name}: {error}") from error
 
 
 def _like(path: Path, name: str, value: Any, default: Any) -> Any:

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from difusionseg_core.imaging.alignment import Alignment
+from difusionseg_core.imaging.alignment import Alignment, Calibration
+from difusionseg_core.imaging.calibration_files import calibration_yaml
+from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.imaging.drawing import contact_sheet
 from difusionseg_core.imaging.registration import Registration, checkerboard
 
@@ -15,8 +17,20 @@ _SHOWN = 3  # frames on the image
 _TILE = 640  # width of a board on the image, pixels
 
 
-def node_parameters(found: Registration, source: str, frames: int) -> str:
-    """A parameter file for the node (YAML); `frames` pairs of `source` were used."""
+def node_parameters(
+    found: Registration, source: str, frames: int, cameras: CameraSettings | None = None
+) -> str:
+    """A parameter file for the node (YAML); `frames` pairs of `source` were used.
+
+    `cameras` says how their images were converted and undistorted before.
+    """
+    cameras = cameras or CameraSettings()
+    thermal = cameras.thermal
+    calibrations = ""
+    if cameras.undistort:
+        calibrations = _block("rgb_calibration", cameras.rgb) + _block(
+            "thermal_calibration", cameras.thermal_camera
+        )
     numbers = ", ".join(_as_double(f"{value:.9g}") for value in found.matrix.ravel())
     return (
         f"# Found by `difusionseg register` from {frames} pairs of {source}:\n"
@@ -24,6 +38,14 @@ def node_parameters(found: Registration, source: str, frames: int) -> str:
         "/**/fusion_node:\n"
         "  ros__parameters:\n"
         f"    thermal_to_rgb: [{numbers}]\n"
+        f"    thermal_mode: {thermal.mode}\n"
+        f"    thermal_low: {_as_double(f'{thermal.low:.9g}')}\n"
+        f"    thermal_high: {_as_double(f'{thermal.high:.9g}')}\n"
+        f"    thermal_palette: {thermal.palette}\n"
+        f"    thermal_invert: {str(thermal.invert).lower()}\n"
+        f"    thermal_crop: {list(thermal.crop)}\n"
+        f"    undistort: {str(cameras.undistort).lower()}\n"
+        f"{calibrations}"
     )
 
 
@@ -41,6 +63,13 @@ def checkerboard_sheet(
         rows.append(boards)
     titles = ("before", f"after: {found.model}")
     return contact_sheet(rows, titles, _TILE)
+
+
+def _block(name: str, calibration: Calibration | None) -> str:
+    """A string parameter of several lines."""
+    assert calibration is not None  # both cameras are undistorted, or neither
+    lines = calibration_yaml(calibration).splitlines()
+    return f"    {name}: |\n" + "".join(f"      {line}\n" for line in lines)
 
 
 def _as_double(number: str) -> str:

@@ -77,11 +77,13 @@ class _Run:
         self._predictor = predictor
         self._options = options
         self._report = report
-        self._thermal_grey = ThermalConversion(options.thermal)
+        self._thermal_grey: ThermalConversion | None = None
         self._objects = _ObjectsFile(options.output / OBJECTS)
         self._counts = PredictionCounts()
 
     def run(self, source: PairSource, advance: Callable[[], None]) -> PredictionCounts:
+        if source.rate is not None:  # one camera's frames, which share a range
+            self._thermal_grey = ThermalConversion(self._options.thermal)
         self._options.output.mkdir(parents=True, exist_ok=True)
         with ExitStack() as stack:
             video = None
@@ -125,7 +127,8 @@ class _Run:
 
     def _prepared(self, pair: InputPair) -> tuple[np.ndarray, np.ndarray]:
         rgb, thermal = pair.read()
-        aligned_rgb, aligned = self._options.alignment(rgb, self._thermal_grey(thermal))
+        thermal_grey = self._thermal_grey or ThermalConversion(self._options.thermal)
+        aligned_rgb, aligned = self._options.alignment(rgb, thermal_grey(thermal))
         assert aligned_rgb is not None and aligned is not None  # neither image was missing
         return aligned_rgb, aligned
 

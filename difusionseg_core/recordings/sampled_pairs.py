@@ -11,8 +11,8 @@ import numpy as np
 from difusionseg_core.cameras.pairing import NearestStampPairer, Pair
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_rgb_thermal, read_thermal
-from difusionseg_core.imaging.camera_images import rgb_array, thermal_array
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
+from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 
 ImagePair = tuple[np.ndarray, np.ndarray]
@@ -25,25 +25,29 @@ def sample_pairs(
     rgb_topic: str | None = None,
     thermal_topic: str | None = None,
     slop: float = 0.05,
+    thermal: ThermalOptions = ThermalOptions(),  # noqa: B008 (frozen)
 ) -> list[ImagePair]:
     """Read up to `count` pairs, evenly spread, from a recording or a data-set folder.
 
     The topics of a recording are those of `Recording.choose_topics`; `slop` is the largest time
-    difference within a pair [s]. Raises ValueError, in one line, if there is no pair.
+    difference within a pair [s]. Each thermal image is converted by itself. Raises
+    ValueError, in one line, if there is no pair.
     """
     if is_recording(source):
-        return list(_from_recording(source, count, rgb_topic, thermal_topic, slop))
-    return list(_from_data_set(source, count))
+        found = _from_recording(source, count, rgb_topic, thermal_topic, slop)
+    else:
+        found = _from_data_set(source, count, thermal.palette)
+    return [(rgb, ThermalConversion(thermal)(pixels)) for rgb, pixels in found]
 
 
-def _from_data_set(folder: Path, count: int) -> Iterator[ImagePair]:
+def _from_data_set(folder: Path, count: int, palette: str) -> Iterator[ImagePair]:
     pairs = open_data_set(folder).pairs
     for pair in pairs[:: -(-len(pairs) // count)]:
         # Not `read_frame`: before registration the two cameras may have different sizes.
         if pair.visible == pair.thermal:
             yield read_rgb_thermal(pair.visible)
         else:
-            yield read_rgb(pair.visible), to_uint8(read_thermal(pair.thermal))
+            yield read_rgb(pair.visible), read_thermal(pair.thermal, palette)
 
 
 def _from_recording(
@@ -64,7 +68,4 @@ def _from_recording(
     if not chosen:
         raise ValueError(f"{path} has no pair of images within {slop:g} s; set --slop")
     for pair in chosen:
-        yield (
-            rgb_array(pair.rgb.deserialize()),
-            to_uint8(thermal_array(pair.thermal.deserialize())),
-        )
+        yield rgb_array(pair.rgb.deserialize()), thermal_pixels(pair.thermal.deserialize())

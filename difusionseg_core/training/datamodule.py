@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -15,6 +16,7 @@ from torch.utils.data import ConcatDataset, DataLoader, DistributedSampler, Samp
 from difusionseg_core.classes import MSRS, LabelSet
 from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import find_data_set
+from difusionseg_core.imaging.camera_settings import read_still_settings
 from difusionseg_core.training.augmentation import Augmentation, Sample
 from difusionseg_core.training.memory import MemoryBudget, size_of, workers_that_fit
 from difusionseg_core.training.pair_dataset import Item, PairDataset
@@ -67,6 +69,8 @@ class PairData(pl.LightningDataModule):
         seed: Seed of the order of the data and of augmentation; that of seed_everything.
         cache: "ram" keeps decoded training images in memory, up to half of what is free; "none"
             decodes every image each time it is needed.
+        registration: The registration.yaml of 'difusionseg register', for cameras whose images are
+            not registered; used for all folders.
     """
 
     def __init__(
@@ -83,23 +87,25 @@ class PairData(pl.LightningDataModule):
         classes: str | None = None,
         test: str | None = None,
         cache: str = "ram",
+        registration: str | None = None,
     ) -> None:
         super().__init__()
         budget = MemoryBudget.of(cache)
+        cameras = read_still_settings(Path(registration)) if registration else None
 
         def part(root: str, kept: Callable[[int], bool] | None = None) -> PairDataset:
             if isinstance(augmentation, PaperAugmentation):
-                return PaperDataset(root, augmentation, seed, classes, budget, kept)
-            return PairDataset(root, augmentation, seed, classes, budget, kept)
+                return PaperDataset(root, augmentation, seed, classes, budget, kept, cameras)
+            return PairDataset(root, augmentation, seed, classes, budget, kept, cameras)
 
         folders = [*as_list(train), *as_list(drawn), *as_list(fusion)]
         self.parts = [part(root) for root in folders]
-        scored = [PairDataset(validation, classes=classes)]
+        scored = [PairDataset(validation, classes=classes, cameras=cameras)]
         for root in as_list(split):
             self.parts.append(part(root, not_held_out))
-            scored.append(PairDataset(root, classes=classes, kept=is_held_out))
+            scored.append(PairDataset(root, classes=classes, kept=is_held_out, cameras=cameras))
         self.validation = JoinedPairs(scored)
-        self.test = PairDataset(test, classes=classes) if test else None
+        self.test = PairDataset(test, classes=classes, cameras=cameras) if test else None
         for pairs in scored:
             _check_scored(pairs, "data.validation")
         if self.test:

@@ -13,6 +13,7 @@ from difusionseg_core.classes import IGNORE
 from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import DataSetFrame, read_frame, read_pair_labels
+from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.augmentation import (
@@ -35,8 +36,9 @@ class PairDataset(Dataset[Item]):
     random numbers depend only on `seed`, `epoch` and the index, so that a resumed training sees
     the same as an uninterrupted one. `kept` chooses pairs by their position in the folder.
     `classes` is a data.yaml or the name of a known data set, if the folder has no data.yaml of its
-    own. Decoded images stay in memory while `budget` lasts; workers share those that are loaded
-    by `preload` before they start.
+    own; `cameras` is how its images become registered pairs, if they are not. Decoded images stay
+    in memory while `budget` lasts; workers share those that are loaded by `preload` before they
+    start.
     """
 
     def __init__(
@@ -47,8 +49,9 @@ class PairDataset(Dataset[Item]):
         classes: str | None = None,
         budget: MemoryBudget | None = None,
         kept: Callable[[int], bool] | None = None,
+        cameras: CameraSettings | None = None,
     ) -> None:
-        data_set = open_data_set(root, classes=classes)
+        data_set = open_data_set(root, classes=classes).with_cameras(cameras)
         self.root = str(root)
         self.pairs = [
             pair for index, pair in enumerate(data_set.pairs) if kept is None or kept(index)

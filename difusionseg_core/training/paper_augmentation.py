@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from difusionseg_core.classes import IGNORE
+from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.augmentation import Sample, flip, photometric_distortion
 from difusionseg_core.training.memory import MemoryBudget
@@ -72,8 +73,9 @@ class PaperDataset(PairDataset):
         classes: str | None = None,
         budget: MemoryBudget | None = None,
         kept: Callable[[int], bool] | None = None,
+        cameras: CameraSettings | None = None,
     ) -> None:
-        super().__init__(root, None, seed, classes, budget, kept)
+        super().__init__(root, None, seed, classes, budget, kept, cameras)
         self.paper_augment = augment
 
     def __getitem__(self, index: int) -> Item:

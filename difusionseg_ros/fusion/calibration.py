@@ -27,6 +27,7 @@ class Undistortion:
     ) -> Alignment:
         """The alignment of a frame at the time `now` [s], and the `faults` that it found.
 
+        Calibrations in the parameters go before those of camera_info.
         A camera_info may come after the first images: only when it has been missing for
         `camera_timeout` is that a fault.
         """
@@ -40,7 +41,10 @@ class Undistortion:
         calibrations = []
         for camera, info in (("rgb", rgb), ("thermal", thermal)):
             try:
-                if info is not None:
+                given = settings.calibration(f"{camera}_calibration")
+                if given is not None:
+                    calibrations.append(given)
+                elif info is not None:
                     calibrations.append(Calibration.from_info(info))
                 elif late:
                     self.faults[camera] = f"no message has arrived on {camera}/camera_info"
@@ -51,11 +55,13 @@ class Undistortion:
         return Alignment(settings.thermal_to_rgb, *calibrations)
 
 
-def rectified_info(info: CameraInfo) -> CameraInfo:
-    """The camera_info of the undistorted image. Raises ValueError if `info` has no calibration."""
+def rectified_info(info: CameraInfo, calibration: Calibration) -> CameraInfo:
+    """The camera_info of the image that `calibration` undistorted."""
     rectified = copy.copy(info)
+    rectified.width, rectified.height = calibration.width, calibration.height
     rectified.distortion_model = "plumb_bob"
     rectified.d = [0.0] * 5
-    rectified.k = Calibration.from_info(info).rectified.ravel()
+    rectified.k = calibration.rectified.ravel()
+    rectified.p = calibration.p
     rectified.r = [1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0]
     return rectified

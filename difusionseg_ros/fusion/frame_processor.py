@@ -192,8 +192,8 @@ class FrameProcessor:
         align = self._undistortion.alignment(
             settings, camera_info, frame.thermal_camera_info, time.monotonic()
         )
-        if align.rgb is not None:
-            camera_info = rectified_info(camera_info)
+        if align.rgb is not None and camera_info is not None:
+            camera_info = rectified_info(camera_info, align.rgb)
         for camera, fault in zip(
             (self._rgb, self._thermal), self._undistortion.faults.values(), strict=True
         ):

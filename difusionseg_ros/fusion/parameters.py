@@ -25,7 +25,8 @@ from rclpy.parameter import Parameter
 from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
 from difusionseg_core.classes import PALETTES
-from difusionseg_core.imaging.alignment import IDENTITY
+from difusionseg_core.imaging.alignment import IDENTITY, Calibration
+from difusionseg_core.imaging.calibration_files import parse_calibration
 from difusionseg_core.imaging.temperature import UNITS
 from difusionseg_core.imaging.thermal_conversion import PALETTE_CHOICES, ThermalOptions
 from difusionseg_core.network.schedule import MAX_STEPS
@@ -186,6 +187,13 @@ class Settings:
         "camera without distortion",
         run_time=True,
     )
+    rgb_calibration: str = _parameter(
+        "",
+        "the RGB camera's calibration for undistort, as the text of a YAML file of "
+        "camera_calibration; empty: that of rgb/camera_info",
+        run_time=True,
+    )
+    thermal_calibration: str = _parameter("", "the same for the thermal camera", run_time=True)
 
     thermal_mode: str = _parameter(
         "auto",
@@ -338,6 +346,17 @@ class Settings:
             )
         if abs(np.linalg.det(np.reshape(self.thermal_to_rgb, (3, 3)))) < 1e-12:
             raise BadParameter("parameter 'thermal_to_rgb' cannot be inverted; it is no homography")
+
+        for name in ("rgb_calibration", "thermal_calibration"):
+            try:
+                self.calibration(name)
+            except ValueError as error:
+                raise BadParameter(f"parameter '{name}' {error}") from error
+
+    def calibration(self, name: str) -> Calibration | None:
+        """The calibration in a parameter's text; None for an empty one. Raises ValueError."""
+        text = getattr(self, name)
+        return parse_calibration(text) if text.strip() else None
 
     @property
     def thermal_options(self) -> ThermalOptions:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from rclpy.parameter import Parameter
 from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.recordings.header_scan import Pairing
 from difusionseg_core.imaging.alignment import Calibration
+from difusionseg_core.imaging.calibration_files import calibration_yaml
 from difusionseg_core.imaging.camera_images import decode
 from difusionseg_core.predictor import PredictorOptions
 from difusionseg_core.recordings.playback import instants, open_source
@@ -100,6 +102,7 @@ CALIBRATION = Calibration(
     p=(50.0, 0.0, 32.0, 0.0, 0.0, 50.0, 24.0, 0.0, 0.0, 0.0, 1.0, 0.0),
 )
 SHIFTED = "thermal_to_rgb: [1.1, 0.0, 3.0, 0.0, 1.1, -2.0, 0.0, 0.0, 1.0]"
+OTHER_LENS = json.dumps(calibration_yaml(dataclasses.replace(CALIBRATION, d=(0.1, 0.0, 0.0, 0.0))))
 
 
 @pytest.mark.parametrize(
@@ -107,11 +110,13 @@ SHIFTED = "thermal_to_rgb: [1.1, 0.0, 3.0, 0.0, 1.1, -2.0, 0.0, 0.0, 1.0]"
     [
         "{slop: 0.05}",
         f"{{undistort: true, {SHIFTED}}}",
+        f"{{undistort: true, {SHIFTED}, rgb_calibration: {OTHER_LENS}, "
+        f"thermal_calibration: {OTHER_LENS}}}",
         "{thermal_mode: fixed, thermal_low: 3000.0, thermal_high: 9000.0, thermal_invert: true}",
         f"{{thermal_mode: percentile, thermal_crop: [2, 0, 1, 3], {SHIFTED}}}",
         "{thermal_mode: minmax, slop: 0.2, thermal_time_offset: -0.011}",
     ],
-    ids=["defaults", "registration", "fixed", "crop", "minmax"],
+    ids=["defaults", "registration", "calibrations", "fixed", "crop", "minmax"],
 )
 def test_pixels_are_those_of_the_node(bench, untrained_weights, tmp_path, parameters):
     """The same messages and the same parameter file give the same images."""

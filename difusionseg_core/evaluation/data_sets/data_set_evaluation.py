@@ -31,6 +31,7 @@ from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScore
 from difusionseg_core.evaluation.data_sets.result_store import Store
 from difusionseg_core.evaluation.data_sets.score_summary import summarize, table_row
 from difusionseg_core.evaluation.machine import machine
+from difusionseg_core.imaging.camera_settings import read_still_settings
 from difusionseg_core.metrics import detection
 from difusionseg_core.objects import DetectedObject
 from difusionseg_core.objects.object_file import (
@@ -52,7 +53,8 @@ class DataSetJob:
     files that replaces those of the data set; with `require_boxes` it is an error if objects
     cannot be scored. `groups` are text files of names or folders of images that are also scored
     separately. `without` is "rgb" or "thermal": a camera that is withheld from the model.
-    `baselines` also scores simple fusions, and the model with each camera alone.
+    `baselines` also scores simple fusions, and the model with each camera alone. `registration` is
+    the file of 'difusionseg register' for images that are not registered.
     """
 
     data: Path
@@ -69,6 +71,7 @@ class DataSetJob:
     baselines: bool = False
     classes: str | None = None
     folders: Layout | None = None
+    registration: Path | None = None
 
 
 def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
@@ -80,6 +83,8 @@ def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
     """
     data_set = open_data_set(job.data, job.split, job.classes, job.folders)
     data_set = _with_boxes(data_set, job.boxes)
+    if job.registration is not None:
+        data_set = data_set.with_cameras(read_still_settings(job.registration))
     groups = find_groups(data_set, job.groups)
     masks, fused = (_files_in(folder, data_set.pairs) for folder in (job.mask, job.fused))
     if not any(pair.labels or pair.boxes for pair in data_set.pairs):
@@ -194,6 +199,9 @@ def _options(job: DataSetJob, data_set: DataSet, predictor: Predictor | None) ->
         "boxes": _text(job.boxes),
         "baselines": job.baselines,
     }
+    if job.registration is not None:
+        options["registration"] = str(job.registration)
+        options["registration_digest"] = _digest(job.registration.read_bytes())
     if predictor is None or job.model is None:
         names = ("mask", "fused", "objects")
         return options | {name: _text(getattr(job, name)) for name in names}

@@ -13,7 +13,6 @@ import numpy as np
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.evaluation.recordings.header_scan import PlacedPair
 from difusionseg_core.evaluation.statistics import Faults
-from difusionseg_core.imaging.alignment import Alignment, Calibration
 from difusionseg_core.imaging.camera_images import (
     BadImage,
     mask_array,
@@ -23,6 +22,7 @@ from difusionseg_core.imaging.camera_images import (
 from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.imaging.temperature import UnitGuess
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
+from difusionseg_core.recordings.calibrations import with_recorded_calibrations
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError
 from difusionseg_core.recordings.topic_choice import Topics
 
@@ -51,9 +51,10 @@ class RecordedFrame:
 class FrameReader:
     """Reads pairs in rising order, and converts them as the node does with the same parameters.
 
-    Images are undistorted if `cameras.undistort` is set and both cameras have a usable
-    camera_info in the recording; `warnings` says if one has not. A ground truth with ids of
-    `num_classes` or more, other than 255, is a fault. Used as a context manager. Keeps one message
+    Images are undistorted if `cameras.undistort` is set and both cameras have a calibration, in
+    `cameras` or as camera_info in the recording; `warnings` says if one has not. A ground
+    truth, undistorted with the RGB image, with ids of `num_classes` or more, other than 255, is a
+    fault. Used as a context manager. Keeps one message
     of each topic at a time, each read through a file of its own.
     """
 
@@ -69,7 +70,10 @@ class FrameReader:
         self._topics = topics
         self._cameras = cameras
         self.warnings: list[str] = []
-        self._align = self._alignment()
+        if cameras.undistort:
+            cameras, faults_found = with_recorded_calibrations(cameras, recording.path, topics)
+            self.warnings += [f"no image is undistorted: {line}" for line in faults_found]
+        self._align = cameras.alignment
         self._num_classes = num_classes
         self._faults = faults
         self._thermal_grey = ThermalConversion(replace(cameras.thermal, crop=(0, 0, 0, 0)))
@@ -149,29 +153,6 @@ class FrameReader:
             scale = replace(scale, unit=self._unit_guess(counts))
         return scale.celsius(counts)
 
-    def _alignment(self) -> Alignment:
-        """Both cameras are undistorted or neither, as by the node."""
-        if not self._cameras.undistort:
-            return Alignment(self._cameras.thermal_to_rgb)
-        calibrations = []
-        for camera, topic in (
-            ("RGB", self._topics.camera_info),
-            ("thermal", self._topics.thermal_camera_info),
-        ):
-            try:
-                calibrations.append(self._calibration(topic))
-            except ValueError as error:
-                self.warnings.append(f"no image is undistorted: {camera} camera: {error}")
-        if len(calibrations) < 2:
-            return Alignment(self._cameras.thermal_to_rgb)
-        return Alignment(self._cameras.thermal_to_rgb, *calibrations)
-
-    def _calibration(self, topic: str | None) -> Calibration:
-        if topic is None:
-            raise ValueError("the recording has no camera_info beside its images")
-        with Recording(self._recording.path) as recording:
-            return Calibration.from_info(next(recording.messages([topic])).deserialize())
-
     def _labels(self, place: int | None, size: tuple[int, int]) -> np.ndarray | None:
         topic = self._topics.mask
         if place is None or topic is None:
@@ -192,7 +173,7 @@ class FrameReader:
         except BadImage as error:
             self._faults.add(topic, error)
             return None
-        return labels
+        return self._align.align_labels(labels)
 
 
 class _Stream:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from difusionseg_core.imaging.camera_settings import CameraSettings, read_camera_settings
+from difusionseg_core.imaging.alignment import Alignment, Calibration
+from difusionseg_core.imaging.calibration_files import calibration_yaml, parse_calibration
+from difusionseg_core.imaging.camera_settings import (
+    CameraSettings,
+    read_camera_settings,
+    read_still_settings,
+)
+from difusionseg_core.imaging.registration import Registration
+from difusionseg_core.imaging.registration_files import node_parameters
+from difusionseg_core.imaging.thermal_conversion import ThermalOptions
 
 
 @pytest.fixture
@@ -51,3 +61,76 @@ def test_bad_files_are_refused_in_one_line(write, text, complaint) -> None:
     with pytest.raises(ValueError, match=complaint) as caught:
         read_camera_settings(write(text))
     assert "\n" not in str(caught.value) and "registration.yaml" in str(caught.value)
+
+
+def lens(**changes) -> Calibration:
+    values = {
+        "width": 640,
+        "height": 480,
+        "model": "plumb_bob",
+        "d": (-0.2, 0.05, 0.001, 0.0, 0.0),
+        "k": (500.0, 0, 320, 0, 500, 240, 0, 0, 1),
+        "r": (1.0, 0, 0, 0, 1, 0, 0, 0, 1),
+        "p": (480.0, 0, 320, 0, 0, 480, 240, 0, 0, 0, 1, 0),
+    }
+    return Calibration(**values | changes)
+
+
+def test_calibration_survives_its_file() -> None:
+    assert parse_calibration(calibration_yaml(lens())) == lens()
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[1, 2", "not YAML"),
+        ("7", "no calibration: expected image_width"),
+        ("image_width: 640", "has no image_height"),
+        (calibration_yaml(lens()).replace("-0.2, 0.05", "a, b"), "distortion_coefficients"),
+        (calibration_yaml(lens()).replace("[500, 0, ", "["), "7 numbers in camera_matrix"),
+        (calibration_yaml(lens()).replace("plumb_bob", "pinhole"), "'pinhole'"),
+        (calibration_yaml(lens()).replace("data: [-0.2", "data: 3 #"), "is no"),
+    ],
+)
+def test_bad_calibrations_are_refused_in_one_line(text, complaint) -> None:
+    with pytest.raises(ValueError, match=complaint) as caught:
+        parse_calibration(text)
+    assert "\n" not in str(caught.value)
+
+
+def registered(cameras: CameraSettings) -> str:
+    found = Registration(np.eye(3), "identity", 1.0, 1.0, 9, 9, np.ones(5))
+    return node_parameters(found, "drive", 3, cameras)
+
+
+def test_registration_file_holds_all_that_was_used(write) -> None:
+    thermal = ThermalOptions("fixed", 7000.0, 9000.5, "jet", True, (2, 0, 0, 0))
+    cameras = CameraSettings(
+        thermal=thermal, undistort=True, rgb=lens(), thermal_camera=lens(width=320, height=240)
+    )
+    assert read_camera_settings(write(registered(cameras))) == cameras
+    assert read_still_settings(write(registered(CameraSettings()))) == CameraSettings()
+
+
+def test_bad_calibration_in_a_file_is_named(write) -> None:
+    text = "a: {ros__parameters: {thermal_calibration: 'image_width: 3'}}"
+    with pytest.raises(ValueError, match=r"registration.yaml: thermal_calibration: .*image_height"):
+        read_camera_settings(write(text))
+
+
+def test_still_images_need_calibrations_to_be_undistorted(write) -> None:
+    with pytest.raises(ValueError, match="rgb_calibration and thermal_calibration"):
+        read_still_settings(write("a: {ros__parameters: {undistort: true}}"))
+
+
+def test_points_labels_and_images_are_undistorted_alike() -> None:
+    rgb, labels = np.zeros((480, 640, 3), np.uint8), np.zeros((480, 640), np.uint8)
+    rgb[60:90, 500:540], labels[60:90, 500:540] = 255, 2
+    align = Alignment(rgb=lens(), thermal=lens())
+    straight, _ = align.undistorted(rgb, labels)
+    moved = align.align_labels(labels)
+    assert ((straight[..., 0] > 127) != (moved == 2)).sum() < 120  # on the border
+    centre = lens().rectified_points(np.array([[519.5, 74.5]]), 640, 480)[0]
+    rows, columns = np.nonzero(moved == 2)
+    assert np.abs(centre - (columns.mean(), rows.mean())).max() < 1.0
+    assert np.abs(centre - (519.5, 74.5)).max() > 3
