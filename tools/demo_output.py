@@ -79,14 +79,20 @@ class Album:
             row.append(overlay(rgb, truth, self._label_set))
         self._rows.append(row)
 
-    def finish(self, summary: dict) -> float | None:
+    def finish(self, summary: dict, expected: float | None = None) -> float | None:
         """Write the sheet and the summary; return the mean IoU, None without ground truth.
+
+        The sheet says the mean IoU, and the `expected` one if it is given.
 
         Mean over the classes that occur in the truth or the predictions, unlabelled (0) among them.
         """
         score = None if self._confusion is None else mean_iou(self._confusion)
         titles = ["RGB", "thermal", "fused", "classes", "ground truth"]
-        sheet = contact_sheet(self._rows, titles[: len(self._rows[0])], classes=self._label_set)
+        note = "" if score is None else f"mean IoU {score:.2f} over the classes that occur"
+        if note and expected is not None:
+            note += f"; expected with the shipped weights: {expected:.2f}"
+        titles = titles[: len(self._rows[0])]
+        sheet = contact_sheet(self._rows, titles, classes=self._label_set, note=note)
         write_png(self._folder / SHEET, sheet)
         text = json.dumps({**summary, "mean_iou": score}, indent=2)
         (self._folder / SUMMARY).write_text(text + "\n")

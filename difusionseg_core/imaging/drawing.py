@@ -101,11 +101,13 @@ def contact_sheet(
     titles: Sequence[str],
     tile_width: int = 320,
     classes: LabelSet | None = None,
+    note: str = "",
 ) -> np.ndarray:
     """A page of images, one row a frame, with a title over each column.
 
     `rows` holds as many (H, W, 3) uint8 images a row as there are `titles`; each is scaled to
-    `tile_width` pixels. If `classes` are given, their legend is below. Raises ValueError if a row
+    `tile_width` pixels. If `classes` are given, their legend is below, and
+    `note` below all. Raises ValueError if a row
     has another number of images.
     """
     if not rows:
@@ -116,6 +118,8 @@ def contact_sheet(
     lines += [_join([_tile(image, tile_width) for image in row], axis=1) for row in rows]
     if classes is not None:
         lines.append(legend(classes, lines[0].shape[1]))
+    if note:
+        lines.append(_title_line([note], lines[0].shape[1]))
     return _join(lines, axis=0)
 
 

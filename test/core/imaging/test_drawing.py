@@ -46,6 +46,8 @@ def test_a_contact_sheet_has_titles_rows_and_a_legend():
     plain = contact_sheet(rows, ("RGB", "fused"), 64)
     assert plain.shape == (28 + 3 * (4 + 48), 64 + 4 + 64, 3)
     with_legend = contact_sheet(rows, ("RGB", "fused"), 64, MSRS)
+    with_note = contact_sheet(rows, ("RGB", "fused"), 64, MSRS, "mean IoU 0.49")
+    assert with_note.shape[0] > with_legend.shape[0] and with_note[-28:].min() < 100
     assert with_legend.shape[0] > plain.shape[0] and with_legend.shape[1] == plain.shape[1]
     with pytest.raises(ValueError, match="needs 3 images"):
         contact_sheet(rows, ("RGB", "thermal", "fused"), 64)
