@@ -17,8 +17,8 @@ from difusionseg_core.metrics.edges import ORIENTATION, STRENGTH
 from difusionseg_core.metrics.fidelity import NOISE, WINDOWS
 from difusionseg_core.training.losses import difference_correlation, sobel_parts
 
-EDGE_WEIGHT = 0.6
-FIDELITY_WEIGHT = 0.125
+EDGE_WEIGHT = 0.8
+FIDELITY_WEIGHT = 0.2
 CORRELATION_WEIGHT = 0.1
 BRIGHTNESS_WEIGHT = 0.75
 _ENOUGH = 1.6  # sum of correlations of differences; more would weaken edges
