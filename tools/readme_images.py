@@ -1,8 +1,9 @@
-"""The animation in the README, made from the sample recording with the shipped weights.
+"""The README's images, made from the sample recording with the shipped weights.
 
     python -m tools.readme_images
 
-It writes docs/images/animation.webp: fused image and classes of every frame, with a legend.
+It writes animation.webp (fused image and classes of every frame) and demo.jpg (cameras, fused image
+and classes of four frames) to docs/images, each with a legend.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from PIL import Image
 
 from difusionseg_core import Predictor
 from difusionseg_core.files import write_file
-from difusionseg_core.imaging.drawing import legend, overlay, side_by_side
+from difusionseg_core.imaging.drawing import contact_sheet, legend, overlay, side_by_side
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
 from difusionseg_core.prediction.sources import open_recording
 
@@ -26,6 +27,7 @@ MAX_BYTES = 3_000_000
 _TILE = 400  # width of an image, pixels
 _FRAME_MS = 200
 _QUALITIES = (75, 60, 45, 30)
+_SHEET_ROWS = 4
 
 
 def animation(recording: Path, model: str, frames: int) -> bytes:
@@ -53,6 +55,27 @@ def animation(recording: Path, model: str, frames: int) -> bytes:
     raise ValueError(f"the animation has {len(encoded)} bytes; use fewer --frames")
 
 
+def sheet(recording: Path, model: str) -> bytes:
+    """Return a JPEG of four evenly spaced frames: RGB, thermal, fused image and classes."""
+    predictor = Predictor.from_pretrained(model, device="cpu")
+    source = open_recording(recording)
+    grey = ThermalConversion(ThermalOptions())
+    shown = {round((row + 0.5) * source.total / _SHEET_ROWS) for row in range(_SHEET_ROWS)}
+    rows = []
+    for number, pair in enumerate(source.pairs):
+        rgb, thermal = pair.read()
+        converted = grey(thermal)
+        if number in shown:
+            result = predictor(rgb, converted)
+            marked = overlay(result.fused, result.labels, predictor.label_set)
+            rows.append([rgb, np.dstack([converted] * 3), result.fused, marked])
+    titles = ["RGB", "thermal", "fused", "classes"]
+    page = contact_sheet(rows, titles, tile_width=400, classes=predictor.label_set)
+    file = io.BytesIO()
+    Image.fromarray(page).save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
 def _webp(pages: list[np.ndarray], quality: int) -> bytes:
     first, *others = [Image.fromarray(page) for page in pages]
     file = io.BytesIO()
@@ -69,21 +92,22 @@ def _webp(pages: list[np.ndarray], quality: int) -> bytes:
 
 
 def main() -> int:
-    """Write the animation; return the exit status."""
+    """Write the images; return the exit status."""
     parser = argparse.ArgumentParser(prog="readme_images", description=__doc__.split("\n")[0])
     parser.add_argument("--input", type=Path, default=ROOT / "sample", help="a recording")
-    parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs" / "images" / "animation.webp", help="file"
-    )
+    parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images", help="folder")
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
     parser.add_argument(
         "--frames", type=int, default=40, help="maximum number of frames (default: 40)"
     )
     options = parser.parse_args()
-    encoded = animation(options.input, options.model, options.frames)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    write_file(options.output, encoded)
-    print(f"{options.output}: {len(encoded) / 1e6:.2f} MB")
+    options.output.mkdir(parents=True, exist_ok=True)
+    for name, encoded in (
+        ("animation.webp", animation(options.input, options.model, options.frames)),
+        ("demo.jpg", sheet(options.input, options.model)),
+    ):
+        write_file(options.output / name, encoded)
+        print(f"{options.output / name}: {len(encoded) / 1e6:.2f} MB")
     return 0
 
 
