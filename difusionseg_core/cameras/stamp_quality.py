@@ -6,10 +6,20 @@ import statistics
 from collections import deque
 from dataclasses import dataclass, field
 
+STAMPS = ("header", "arrival", "auto")
+"""What the time of an image is: its stamp; when it arrives; its stamp if it has one."""
+
 DAY = 86400.0  # seconds
 _RECENT = 100  # images over which a difference is estimated
 _ENOUGH = 5
 _CONSTANT = 0.2  # seconds by which a constant difference may seem to vary, for want of a fast bus
+
+
+def used_stamp(stamps: str, stamp_ns: int, arrived_ns: int) -> int:
+    """The time by which an image is paired [ns]; `stamps` is one of STAMPS."""
+    if stamps == "arrival" or (stamps == "auto" and stamp_ns == 0):
+        return arrived_ns
+    return stamp_ns
 
 
 @dataclass

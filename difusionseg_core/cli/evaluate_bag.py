@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from difusionseg_core.cameras.stamp_quality import STAMPS
 from difusionseg_core.cli.options import add_model_options, count, predictor_options
 from difusionseg_core.parallel import available_cores
 
@@ -68,6 +69,14 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     node.add_argument(
         "--slop", type=float, default=0.05, help="largest time difference within a pair [s] (0.05)"
     )
+    for role in ("rgb", "thermal"):
+        node.add_argument(
+            f"--{role}-stamps",
+            choices=STAMPS,
+            default="header",
+            help=f"time of {role} images: header (their stamp, default), arrival (when they were "
+            "recorded), auto (arrival if they have no stamp)",
+        )
     node.add_argument(
         "--queue-size", type=int, default=10, help="unpaired images kept per camera (10)"
     )
@@ -128,7 +137,13 @@ def run(args: argparse.Namespace) -> int:
         rgb_topic=args.rgb_topic,
         thermal_topic=args.thermal_topic,
         mask_topic=args.mask_topic,
-        pairing=Pairing(args.slop, args.thermal_time_offset, args.queue_size),
+        pairing=Pairing(
+            args.slop,
+            args.thermal_time_offset,
+            args.queue_size,
+            args.rgb_stamps,
+            args.thermal_stamps,
+        ),
         cameras=cameras,
         fusion_every=args.fusion_every,
         object_score=args.object_score,
@@ -163,6 +178,7 @@ def run(args: argparse.Namespace) -> int:
 
 _FROM_FILE = (
     *("slop", "queue_size", "thermal_time_offset", "thermal_to_rgb"),
+    *("rgb_stamps", "thermal_stamps"),
     *("model", "device", "backend", "precision", "steps"),
     *("object_score", "blur"),
 )

@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.cameras import camera_watch
 from difusionseg_core.cameras.camera_watch import CameraWatch
-from difusionseg_core.cameras.stamp_quality import ARRIVAL, StampQuality
+from difusionseg_core.cameras.stamp_quality import ARRIVAL, StampQuality, used_stamp
 from difusionseg_core.imaging.camera_images import BadImage, check, thermal_pixels
 from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion
@@ -176,14 +176,15 @@ class CameraInput(SimpleFilter):
 
     def _check_stamp(self, message: Image | CompressedImage) -> None:
         """Replace the stamp by the time of arrival if the parameter requires it."""
-        stamps = self._stamps()
-        if stamps == "arrival" or (stamps == "auto" and stamp_ns(message.header) == 0):
-            message.header.stamp = Time(nanoseconds=self._now_ns()).to_msg()
+        own = stamp_ns(message.header)
+        used = used_stamp(self._stamps(), own, self._now_ns())
+        if used != own:
+            message.header.stamp = Time(nanoseconds=used).to_msg()
         try:
             check_stamp(message.header)
         except BadImage as error:
             raise BadImage(
-                f"{error}; or set the parameter {self._camera.role}_stamps to arrival"
+                f"{error}; or set the parameter {self._camera.role}_stamps to auto or arrival"
             ) from None
 
     def _now_ns(self) -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from difusionseg_core.cameras.pairing import NearestStampPairer, Pair, PairingCounts
+from difusionseg_core.cameras.stamp_quality import used_stamp
 from difusionseg_core.evaluation.recordings.camera_timing import CameraTiming
 from difusionseg_core.evaluation.statistics import Faults
 from difusionseg_core.imaging.camera_images import (
@@ -35,6 +36,8 @@ class Pairing:
     slop: float = 0.05
     thermal_time_offset: float = 0.0
     queue_size: int = 10
+    rgb_stamps: str = "header"
+    thermal_stamps: str = "header"
 
     @property
     def slop_ns(self) -> int:
@@ -52,13 +55,14 @@ class PlacedPair(NamedTuple):
     """Images of a pair, as their places (0, 1, ...) among the messages of their topics.
 
     `truth` is the place of the ground truth, None if there is none. `offset_ns` is the corrected
-    thermal stamp minus the RGB stamp.
+    thermal stamp minus the RGB stamp, `stamp_ns` the time of the pair.
     """
 
     rgb: int
     thermal: int
     truth: int | None
     offset_ns: int
+    stamp_ns: int
 
 
 @dataclass
@@ -72,6 +76,7 @@ class HeaderScan:
     seconds: dict[int, Counter[str]]
     _pairs: array = field(repr=False)  # three numbers a pair
     _truth_of_rgb: array = field(repr=False)
+    _stamp_of_rgb: array = field(repr=False)
 
     def __len__(self) -> int:
         return len(self._pairs) // 3
@@ -87,7 +92,8 @@ class HeaderScan:
         numbers = iter(self._pairs)
         for rgb, thermal, offset_ns in zip(numbers, numbers, numbers, strict=True):
             truth = self._truth_of_rgb[rgb]
-            yield PlacedPair(rgb, thermal, None if truth == _NONE else truth, offset_ns)
+            truth = None if truth == _NONE else truth
+            yield PlacedPair(rgb, thermal, truth, offset_ns, self._stamp_of_rgb[rgb])
 
 
 def scan_headers(
@@ -107,7 +113,8 @@ def scan_headers(
     cameras = {role: CameraTiming(pairing.slop_ns) for role in roles.values()}
     encodings = {"rgb": RGB_ENCODINGS, "thermal": THERMAL_ENCODINGS, "truth": None}
     places = dict.fromkeys(cameras, -1)
-    pairs, truth_of_rgb = array("q"), array("q")
+    stamps = {"rgb": pairing.rgb_stamps, "thermal": pairing.thermal_stamps, "truth": "header"}
+    pairs, truth_of_rgb, stamp_of_rgb = array("q"), array("q"), array("q")
     seconds: dict[int, Counter[str]] = {}
     faults = Faults()
     begin_ns = None
@@ -125,8 +132,9 @@ def scan_headers(
         place = places[role]
         if role == "rgb":
             truth_of_rgb.append(_NONE)
+            stamp_of_rgb.append(0)
         try:
-            stamp_ns = _checked_stamp(message, encodings[role], max_bytes)
+            stamp_ns = _checked_stamp(message, stamps[role], encodings[role], max_bytes)
         except (BadImage, RecordingError) as error:
             cameras[role].refused += 1
             faults.add(message.topic, error)
@@ -134,6 +142,7 @@ def scan_headers(
         cameras[role].add(stamp_ns, message.recorded_ns)
         found: list[Pair] = []
         if role == "rgb":
+            stamp_of_rgb[place] = stamp_ns
             found = pairer.add_rgb(stamp_ns, place)
             keep_truths(truths.add_rgb(stamp_ns, place))
         elif role == "thermal":
@@ -148,17 +157,19 @@ def scan_headers(
         second["pairs"] += 1
         pairs.extend((pair.rgb, pair.thermal, pair.offset_ns))
     keep_truths(truths.flush())
-    return HeaderScan(cameras, pairer.counts, faults, apart_ns, seconds, pairs, truth_of_rgb)
+    return HeaderScan(
+        cameras, pairer.counts, faults, apart_ns, seconds, pairs, truth_of_rgb, stamp_of_rgb
+    )
 
 
 def _checked_stamp(
-    message: RecordedMessage, encodings: tuple[str, ...] | None, max_bytes: int | None
+    message: RecordedMessage, stamps: str, encodings: tuple[str, ...] | None, max_bytes: int | None
 ) -> int:
-    """The stamp in nanoseconds of a message that the node would take.
+    """The time in nanoseconds of a message that the node would take; it arrived when recorded.
 
     Raises BadImage or RecordingError.
     """
-    stamp_ns = message.stamp_ns
+    stamp_ns = used_stamp(stamps, message.stamp_ns, message.recorded_ns)
     check_stamp(stamp_ns)
     check(message.deserialize(), encodings, max_bytes)
     return stamp_ns

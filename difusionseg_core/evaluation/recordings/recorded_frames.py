@@ -33,8 +33,9 @@ class RecordedFrame:
 
     `rgb` (H, W, 3) uint8 RGB, `thermal` (H, W) uint8, `labels` (H, W) uint8 class ids or None.
     `degrees` (H, W) float32 [degrees Celsius], NaN outside the thermal image, or None if unknown.
-    `stamp_ns` and `frame_id` are the RGB image's; `recorded_ns` is when the later of the two was
-    recorded. `seconds` is the time for reading and conversion.
+    `stamp_ns` is the time of the RGB image by which it was paired, `frame_id` its frame;
+    `recorded_ns` is when the later of the two was recorded. `seconds` is the time for reading and
+    conversion.
     """
 
     rgb: np.ndarray
@@ -122,7 +123,7 @@ class FrameReader:
             thermal=thermal,
             labels=self._labels(pair.truth, rgb.shape[:2]),
             degrees=degrees,
-            stamp_ns=rgb_message.stamp_ns,
+            stamp_ns=pair.stamp_ns,
             offset_ns=pair.offset_ns,
             recorded_ns=max(rgb_message.recorded_ns, thermal_message.recorded_ns),
             frame_id=header.frame_id,

@@ -310,6 +310,21 @@ def test_an_offset_of_the_clocks_can_be_given(tmp_path, evaluate):
     assert metrics(output)["offset_ms"]["median"] == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize("stamps", ["auto", "arrival"])
+def test_images_without_stamps_are_paired_by_their_arrival(tmp_path, evaluate, stamps):
+    drive = Drive(tmp_path / "drive").pairs([0, 0, 0])
+    drive.images = drive.images[::2] + drive.images[1::2]  # 0, 1, 2 ms and 3, 4, 5 ms
+    (tmp_path / "node.yaml").write_text(
+        f"/**:\n  ros__parameters:\n    rgb_stamps: {stamps}\n    slop: 0.01\n"
+    )
+    options = ("--params-file", tmp_path / "node.yaml", "--thermal-stamps", stamps)
+    status, output = evaluate(drive.write(), *options)
+    assert status == 0
+    stamps_ns = [round(float(row["stamp"].split(".")[1])) for row in rows(output / "timeline.csv")]
+    assert set(stamps_ns) <= {0, MS, 2 * MS} and 2 * MS in stamps_ns
+    assert metrics(output)["pairing"]["thermal_stamps"] == stamps
+
+
 @pytest.mark.parametrize("storage", STORAGES)
 def test_the_recording_with_results_added(tmp_path, evaluate, storage):
     drive = Drive(tmp_path / "drive", storage).pairs(times(4), 2 * MS)
