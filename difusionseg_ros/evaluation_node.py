@@ -126,9 +126,9 @@ class EvaluationNode(Node):
             "truth": {
                 "received": self._truths,
                 "scored": self.scores.frames,
-                "without_mask": counts.dropped_thermal,
+                "without_class_map": counts.dropped_thermal,
             },
-            "masks_without_truth": counts.dropped_rgb,
+            "class_maps_without_truth": counts.dropped_rgb,
             **self.scores.report(),
         }
 

@@ -203,7 +203,7 @@ def _model(
 
 def _outputs(now: OutputsReport) -> tuple[bytes, str, dict[str, object]]:
     values: dict[str, object] = {
-        f"subscribers of {name}": count for name, count in now.subscribers.items()
+        f"listeners of {name}": count for name, count in now.subscribers.items()
     }
     if now.shared:
         return WARN, f"another node publishes too: {', '.join(now.shared)}", values

@@ -86,7 +86,7 @@ def test_scores_are_right_and_written_when_the_truth_ends(start, peer, tmp_path)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 0, errors
     found = json.loads(output.read_text())
-    assert found["truth"] == {"received": 5, "scored": 3, "without_mask": 1}
+    assert found["truth"] == {"received": 5, "scored": 3, "without_class_map": 1}
     # In halves of an image: class 1 three right, one more predicted; class 2 one of two found.
     assert found["segmentation"]["IoU"] == {"class_1": pytest.approx(3 / 4), "class_2": 0.5}
     assert found["segmentation"]["mIoU"] == pytest.approx(5 / 8)
@@ -146,7 +146,7 @@ def test_a_recording_is_replayed_and_scored(start, recording, untrained_weights,
     assert process.returncode == 0, errors
     found = json.loads(output.read_text())
     assert found["truth"]["received"] == 6
-    assert found["truth"]["scored"] + found["truth"]["without_mask"] == 6
+    assert found["truth"]["scored"] + found["truth"]["without_class_map"] == 6
     assert found["truth"]["scored"] == found["node"]["processed"] > 0
     assert found["latency_ms"]["inference"]["median"] > 0
     assert sum(found["class_shares"].values()) == pytest.approx(1.0, abs=1e-5)

@@ -90,7 +90,7 @@ def test_all_is_well():
     assert values["replaced by a newer frame"] == "2"
     level, message, values = status_of("outputs", NOW)
     assert (level, message) == (OK, "1 topic with subscribers")
-    assert values["subscribers of segmentation/mask"] == "2"
+    assert values["listeners of segmentation/mask"] == "2"
 
 
 @pytest.mark.parametrize(
