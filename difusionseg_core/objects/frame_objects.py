@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,26 @@ class FrameObjects:
         return [
             caption(label_set.class_names[found.label], track, means[index] if means else None)
             for index, (found, track) in enumerate(zip(self.objects, self.ids, strict=True))
+        ]
+
+    def id_texts(self) -> list[str]:
+        """Return the track ids as messages carry them: "" if there is none."""
+        return ["" if track is None else str(track) for track in self.ids]
+
+    def temperature_fields(self, label_set: LabelSet) -> list[dict[str, Any]]:
+        """Return the fields of ObjectTemperature.msg for each object; needs temperatures."""
+        rows = zip(self.objects, self.id_texts(), self.temperatures or (), strict=True)
+        return [
+            {
+                "id": text,
+                "class_name": label_set.class_names[one.label],
+                "pixels": warm.pixels,
+                "mean": warm.mean,
+                "maximum": warm.maximum,
+                "x": warm.x,
+                "y": warm.y,
+            }
+            for one, text, warm in rows
         ]
 
 

@@ -55,7 +55,7 @@ def detections_message(
     types = object_types().types
     header = _header(stamp_ns, frame_id)
     detections = []
-    for one, track in zip(found.objects, found.ids, strict=True):
+    for one, text in zip(found.objects, found.id_texts(), strict=True):
         centre = types["vision_msgs/msg/Point2D"](
             x=float(one.x + one.width / 2), y=float(one.y + one.height / 2)
         )
@@ -71,9 +71,7 @@ def detections_message(
             hypothesis=hypothesis, pose=_no_pose()
         )
         detections.append(
-            types["vision_msgs/msg/Detection2D"](
-                header=header, results=[result], bbox=box, id=_text(track)
-            )
+            types["vision_msgs/msg/Detection2D"](header=header, results=[result], bbox=box, id=text)
         )
     return types[DETECTIONS](header=header, detections=detections)
 
@@ -83,18 +81,8 @@ def temperatures_message(
 ) -> Any:
     """Make ObjectTemperatures, in the order of the detections."""
     types = object_types().types
-    objects = [
-        types["difusionseg_ros/msg/ObjectTemperature"](
-            id=_text(track),
-            class_name=label_set.class_names[one.label],
-            pixels=warm.pixels,
-            mean=warm.mean,
-            maximum=warm.maximum,
-            x=warm.x,
-            y=warm.y,
-        )
-        for one, track, warm in zip(found.objects, found.ids, found.temperatures or (), strict=True)
-    ]
+    temperature = types["difusionseg_ros/msg/ObjectTemperature"]
+    objects = [temperature(**fields) for fields in found.temperature_fields(label_set)]
     return types[TEMPERATURES](header=_header(stamp_ns, frame_id), objects=objects)
 
 
@@ -111,7 +99,3 @@ def _no_pose() -> Any:
         orientation=types["geometry_msgs/msg/Quaternion"](x=0.0, y=0.0, z=0.0, w=1.0),
     )
     return types["geometry_msgs/msg/PoseWithCovariance"](pose=pose, covariance=np.zeros(36))
-
-
-def _text(track: int | None) -> str:
-    return "" if track is None else str(track)

@@ -19,8 +19,8 @@ def detections_message(
 ) -> Detection2DArray:
     """Make vision_msgs/Detection2DArray; class ids are names, as its users expect."""
     message = Detection2DArray(header=header)
-    for one, track in zip(found.objects, found.ids, strict=True):
-        detection = Detection2D(header=header, id=_text(track))
+    for one, text in zip(found.objects, found.id_texts(), strict=True):
+        detection = Detection2D(header=header, id=text)
         detection.bbox.center.position.x = one.x + one.width / 2
         detection.bbox.center.position.y = one.y + one.height / 2
         detection.bbox.size_x, detection.bbox.size_y = float(one.width), float(one.height)
@@ -36,20 +36,8 @@ def temperatures_message(
     found: FrameObjects, label_set: LabelSet, header: Header
 ) -> ObjectTemperatures:
     """Make the temperatures of all objects, in the order of the detections."""
-    message = ObjectTemperatures(header=header)
-    for one, track, warm in zip(found.objects, found.ids, found.temperatures or (), strict=True):
-        message.objects.append(
-            ObjectTemperatureMessage(
-                id=_text(track),
-                class_name=label_set.class_names[one.label],
-                pixels=warm.pixels,
-                mean=warm.mean,
-                maximum=warm.maximum,
-                x=warm.x,
-                y=warm.y,
-            )
-        )
-    return message
+    objects = [ObjectTemperatureMessage(**one) for one in found.temperature_fields(label_set)]
+    return ObjectTemperatures(header=header, objects=objects)
 
 
 def marker_messages(
@@ -76,7 +64,3 @@ def marker_messages(
             )
         )
     return messages
-
-
-def _text(track: int | None) -> str:
-    return "" if track is None else str(track)
