@@ -15,7 +15,7 @@ from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 
-ImagePair = tuple[np.ndarray, np.ndarray]
+SampledPair = tuple[np.ndarray, np.ndarray]
 """(H, W, 3) uint8 RGB and (h, w) uint8 thermal, not registered."""
 
 
@@ -26,7 +26,7 @@ def sample_pairs(
     thermal_topic: str | None = None,
     slop: float = 0.05,
     thermal: ThermalOptions = ThermalOptions(),  # noqa: B008 (frozen)
-) -> list[ImagePair]:
+) -> list[SampledPair]:
     """Read up to `count` pairs, evenly spread, from a recording or a data-set folder.
 
     The topics of a recording are those of `Recording.choose_topics`; `slop` is the largest time
@@ -40,7 +40,7 @@ def sample_pairs(
     return [(rgb, ThermalConversion(thermal)(pixels)) for rgb, pixels in found]
 
 
-def _from_data_set(folder: Path, count: int, palette: str) -> Iterator[ImagePair]:
+def _from_data_set(folder: Path, count: int, palette: str) -> Iterator[SampledPair]:
     pairs = open_data_set(folder).pairs
     for pair in pairs[:: -(-len(pairs) // count)]:
         # Not `read_frame`: before registration the two cameras may have different sizes.
@@ -52,7 +52,7 @@ def _from_data_set(folder: Path, count: int, palette: str) -> Iterator[ImagePair
 
 def _from_recording(
     path: Path, count: int, rgb_topic: str | None, thermal_topic: str | None, slop: float
-) -> Iterator[ImagePair]:
+) -> Iterator[SampledPair]:
     with Recording(path) as recording:
         topics = recording.choose_topics(rgb=rgb_topic, thermal=thermal_topic)
         pairer = NearestStampPairer(round(slop * 1e9), queue_size=10)
