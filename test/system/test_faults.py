@@ -33,6 +33,7 @@ RECOVERY = 2.0  # seconds that the node has until its output is back,
 RECOVERY_FRAMES = 20  # or so many times what a frame takes, if the computer is busy with others
 PATIENCE = 60.0  # seconds until a test gives up
 CAMERA_TIMEOUT = 0.4
+ALLOWED_GROWTH = 8e6, 1, 1  # less than that: memory [bytes], threads, open files
 OK, WARN, ERROR = [DiagnosticStatus.OK], [DiagnosticStatus.WARN], [DiagnosticStatus.ERROR]
 
 
@@ -430,21 +431,26 @@ def rig(lasting_system, untrained_weights):
     return Rig(*lasting_system, parameters)
 
 
+ROUNDS = 3  # what a fault leaves behind adds up in each; a thread of DDS comes and goes by itself
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_output_comes_back_and_nothing_is_left_behind(rig, fault):
     rig.warm_up()
     fault(rig)  # what the first time needs, such as memory for larger images, may be kept
     rig.resumes()
-    memory, threads, files = rig.footprint()
-    fault(rig)
-    rig.resumes()
-    rig.reported("pairing", OK)
-    rig.reported("network", OK)
-    assert rig.process.poll() is None
-    after = rig.footprint()
-    assert after[0] - memory < 8e6
-    assert after[1:] == (threads, files)
-    assert "Traceback" not in rig.said()
+    for _ in range(ROUNDS):
+        before = rig.footprint()
+        fault(rig)
+        rig.resumes()
+        rig.reported("pairing", OK)
+        rig.reported("network", OK)
+        assert rig.process.poll() is None
+        assert "Traceback" not in rig.said()
+        grown = np.subtract(rig.footprint(), before)
+        if (grown < ALLOWED_GROWTH).all():
+            return
+    raise AssertionError(f"after each of {ROUNDS} rounds more is left: {grown}")
 
 
 def test_cleanup_gives_the_memory_of_the_network_back(rig):
