@@ -71,7 +71,7 @@ class DetectionScores:
         number = len(truths)
         self._matches = {
             label: _matches(evaluation.evalImgs[index * number : (index + 1) * number], number)
-            for index, label in enumerate(self.labels)
+            for index, label in enumerate(sorted(self.labels))  # pycocotools' order
         }
 
     def boxes(self, label: int) -> int:

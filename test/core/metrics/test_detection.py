@@ -43,6 +43,13 @@ def test_perfect_boxes_are_perfect():
     assert report["boxes"] == {"person": 2, "bike": 1}
 
 
+def test_classes_are_reported_in_the_order_asked_for():
+    truths = [[(PERSON, 10, 10, 20, 40), (BIKE, 5, 5, 30, 20)]]
+    found = [[(PERSON, 0.5, 10, 10, 20, 40)]]
+    scores = DetectionScores(found, truths, (BIKE, PERSON))
+    assert scores.average_precision()[:, 0].tolist() == pytest.approx([0, 1])
+
+
 def test_an_invented_box_of_better_score_halves_the_precision():
     truths = [[(PERSON, 10, 10, 20, 40)]]
     found = [[(PERSON, 0.9, 100, 100, 20, 40), (PERSON, 0.5, 10, 10, 20, 40)]]
