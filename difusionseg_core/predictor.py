@@ -19,7 +19,8 @@ from difusionseg_core.checkpoints.model_files import SHIPPED, model_of_run
 from difusionseg_core.imaging.thermal import to_uint8
 from difusionseg_core.network.preprocessing import pad
 from difusionseg_core.network.schedule import check_schedule, check_steps
-from difusionseg_core.objects import DetectedObject, find_objects
+from difusionseg_core.objects import STRIDE, DetectedObject, find_objects
+from difusionseg_core.objects.mask_agreement import fit_to_mask
 
 if TYPE_CHECKING:
     from difusionseg_core.network.model import DiFusionSeg
@@ -164,22 +165,21 @@ class Predictor:
         outputs = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
         inferred = perf_counter()
         fused, labels, confidence, *object_maps = outputs
+        objects = _objects(labels, object_maps, height, width)
         maps = [_enlarged(image, thermal.shape[1:]) for image in (labels, confidence)]
         fused, labels, confidence = (
             np.ascontiguousarray(image[:, :height, :width]) for image in (fused, *maps)
         )
-        objects = [
-            find_objects(peaks, extents, height, width)
-            for peaks, extents in zip(*object_maps, strict=True)
-        ]
         timings = {
             "preprocess": prepared - start,
             "inference": inferred - prepared,
             "postprocess": perf_counter() - inferred,
         }
         return [
-            Prediction(*of_pair, timings, objects[index] if object_maps else None)
-            for index, of_pair in enumerate(zip(fused, labels, confidence, strict=True))
+            Prediction(image, mask, certainty, timings, of_pair)
+            for image, mask, certainty, of_pair in zip(
+                fused, labels, confidence, objects, strict=True
+            )
         ]
 
     def first_noise(self, batch: int, height: int, width: int) -> np.ndarray:
@@ -214,6 +214,19 @@ class PredictorOptions:
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray:
     return images[0][None] if len(images) == 1 else np.stack(images)
+
+
+def _objects(
+    labels: np.ndarray, maps: Sequence[np.ndarray], height: int, width: int
+) -> list[list[DetectedObject] | None]:
+    """Objects of each pair by its mask and the maps of the object head; None without a head."""
+    if not maps:
+        return [None] * len(labels)
+    stride = STRIDE * maps[0].shape[2] // labels.shape[1]
+    return [
+        fit_to_mask(find_objects(peaks, extents, height, width), mask, stride)
+        for mask, peaks, extents in zip(labels, *maps, strict=True)
+    ]
 
 
 def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
