@@ -1,11 +1,12 @@
-"""Drawn street scenes: RGB image, thermal image, exact class mask and boxes from one seeded world.
+"""Synthetic street scenes: RGB image, thermal image, exact mask and boxes, from a seed.
 
     from difusionseg_core.scenes import draw, sequence
     rgb, thermal, labels, boxes = draw(seed=7)
     for frame in sequence(seed=7, frames=50, rate=10.0):
         ...
 
-The class ids are those of `difusionseg_core.classes.MSRS`; all eight classes occur.
+The class ids are those of `difusionseg_core.classes.MSRS`; all eight classes occur. May import
+`classes`, `data`, `imaging` and `recordings`, and no PyTorch.
 """
 
 from collections.abc import Iterator
@@ -13,20 +14,20 @@ from collections.abc import Iterator
 import numpy as np
 
 from difusionseg_core.imaging.temperature import TemperatureScale
-from difusionseg_core.scenes.placement.layout import draw_layout
-from difusionseg_core.scenes.render import RenderedFrame, render, temperatures
+from difusionseg_core.scenes.placement.street_scene import random_street_scene
 from difusionseg_core.scenes.rendering.lighting import CONDITIONS
+from difusionseg_core.scenes.scene_images import RenderedFrame, render, temperatures
 
 __all__ = ["CONDITIONS", "RenderedFrame", "Scene", "draw", "sequence"]
 
 
 class Scene:
-    """A street that can be looked at at any time.
+    """A street scene that can be rendered at any time.
 
     Args:
         seed: the same seed gives the same scene, byte for byte.
         size: (height, width) of the images in pixels.
-        condition: one of CONDITIONS ("day", "dusk", "night"), or None to let the seed choose.
+        condition: one of CONDITIONS ("day", "dusk", "night"); None: chosen by the seed.
     """
 
     def __init__(self, seed: int, size: tuple[int, int] = (480, 640), condition: str | None = None):
@@ -37,32 +38,35 @@ class Scene:
         if condition is not None and condition not in CONDITIONS:
             raise ValueError(f"condition must be one of {', '.join(CONDITIONS)}, not {condition!r}")
         self._seed = seed
-        self._layout = draw_layout(seed, size, condition)
+        self._street_scene = random_street_scene(seed, size, condition)
 
     @property
     def condition(self) -> str:
-        """Its light: one of CONDITIONS."""
-        return self._layout.light.condition
+        """The light of the scene: one of CONDITIONS."""
+        return self._street_scene.light.condition
 
     def frame(self, time: float = 0.0) -> RenderedFrame:
-        """What the cameras see `time` seconds (0 or more) after the beginning."""
-        return render(self._layout, time, self._seed)
+        """Render both cameras' images and the mask at `time` [s] (0 or more) after the start."""
+        return render(self._street_scene, time, self._seed)
 
     def temperatures(self, time: float = 0.0) -> np.ndarray:
-        """Degrees Celsius (H, W) float32 of all that the thermal camera sees at `time` seconds."""
-        return temperatures(self._layout, time)
+        """Return what the thermal camera measures at `time` [s]: (H, W) float32, degrees C."""
+        return temperatures(self._street_scene, time)
 
     @property
     def thermal_scale(self) -> TemperatureScale:
-        """What the grey levels of its thermal images mean, but for the brightest and darkest."""
-        climate = self._layout.climate
+        """Temperature of the grey levels of the thermal images.
+
+        It does not hold for the brightest and darkest levels, which the camera compresses.
+        """
+        climate = self._street_scene.climate
         return TemperatureScale("linear", 1 / climate.per_degree, climate.coldest)
 
 
 def draw(
     seed: int, size: tuple[int, int] = (480, 640), condition: str | None = None
 ) -> RenderedFrame:
-    """One frame of the scene with this seed; see `Scene`."""
+    """Render the first frame of the scene with this seed; see `Scene`."""
     return Scene(seed, size, condition).frame()
 
 
@@ -73,7 +77,7 @@ def sequence(
     size: tuple[int, int] = (480, 640),
     condition: str | None = None,
 ) -> Iterator[RenderedFrame]:
-    """`frames` successive frames at `rate` Hz, in which things and camera move."""
+    """Yield `frames` successive frames at `rate` Hz, in which objects and camera move."""
     scene = Scene(seed, size, condition)
     for number in range(frames):
         yield scene.frame(number / rate)

@@ -1,4 +1,4 @@
-"""Write synthetic scenes: a data-set folder, or a recording. Frames are drawn in processes."""
+"""Write synthetic scenes as a data-set folder or a recording, in parallel processes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SceneSeries:
     size: tuple[int, int] = (480, 640)
 
     def __post_init__(self) -> None:
-        Scene(self.seed, self.size)  # refuses bad values before anything is started
+        Scene(self.seed, self.size)  # check the values before any process starts
 
     def __len__(self) -> int:
         return self.scenes * self.frames
@@ -56,7 +56,7 @@ class SceneSeries:
 
 @dataclass(frozen=True)
 class FrameJob:
-    """One frame to draw: number `number` of its scene, `time` seconds after the scene began."""
+    """One frame to draw: frame `number` of a scene, `time` [s] after the scene's start."""
 
     seed: int
     number: int
@@ -127,7 +127,7 @@ def _scene(seed: int, size: tuple[int, int], condition: str | None) -> Scene:
 
 @contextmanager
 def _pool(workers: int) -> Iterator[Executor | None]:
-    """Processes that draw; None for one, which is this process."""
+    """Open a pool of processes; None for one worker, which is this process."""
     try:
         with nullcontext() if workers == 1 else process_pool(workers) as pool:
             yield pool
@@ -136,6 +136,6 @@ def _pool(workers: int) -> Iterator[Executor | None]:
 
 
 def _drawn(pool: Executor | None, draw: partial, series: SceneSeries, workers: int) -> Iterable:
-    """Results of drawing each frame, in order, with a progress bar."""
+    """Draw all frames and yield the results in order, with a progress bar."""
     drawn = map(draw, series) if pool is None else in_order(pool, draw, series, 4 * workers)
     return tqdm(drawn, total=len(series), desc="drawing", unit="frame")

@@ -1,1 +1,1 @@
-"""Where things are: parts with a shape and a material, the street, the viewpoint."""
+"""Geometry of a scene: shapes with materials, the street, the camera. Imports no other room."""

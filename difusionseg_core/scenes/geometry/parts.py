@@ -1,4 +1,4 @@
-"""What things are made of: surfaces with a material, as flat faces, round hulls and tubes."""
+"""Parts of scene objects: surfaces with a material, as flat faces, round hulls and tubes."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -12,28 +12,28 @@ Colour = tuple[float, float, float]  # linear RGB, 0..1 for a reflectance
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """How a surface looks to both cameras."""
+    """Appearance of a surface in the RGB and the thermal image."""
 
     colour: Colour
-    emission: Colour = (0.0, 0.0, 0.0)  # light given off, in the unit of full daylight
-    grain: float = 0.05  # relative strength of the noise in its colour
-    grain_size: float = 1.0  # metres over which that noise repeats
-    block: tuple[float, float] = (0.0, 0.0)  # metres; size of bricks or slabs, 0 for none
-    gloss: float = 0.0  # share of the sky it mirrors
-    emissivity: float = 0.95  # the rest of its thermal radiance mirrors the sky
-    heat: float = 0.0  # degrees C above the air, before the sun's share
-    mottle: float = 0.2  # degrees C, standard deviation of its uneven warmth
+    emission: Colour = (0.0, 0.0, 0.0)  # emitted light; 1 is full daylight
+    grain: float = 0.05  # relative strength of the colour noise
+    grain_size: float = 1.0  # period of that noise in metres
+    block: tuple[float, float] = (0.0, 0.0)  # size of bricks or slabs in metres, 0 for none
+    gloss: float = 0.0  # share of mirrored skylight, 0..1
+    emissivity: float = 0.95  # thermal; the rest of the radiance is mirrored sky
+    heat: float = 0.0  # degrees C above the air, without the heating by the sun
+    mottle: float = 0.2  # standard deviation of the temperature noise in degrees C
 
     def painted(self, colour: Colour) -> "Material":
         """Return the same surface in another colour."""
         return replace(self, colour=colour)
 
     def warmed(self, degrees: float) -> "Material":
-        """The same surface at this many degrees C above the air."""
+        """Return the same surface at `degrees` C above the air."""
         return replace(self, heat=degrees)
 
     def glowing(self, emission: Colour) -> "Material":
-        """Return the same surface with light of its own."""
+        """Return the same surface, emitting light."""
         return replace(self, emission=emission)
 
     def shaded(self, factor: float) -> "Material":
@@ -44,17 +44,17 @@ class Material:
 
 @dataclass(slots=True)
 class Face:
-    """A flat polygon (N, 3), or several in one plane (M, N, 3)."""
+    """A flat polygon (N, 3), or several polygons in one plane (M, N, 3)."""
 
     points: np.ndarray
     material: Material
     label: int = 0
-    outward: np.ndarray | None = None  # (3,); if given, drawn only if seen from there
+    outward: np.ndarray | None = None  # (3,) normal; if given, painted only on this side
 
 
 @dataclass(slots=True)
 class Hull:
-    """The outline of several balls (N, 3) with radii (N,): limbs, heads, bodies."""
+    """The convex outline of balls at (N, 3) with radii (N,): limbs, heads, bodies."""
 
     centres: np.ndarray
     radii: np.ndarray
@@ -64,7 +64,7 @@ class Hull:
 
 @dataclass(slots=True)
 class Foliage:
-    """A heap of leafy balls, (N, 3) with radii (N,), each of its own brightness (N,)."""
+    """Leafy balls at (N, 3) with radii (N,) and brightness factors `tones` (N,)."""
 
     centres: np.ndarray
     radii: np.ndarray
@@ -75,7 +75,7 @@ class Foliage:
 
 @dataclass(slots=True)
 class Tube:
-    """A thin round bar along points (N, 3)."""
+    """A thin round bar along a polyline (N, 3)."""
 
     points: np.ndarray
     width: float  # metres
@@ -86,25 +86,25 @@ class Tube:
 
 @dataclass(slots=True)
 class Cover:
-    """A see-through polygon (N, 3) that counts as its class: a wheel's spokes, a railing's gaps."""
+    """A polygon (N, 3) that sets the class but hides nothing: spokes, the gaps of a railing."""
 
     points: np.ndarray
     label: int
 
 
 Part = Face | Hull | Foliage | Tube | Cover
-Group = list[Part]  # drawn in its order; the groups of a thing are drawn far to near
+Group = list[Part]  # painted in this order; the groups of an object are painted far to near
 
 
 class Thing(Protocol):
-    """Anything that is painted by its distance."""
+    """An object with a place on the ground. Objects are painted far to near."""
 
     @property
     def radius(self) -> float:
-        """Metres of ground that it takes."""
+        """Radius of the ground that it occupies in metres."""
 
     def place(self, time: float) -> np.ndarray:
-        """Return the ground below it (3,) at `time` [s]."""
+        """Return the point on the ground below it (3,) at `time` [s]."""
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
         """Return its parts at `time` [s], as seen from `eye` (3,)."""
@@ -112,14 +112,14 @@ class Thing(Protocol):
 
 @dataclass(frozen=True)
 class Fixture:
-    """Something that stays where it is."""
+    """An object that does not move."""
 
     parts: list[Group]
-    where: np.ndarray  # (3,) ground below its middle
-    radius: float = 0.4  # metres of ground that it takes
+    where: np.ndarray  # (3,) point on the ground below its centre
+    radius: float = 0.4  # radius of the ground that it occupies in metres
 
     def place(self, time: float) -> np.ndarray:
-        """Return the ground below it (3,), the same at any time."""
+        """Return the point on the ground below it (3,), the same at any time."""
         return self.where
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
@@ -128,7 +128,7 @@ class Fixture:
 
 
 def heading_axes(heading: float) -> tuple[np.ndarray, np.ndarray]:
-    """Forward and right unit vectors of something that faces `heading` (radians, 0 is along +z)."""
+    """Return the forward and right unit vectors of a heading in radians (0 is along +z)."""
     cos, sin = np.cos(heading), np.sin(heading)
     return np.array([sin, 0.0, cos]), np.array([cos, 0.0, -sin])
 
@@ -140,7 +140,7 @@ def box(
     material: Material,
     label: int = 0,
 ) -> Group:
-    """Five faces (no bottom) of a box: centre of its base (3,), size (length, height, width)."""
+    """Return the five upper faces of a box: centre of the base (3,), (length, height, width)."""
     forward, right = heading_axes(heading)
     length, height, width = size
     base = np.asarray(centre, float)
@@ -166,7 +166,7 @@ def box(
 def plank(
     a: np.ndarray, b: np.ndarray, height: float, width: float, material: Material, label: int = 0
 ) -> Group:
-    """A box that stands upright on the line from a to b (3,)."""
+    """Return an upright box on the line from a to b (3,)."""
     run = b - a
     heading, length = float(np.arctan2(run[0], run[2])), float(np.hypot(run[0], run[2]))
     return box((a + b) / 2, (length, height, width), heading, material, label)
@@ -175,7 +175,7 @@ def plank(
 def disc(
     centre: ArrayLike, radius: float, axis_a: np.ndarray, axis_b: np.ndarray, corners: int = 16
 ) -> np.ndarray:
-    """Points (corners, 3) of a circle in the plane of two unit vectors."""
+    """Return points (corners, 3) of a circle in the plane of two unit vectors."""
     angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
     return (
         np.asarray(centre)
@@ -185,7 +185,10 @@ def disc(
 
 
 def on_quad(quad: np.ndarray, u0: float, u1: float, v0: float, v1: float) -> np.ndarray:
-    """The part of a quad (4, 3) between shares u of its first edge and v of its second."""
+    """Return the part of a quad (4, 3) between u0..u1 of its first edge and v0..v1 of its second.
+
+    All four are shares of the edge's length, 0..1.
+    """
     a, b, c, d = quad
 
     def at(u: float, v: float) -> np.ndarray:

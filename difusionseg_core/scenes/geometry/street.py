@@ -1,47 +1,47 @@
-"""The course of the street and its profile from side to side."""
+"""Geometry of the street: its course and its cross-section."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-_FAR = 260.0  # metres; strips are drawn up to here
-BEHIND = -2.0  # metres; and begin here
+_FAR = 260.0  # metres; the street ends here
+BEHIND = -2.0  # metres; the street begins here, behind the camera
 
 
 @dataclass(frozen=True)
 class Side:
     """One side of the street, from the road outwards."""
 
-    kerb: float  # metres high, 0 for none
-    pavement: float  # metres wide
-    frontage: str  # buildings | wall | hedge | trees
+    kerb: float  # height in metres, 0 for none
+    pavement: float  # width in metres
+    frontage: str  # what borders the pavement: buildings | wall | hedge | trees
 
 
 @dataclass(frozen=True)
 class Street:
-    """A road along z that bends gently; `left` and `right` as the camera sees them."""
+    """A slightly curved road along z; `left` and `right` as the camera sees them."""
 
-    half_width: float  # metres from the middle of the road to its edge
-    bend: float  # 1/m; the middle lies at x = bend * z^2
+    half_width: float  # metres from the centre line of the road to its edge
+    bend: float  # 1/m; the centre line is x = bend * z^2
     left: Side
     right: Side
 
     def at(self, lateral: float, up: float, along: float) -> np.ndarray:
-        """World point (3,) at a distance to the right of the road's middle."""
+        """Return the world point (3,) at `lateral` metres to the right of the centre line."""
         return np.array([lateral + self.bend * along**2, up, along])
 
     def span(
         self, lateral: float, up: float, start: float, stop: float
     ) -> tuple[np.ndarray, np.ndarray]:
-        """World points (3,) at the two ends of something that runs along the street."""
+        """Return the world points (3,) at both ends of a line along the street."""
         return self.at(lateral, up, start), self.at(lateral, up, stop)
 
     def heading(self, along: float) -> float:
-        """Direction of the road in radians, 0 is along +z."""
+        """Return the direction of the road in radians, 0 is along +z."""
         return float(np.arctan(2 * self.bend * along))
 
     def side(self, sign: float) -> Side:
-        """Return the right side for a positive sign or lateral position, else the left one."""
+        """Return the right side if `sign` (or a lateral position) is positive, else the left."""
         return self.right if sign > 0 else self.left
 
     def pavement_height(self, lateral: float) -> float:
@@ -49,13 +49,13 @@ class Street:
         return self.side(lateral).kerb if abs(lateral) > self.half_width else 0.0
 
     def frontage_at(self, sign: float) -> float:
-        """Lateral position of the line where buildings, walls or trees begin."""
+        """Return the lateral position where buildings, walls or trees begin."""
         return sign * (self.half_width + self.side(sign).pavement)
 
     def strip(
         self, inner: float, outer: float, up: float, start: float = BEHIND, stop: float = _FAR
     ) -> np.ndarray:
-        """Outline (N, 3) of a level strip between two lateral positions."""
+        """Return the outline (N, 3) of a level strip between two lateral positions."""
         stations = _stations(start, stop)
         edges = [
             [self.at(lateral, up, z) for z in zs]
@@ -66,7 +66,7 @@ class Street:
     def upright(
         self, lateral: float, low: float, high: float, start: float = BEHIND, stop: float = _FAR
     ) -> np.ndarray:
-        """Outlines (M, 4, 3) of an upright face along the street."""
+        """Return the outlines (M, 4, 3) of a vertical face along the street."""
         stations = _stations(start, stop)
         return np.array(
             [
@@ -82,13 +82,13 @@ class Street:
 
 
 def _stations(start: float, stop: float) -> np.ndarray:
-    """Distances at which a bending edge has its corners, closer together near the camera."""
+    """Return the distances of the corners of a curved edge, denser near the camera."""
     count = int(3 + 4 * np.log1p((stop - start) / 10))
     return start + (stop - start) * np.linspace(0, 1, count) ** 2
 
 
-def draw_street(rng: np.random.Generator) -> Street:
-    """Choose the width, the bend and both sides of a street."""
+def random_street(rng: np.random.Generator) -> Street:
+    """Return a street with random width, curvature and sides."""
 
     def side() -> Side:
         frontage = rng.choice(["buildings", "wall", "hedge", "trees"], p=[0.4, 0.15, 0.2, 0.25])

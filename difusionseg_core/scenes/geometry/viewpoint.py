@@ -1,4 +1,4 @@
-"""The camera that looks along the street: where it is mounted, and what it sees from there."""
+"""The camera that looks along the street: its mounting, its motion and its projection."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,7 +8,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Viewpoint:
-    """How the camera is mounted and moves."""
+    """Mounting and speed of the camera."""
 
     size: tuple[int, int]  # (height, width) in pixels
     focal: float  # pixels
@@ -21,10 +21,10 @@ class Viewpoint:
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole camera in a world with x to the right, y up, z along the street, all in metres.
+    """Pinhole camera in a world with x to the right, y up and z along the street, in metres.
 
-    Tilt is a shifted horizon, so that verticals stay vertical and a ray's world direction
-    separates into a part that depends on the column and one that depends on the row.
+    A shifted horizon replaces tilt. So verticals stay vertical, and the world direction of a ray
+    is a sum of a part that depends on the column and a part that depends on the row.
     """
 
     width: int  # pixels
@@ -32,16 +32,16 @@ class Camera:
     focal: float  # pixels
     horizon: float  # image row of the horizon
     position: np.ndarray  # (3,) world
-    yaw: float  # radians, positive turns the view to the right
+    yaw: float  # radians, positive to the right
 
-    NEAR = 0.6  # metres; nothing nearer is drawn
+    NEAR = 0.6  # metres; nothing nearer is painted
 
     def view(self, points: np.ndarray) -> np.ndarray:
-        """World points (..., 3) in camera axes (right, up, depth)."""
+        """Return world points (..., 3) in camera axes (right, up, depth)."""
         return (points - self.position) @ self._turn
 
     def to_pixels(self, seen: np.ndarray) -> np.ndarray:
-        """Points in camera axes (..., 3), in front of the near plane, as pixels (..., 2)."""
+        """Project points in camera axes (..., 3), beyond the near plane, to pixels (..., 2)."""
         return seen[..., :2] * (self._scale / seen[..., 2:]) + self._centre
 
     @cached_property
@@ -58,7 +58,7 @@ class Camera:
         return np.array([self.width / 2, self.horizon])
 
     def rays(self, rows: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """World direction of the rays of some rows, scaled to depth 1.
+        """Return the world direction of the rays of some rows, scaled to depth 1.
 
         Returns x (1, W), y (H, 1), z (1, W), float32.
         """
@@ -70,7 +70,7 @@ class Camera:
 
 
 def clip_near(seen: np.ndarray, near: float) -> np.ndarray:
-    """The part of a polygon (N, 3) in camera axes that lies beyond the near plane; may be empty."""
+    """Return the part of a polygon (N, 3) in camera axes beyond the near plane; may be empty."""
     following = np.roll(seen, -1, axis=0)
     kept = []
     for here, there in zip(seen, following, strict=True):

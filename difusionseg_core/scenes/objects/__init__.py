@@ -1,1 +1,1 @@
-"""What stands and moves in a street; imports `geometry` and `rendering`."""
+"""Objects of a street scene, from buildings to people. Imports `geometry` and `rendering`."""

@@ -1,4 +1,4 @@
-"""What keeps cars out of places: cones, car stops and guardrails."""
+"""Barriers: cones, car stops and guardrails."""
 
 import numpy as np
 
@@ -57,7 +57,7 @@ def cone(rng: np.random.Generator, where: np.ndarray) -> Fixture:
 
 
 def cone_bar(a: np.ndarray, b: np.ndarray) -> Fixture:
-    """A striped bar between two cones."""
+    """Make a striped bar between two cones at a and b (3,)."""
     stops = np.linspace(0, 1, 9)[:, None]
     points = a + UP * 0.5 + (b - a) * stops
     parts: Group = [
@@ -74,7 +74,7 @@ def cone_bar(a: np.ndarray, b: np.ndarray) -> Fixture:
 def car_stop(
     rng: np.random.Generator, where: np.ndarray, heading: float, length: float, height: float
 ) -> Fixture:
-    """A block of concrete that keeps wheels out."""
+    """Make a car stop: a block of concrete for the wheels."""
     block = _CONCRETE.shaded(rng.uniform(0.8, 1.3))
     parts = box(where, (length, height, 0.22), heading, block, CAR_STOP)
     if rng.random() < 0.5:
@@ -89,7 +89,7 @@ def car_stop(
 
 
 def guardrail(start: np.ndarray, end: np.ndarray, beam: bool, paint: tuple) -> Fixture:
-    """A few metres of railing: a steel beam on posts, or two or three pipes."""
+    """Make a guardrail: a steel beam on posts, or two or three pipes."""
     steel = _STEEL.painted(paint).warmed(0.5)
     height = 0.75
     along = end - start

@@ -17,8 +17,8 @@ from difusionseg_core.scenes.geometry.parts import (
     disc,
     heading_axes,
 )
+from difusionseg_core.scenes.objects.appearance import Appearance
 from difusionseg_core.scenes.objects.people import rider
-from difusionseg_core.scenes.objects.wardrobe import Wardrobe
 from difusionseg_core.scenes.rendering.lighting import Lamp
 
 BIKE = MSRS.class_names.index("bike")
@@ -40,7 +40,7 @@ _PAINTS = (
 
 @dataclass(frozen=True)
 class Bicycle:
-    """A bicycle, with its rider if it is ridden; `start` is the ground below its middle."""
+    """A bicycle, with a rider or parked; `start` is the ground below its centre."""
 
     start: np.ndarray  # (3,) at time 0
     heading: float  # radians
@@ -48,7 +48,7 @@ class Bicycle:
     speed: float  # m/s
     frame: Material
     basket: bool
-    wear: Wardrobe | None  # the rider
+    wear: Appearance | None  # the rider
     light: bool
 
     radius = 0.9
@@ -58,7 +58,7 @@ class Bicycle:
         return self.start + heading_axes(self.heading)[0] * self.speed * time
 
     def lamps(self, time: float) -> list[Lamp]:
-        """Return its front lamp if it is lit."""
+        """Return the front lamp if it is on."""
         if not self.light:
             return []
         forward = heading_axes(self.heading)[0]
@@ -173,15 +173,15 @@ class Bicycle:
         return parts
 
 
-def draw_bicycle(
+def random_bicycle(
     rng: np.random.Generator,
     start: np.ndarray,
     heading: float,
     speed: float,
-    wear: Wardrobe | None,
+    wear: Appearance | None,
     night: bool,
 ) -> Bicycle:
-    """Choose a bicycle for a rider, or one that leans on its stand."""
+    """Make a random bicycle, with a rider or parked on its stand."""
     paint = _METAL.painted(_PAINTS[rng.integers(len(_PAINTS))])
     return Bicycle(
         start=np.asarray(start, float),

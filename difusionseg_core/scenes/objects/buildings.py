@@ -15,7 +15,7 @@ from difusionseg_core.scenes.geometry.parts import (
 )
 from difusionseg_core.scenes.geometry.street import Street
 from difusionseg_core.scenes.objects.greenery import leaves
-from difusionseg_core.scenes.rendering.heat import Climate
+from difusionseg_core.scenes.rendering.thermal_camera import Climate
 
 _WALLS = (
     ((0.32, 0.15, 0.09), (0.24, 0.075)),
@@ -38,7 +38,7 @@ def house(
     climate: Climate,
     night: bool,
 ) -> Fixture:
-    """A house whose front stands from a to b (3,), on the right of the street if `sign` is 1."""
+    """Make a house with its front from a to b (3,), on the right of the street if `sign` is 1."""
     colour, block = _WALLS[rng.integers(len(_WALLS))]
     tint = rng.uniform(0.75, 1.25) * rng.uniform(0.92, 1.08, 3)
     wall = Material(
@@ -120,7 +120,7 @@ def house(
 
 
 def wall(a: np.ndarray, b: np.ndarray, height: float, stone: Material) -> Fixture:
-    """A wall with its coping from a to b (3,)."""
+    """Make a wall with a coping from a to b (3,)."""
     parts = plank(a, b, height, 0.24, stone)
     parts += plank(a + UP * height, b + UP * height, 0.08, 0.32, stone.shaded(1.2))
     return Fixture([parts], (a + b) / 2, 0.0)
@@ -129,7 +129,7 @@ def wall(a: np.ndarray, b: np.ndarray, height: float, stone: Material) -> Fixtur
 def bridge(
     rng: np.random.Generator, middle: np.ndarray, heading: float, reach: float, climate: Climate
 ) -> Fixture:
-    """A bridge over the street at `middle` (3,), with its piers `reach` metres to both sides."""
+    """Make a bridge over the street at `middle` (3,), with piers `reach` metres to both sides."""
     concrete = Material(
         tuple(rng.uniform(0.15, 0.45) * np.array([1, 0.98, 0.95])),
         grain=0.2,
@@ -153,7 +153,7 @@ def bridge(
 
 
 def skyline(rng: np.random.Generator, street: Street, climate: Climate, night: bool) -> Group:
-    """What closes the view in the distance: blocks and trees, far ones first."""
+    """Make the distant background of buildings and trees, far ones first."""
     parts: Group = []
     for depth in (330.0, 270.0, 235.0):
         x = -depth * 0.8

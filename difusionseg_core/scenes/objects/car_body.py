@@ -1,4 +1,4 @@
-"""The parts of a car: a side profile pulled out to the width of the car, and what is on it."""
+"""The parts of a car: a side profile extruded to the car's width, with windows and wheels."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,40 +32,40 @@ _PLATE = Material((0.7, 0.7, 0.62), grain=0.2, grain_size=0.3, emissivity=0.9)
 
 @dataclass(frozen=True)
 class Shape:
-    """A kind of car. The profile runs from the rear bumper over the roof to the front bumper."""
+    """A kind of car. The profile goes from the rear bumper over the roof to the front bumper."""
 
-    length: tuple[float, float]  # metres, range
+    length: tuple[float, float]  # range in metres
     width: float
     height: tuple[float, float]
-    profile: tuple[tuple[float, float], ...]  # (share of length from the middle, of height)
-    belt: tuple[int, int]  # profile points where the windows begin behind and end in front
+    profile: tuple[tuple[float, float], ...]  # (share of the length from the middle, of the height)
+    belt: tuple[int, int]  # indices of the profile points behind and in front of the windows
     wheel: float  # radius in metres
-    axles: tuple[float, ...]  # shares of length
-    windows: int  # side windows
+    axles: tuple[float, ...]  # positions as shares of the length, from the middle
+    windows: int  # on each side
 
 
 @dataclass(frozen=True)
 class Car:
-    """What one car is like."""
+    """Properties of one car."""
 
     shape: Shape
     length: float
     height: float
     paint: Material
-    warmth: float  # 0 parked for hours .. 1 driven far
+    warmth: float  # 0 (cold engine) .. 1 (after a long drive)
     lights: bool
     braking: bool
     cargo: Material | None  # the box of a truck, which replaces the rear of the body
 
 
 def car_parts(car: Car, place: np.ndarray, heading: float) -> list[Group]:
-    """The groups of a car whose middle is above `place` (3,) and that faces `heading` (radians)."""
+    """Return the groups of a car centred above `place` (3,) that faces `heading` [rad]."""
     build = _Builder(car, place, heading)
     return [build.body()] if car.cargo is None else [build.body(), build.cargo(car.cargo)]
 
 
 class _Builder:
-    """Makes the parts of one vehicle at one place."""
+    """Makes the parts of one car at one place."""
 
     def __init__(self, car: Car, place: np.ndarray, heading: float):
         self.car = car
@@ -76,7 +76,7 @@ class _Builder:
         profile = np.array(car.shape.profile)
         self.along = profile[:, 0] * car.length
         self.up = profile[:, 1] * car.height
-        if car.cargo is not None:  # only the front of the profile: the cab
+        if car.cargo is not None:  # of a truck, the profile is only the cab
             self.along = car.length / 2 - (car.length / 2 - self.along) * self.cab_share
         self.half = np.full(len(profile), car.shape.width / 2)
         first, last = car.shape.belt
@@ -91,7 +91,7 @@ class _Builder:
         return np.array([self.at(self.along[i], self.up[i], side * self.half[i]) for i in indices])
 
     def _panel(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Quad (4, 3) from profile point i to i + 1, and its outward normal."""
+        """Return the quad (4, 3) from profile point i to i + 1, and its outward normal."""
         quad = np.array(
             [
                 self.at(self.along[i], self.up[i], -self.half[i]),
@@ -142,7 +142,7 @@ class _Builder:
         return parts
 
     def _on_panel(self, i: int, quad: np.ndarray, outward: np.ndarray) -> Group:
-        """Windscreens, lights, grille and plates."""
+        """Return windscreens, lights, grille and plates."""
         car = self.car
         first, last = car.shape.belt
         count = len(self.along)
@@ -210,7 +210,7 @@ class _Builder:
         return parts
 
     def _doors(self, side: int) -> Group:
-        """Seams of the doors, a dark sill, and a mirror."""
+        """Return the seams of the doors, a dark sill and a mirror."""
         car, normal = self.car, self.right * side
         first, last = car.shape.belt
         out = side * (car.shape.width / 2 + 0.005)

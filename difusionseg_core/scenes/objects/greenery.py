@@ -23,7 +23,7 @@ _LEAVES = (
 
 
 def leaves(rng: np.random.Generator) -> Material:
-    """Choose a material of leaves."""
+    """Return a random material of leaves."""
     colour = np.array(_LEAVES[rng.integers(len(_LEAVES))]) * rng.uniform(0.7, 1.4)
     return Material(
         tuple(colour),
@@ -38,7 +38,7 @@ def leaves(rng: np.random.Generator) -> Material:
 def hedge(
     rng: np.random.Generator, a: np.ndarray, b: np.ndarray, height: float, foliage: Material
 ) -> Fixture:
-    """A hedge from a to b (3,)."""
+    """Make a hedge from a to b (3,)."""
     count = 3 * max(3, int(np.linalg.norm(b - a) / 0.5))
     share, level = rng.uniform(0, 1, count), np.tile([height - 0.3, height * 0.5, 0.3], count // 3)
     centres = a + (b - a) * share[:, None] + rng.normal(0, 0.08, (count, 3))
@@ -50,7 +50,7 @@ def hedge(
 
 
 def tree(rng: np.random.Generator, where: np.ndarray, foliage: Material, tall: float) -> Fixture:
-    """A tree `tall` metres high; its crown is a heap of leafy balls, far and dark ones first."""
+    """Make a tree `tall` metres high, with a crown of leafy balls, far and dark ones first."""
     bark = Material(
         (0.09, 0.07, 0.05),
         grain=0.35,

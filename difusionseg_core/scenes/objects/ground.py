@@ -1,11 +1,11 @@
-"""Everything level: road, kerbs, pavements, markings, stains, puddles, leaves and bumps."""
+"""The ground: road, kerbs, pavements, markings, stains, puddles, leaves and bumps."""
 
 import numpy as np
 
 from difusionseg_core.classes import MSRS
 from difusionseg_core.scenes.geometry.parts import Face, Group, Material
 from difusionseg_core.scenes.geometry.street import BEHIND, Street
-from difusionseg_core.scenes.rendering.heat import Climate
+from difusionseg_core.scenes.rendering.thermal_camera import Climate
 
 KERB = MSRS.class_names.index("curve")
 BUMP = MSRS.class_names.index("bump")
@@ -13,7 +13,7 @@ KERB_WIDTH = 0.18  # metres
 
 
 def ground(rng: np.random.Generator, street: Street, climate: Climate, rain: bool) -> Group:
-    """Everything level, in the order of painting."""
+    """Make the ground, in the order of painting."""
     warm = climate.ground
     asphalt = Material(
         tuple(rng.uniform(0.08, 0.32) * np.array([1, 1, 1.02])),
@@ -99,7 +99,7 @@ def _pavement(
 
 
 def _stains(rng: np.random.Generator, street: Street, asphalt: Material) -> Group:
-    """Mended patches, manholes and seams."""
+    """Make repaired patches, manholes and seams."""
     parts: Group = []
     for _ in range(rng.integers(0, 4)):
         z, x = rng.uniform(4, 45), rng.uniform(-0.8, 0.6) * street.half_width
@@ -145,7 +145,7 @@ def _puddles(rng: np.random.Generator, street: Street, asphalt: Material) -> Gro
 
 
 def _fallen_leaves(rng: np.random.Generator, street: Street, warm: float) -> Group:
-    """Leaves strewn over road and pavement: colour without any warmth of its own."""
+    """Scatter leaves over road and pavement, visible in the RGB image only."""
     count = int(rng.integers(80, 500))
     along = rng.uniform(2.5, 5, count) * np.exp(rng.uniform(0, 1.6, count))
     across = rng.uniform(-1.6, 1.6, count) * street.half_width
@@ -195,7 +195,7 @@ def _markings(rng: np.random.Generator, street: Street, warm: float) -> Group:
 
 
 def bump(rng: np.random.Generator, street: Street, along: float, warm: float) -> Group:
-    """A speed bump across the road."""
+    """Make a speed bump across the road."""
     depth, height = rng.uniform(0.45, 1.1), rng.uniform(0.04, 0.08)
     profile = height * np.sin(np.linspace(0, np.pi, 5))
     stations = along + np.linspace(0, depth, 5)
@@ -206,7 +206,7 @@ def bump(rng: np.random.Generator, street: Street, along: float, warm: float) ->
     dark = (0.03, 0.03, 0.03) if rng.random() < 0.7 else (0.25, 0.24, 0.22)
     rubber = Material(dark, grain=0.15, heat=warm + rng.uniform(-1, 2.5), emissivity=0.95)
     parts: Group = []
-    # Far slope first: the near one hides it where the bump is steep.
+    # The far slope first: the near one hides it if the bump is steep.
     for i in (3, 2, 1, 0):
         quads = np.array(
             [

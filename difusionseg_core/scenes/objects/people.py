@@ -1,4 +1,4 @@
-"""People: walking, standing, riding; from balls and limbs around a skeleton."""
+"""People who walk, stand or ride: a skeleton with rounded limbs."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from difusionseg_core.classes import MSRS
 from difusionseg_core.scenes.geometry.parts import UP, Group, Hull, Material, Tube, heading_axes
-from difusionseg_core.scenes.objects.wardrobe import Wardrobe
+from difusionseg_core.scenes.objects.appearance import Appearance
 
 PERSON = MSRS.class_names.index("person")
 
@@ -17,8 +17,8 @@ def _limb(
     return Hull(np.array([a, b]), np.array([radius_a, radius_b]), material, PERSON)
 
 
-def _head(wear: Wardrobe, neck: np.ndarray, forward: np.ndarray, facing: bool) -> Group:
-    """Neck, face, hair or hat; `facing` the camera or turned away from it."""
+def _head(wear: Appearance, neck: np.ndarray, forward: np.ndarray, facing: bool) -> Group:
+    """Return neck, face, hair or hat; `facing`: towards the camera."""
     h = wear.height
     centre = neck + UP * 0.085 * h + forward * 0.012 * h
     crown = centre + UP * 0.018 * h - forward * 0.016 * h
@@ -38,11 +38,17 @@ def _head(wear: Wardrobe, neck: np.ndarray, forward: np.ndarray, facing: bool) -
 
 
 def figure(
-    wear: Wardrobe, feet: np.ndarray, heading: float, phase: float, stride: float, eye: np.ndarray
+    wear: Appearance, feet: np.ndarray, heading: float, phase: float, stride: float, eye: np.ndarray
 ) -> list[Group]:
-    """Somebody on foot, seen from `eye` (3,).
+    """Return the body of a pedestrian, seen from `eye` (3,).
 
-    feet: (3,) the ground between them; phase: of the gait in radians; stride: 0 (stands) to 1.
+    Args:
+        wear: build and clothes.
+        feet: (3,) point on the ground between the feet.
+        heading: direction in radians, 0 is along +z.
+        phase: phase of the gait in radians.
+        stride: 0 (standing) to 1 (full stride).
+        eye: (3,) position of the camera, for the order of the parts.
     """
     h, fat = wear.height, wear.girth
     forward, right = heading_axes(heading)
@@ -74,7 +80,9 @@ def _far_leg_first(legs: list[Group], right: np.ndarray, hip: np.ndarray, eye: n
     return left_leg + right_leg if right @ (eye - hip) > 0 else right_leg + left_leg
 
 
-def _leg(wear: Wardrobe, hip: np.ndarray, swing: float, bend: float, forward: np.ndarray) -> Group:
+def _leg(
+    wear: Appearance, hip: np.ndarray, swing: float, bend: float, forward: np.ndarray
+) -> Group:
     h, fat = wear.height, wear.girth
     knee = hip + 0.245 * h * (forward * np.sin(swing) - UP * np.cos(swing))
     ankle = knee + 0.23 * h * (forward * np.sin(swing - bend) - UP * np.cos(swing - bend))
@@ -91,7 +99,7 @@ def _leg(wear: Wardrobe, hip: np.ndarray, swing: float, bend: float, forward: np
 
 
 def _arm(
-    wear: Wardrobe, shoulder: np.ndarray, swing: float, bend: float, forward: np.ndarray
+    wear: Appearance, shoulder: np.ndarray, swing: float, bend: float, forward: np.ndarray
 ) -> Group:
     h, fat = wear.height, wear.girth
     elbow = shoulder + 0.17 * h * (forward * np.sin(swing) - UP * np.cos(swing))
@@ -104,7 +112,7 @@ def _arm(
 
 
 def _trunk(
-    wear: Wardrobe,
+    wear: Appearance,
     hip: np.ndarray,
     chest: np.ndarray,
     neck: np.ndarray,
@@ -177,14 +185,17 @@ def _umbrella(material: Material, hand: np.ndarray, h: float) -> Group:
 
 
 def rider(
-    wear: Wardrobe,
+    wear: Appearance,
     saddle: np.ndarray,
     grips: np.ndarray,
     pedals: np.ndarray,
     heading: float,
     eye: np.ndarray,
 ) -> list[Group]:
-    """Somebody on a bike, seen from `eye`: saddle (3,), grips and pedals (2, 3), left first."""
+    """Return the body of a cyclist, seen from `eye` (3,).
+
+    saddle is (3,); grips and pedals are (2, 3), the left one first.
+    """
     h, fat = wear.height, wear.girth
     forward, right = heading_axes(heading)
     hip = saddle + UP * 0.07
@@ -231,7 +242,7 @@ def rider(
 def _joint(
     start: np.ndarray, end: np.ndarray, first: float, second: float, outward: np.ndarray
 ) -> np.ndarray:
-    """Where a two-part limb bends between its ends, towards `outward` (knee, elbow)."""
+    """Return the joint of a two-part limb (knee, elbow), which bends towards `outward`."""
     span = end - start
     length = float(np.linalg.norm(span))
     reach = min(length, 0.999 * (first + second))
@@ -244,24 +255,24 @@ def _joint(
 
 @dataclass(frozen=True)
 class Pedestrian:
-    """Somebody on foot who walks straight on, or stands if `speed` is 0."""
+    """A pedestrian who walks straight ahead, or stands if `speed` is 0."""
 
-    wear: Wardrobe
+    wear: Appearance
     start: np.ndarray  # (3,) at time 0
     heading: float  # radians
     speed: float  # m/s
     phase: float  # radians, of the gait at time 0
 
-    radius = 0.3  # metres of ground that the person takes
+    radius = 0.3  # radius of the occupied ground in metres
 
     def place(self, time: float) -> np.ndarray:
-        """Return the ground below the person (3,) at `time` [s]."""
+        """Return the point on the ground below the person (3,) at `time` [s]."""
         return self.start + heading_axes(self.heading)[0] * self.speed * time
 
     def groups(self, time: float, eye: np.ndarray) -> list[Group]:
         """Return the body at `time` [s], as seen from `eye` (3,)."""
         here = self.place(time)
-        # A stride of two steps is about 0.8 of the body's height.
+        # Two steps are about 0.8 times the body height long.
         phase = self.phase + 2 * np.pi * self.speed * time / (0.8 * self.wear.height)
         stride = min(self.speed / 1.2, 1.2)
         return figure(self.wear, here, self.heading, phase, stride, eye)

@@ -53,7 +53,7 @@ _PAINTS = (
 
 @dataclass(frozen=True)
 class Vehicle:
-    """A car that stands or drives straight on."""
+    """A car that is parked or drives straight ahead."""
 
     car: Car
     start: np.ndarray  # (3,) the ground below its middle at time 0
@@ -62,21 +62,21 @@ class Vehicle:
 
     @property
     def radius(self) -> float:
-        """Metres of ground that it takes."""
+        """Radius of the ground that it occupies in metres."""
         return self.car.length / 2 + 0.3
 
     def place(self, time: float) -> np.ndarray:
-        """Return the ground below its middle (3,) at `time` [s]."""
+        """Return the point on the ground below its centre (3,) at `time` [s]."""
         return self.start + heading_axes(self.heading)[0] * self.speed * time
 
     def footprint(self, time: float) -> np.ndarray:
-        """Corners (4, 3) of the ground that it covers."""
+        """Return the corners (4, 3) of the ground that it covers."""
         forward, right = heading_axes(self.heading)
         a, b = forward * self.car.length * 0.5, right * self.car.shape.width * 0.52
         return self.place(time) + np.array([a + b, a - b, -a - b, -a + b])
 
     def lamps(self, time: float) -> list[Lamp]:
-        """Return its headlamps if they are lit."""
+        """Return the headlamps if they are on."""
         if not self.car.lights:
             return []
         forward = heading_axes(self.heading)[0]
@@ -89,10 +89,10 @@ class Vehicle:
         return car_parts(self.car, self.place(time), self.heading)
 
 
-def draw_vehicle(
+def random_vehicle(
     rng: np.random.Generator, start: np.ndarray, heading: float, speed: float, dark: bool
 ) -> Vehicle:
-    """Choose a car; a moving one is warm and, when it is dark, has its lights on."""
+    """Make a random car; a moving car is warm and has its lights on when it is dark."""
     kind = BUS if rng.random() < 0.06 else int(rng.integers(BUS))
     shape, cargo = SHAPES[kind], None
     length, height = rng.uniform(*shape.length), rng.uniform(*shape.height)

@@ -1,1 +1,1 @@
-"""Where objects go: a seeded street with everything in it; imports `objects`."""
+"""Random placement of objects in a street. Imports `geometry`, `rendering` and `objects`."""

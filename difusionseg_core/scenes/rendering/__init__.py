@@ -1,1 +1,1 @@
-"""From parts to pixels: painting, light, heat and the two cameras; imports `geometry`."""
+"""Rendering: painting of parts, light, temperature and both cameras. Imports `geometry`."""

@@ -1,7 +1,7 @@
-"""The canvas: parts are painted far to near as numbers, and looked up for both cameras afterwards.
+"""The canvas: parts are painted far to near as numbers, which both cameras look up afterwards.
 
-One integer image says which part each pixel shows. Colour, temperature, class and geometry are
-properties of parts, so the RGB image, the thermal image and the mask agree to the pixel.
+One integer image holds the part that each pixel shows. Colour, temperature, class and geometry
+are properties of parts, so the RGB image, the thermal image and the mask agree in every pixel.
 """
 
 from collections.abc import Collection
@@ -38,7 +38,7 @@ _LEAVES = np.stack([np.cos(_RIM), np.sin(_RIM)], axis=1) * (
 
 
 class Canvas:
-    """Paints parts seen by one camera. `sun` (3,) points to the light that casts shadows."""
+    """Paints parts as one camera sees them. `sun` (3,) is the direction to the sun."""
 
     def __init__(self, camera: Camera, sun: np.ndarray):
         shape = (camera.height, camera.width)
@@ -53,8 +53,10 @@ class Canvas:
     def paint(self, group: Group, anchor: np.ndarray | None = None, thing: int = 0) -> None:
         """Paint parts in their order.
 
-        anchor: (3,) what their texture moves with; thing: the number of the thing that they
-        belong to, 0 for none.
+        Args:
+            group: the parts.
+            anchor: (3,) origin of their texture, which moves with the object.
+            thing: number of the object that they belong to, 0 for none.
         """
         self._thing = thing
         self._anchor = (0.0, 0.0, 0.0) if anchor is None else tuple(anchor.tolist())
@@ -151,7 +153,7 @@ class Canvas:
             cv2.fillPoly(self.index, outlines, row, shift=_SUBPIXEL)
 
     def _paint_cover(self, cover: Cover) -> None:
-        """Give what is seen through the polygon the cover's class: the same parts, relabelled."""
+        """Give the cover's class to the parts that are visible through its polygon."""
         outlines = self._project(cover.points[None])
         if not outlines:
             return
@@ -166,12 +168,12 @@ class Canvas:
         cv2.fillPoly(inside, [outlines[0] - origin], 1, shift=_SUBPIXEL)
         inside = inside.astype(bool)
         behind, number = np.unique(window[inside], return_inverse=True)
-        # The sky is recognized by its number, so its copy would not be sky: leave it unlabelled.
+        # The sky is recognized by its number, so a copy would not be sky: keep it unlabelled.
         copies = [row and self.table.copy(row, cover.label, self._thing) for row in behind.tolist()]
         window[inside] = np.array(copies, np.int32)[number]
 
     def _project(self, polygons: np.ndarray) -> list[np.ndarray]:
-        """World polygons (M, N, 3) as fixed-point pixels, without what is behind the camera."""
+        """Project world polygons (M, N, 3) to fixed-point pixels, clipped at the near plane."""
         camera = self.camera
         seen = camera.view(polygons)
         if seen[..., 2].min() >= camera.NEAR:
@@ -180,7 +182,7 @@ class Canvas:
         return [_fixed(camera.to_pixels(polygon)) for polygon in clipped if len(polygon) >= 3]
 
     def cast_shadow(self, group: Group) -> None:
-        """Let parts block the sun from the ground (y = 0)."""
+        """Cast the shadow of parts on the ground (y = 0)."""
         slope = self.sun / max(self.sun[1], 0.15)
         across = np.array([self.sun[2], 0.0, -self.sun[0]])
         for part in group:
@@ -202,7 +204,7 @@ class Canvas:
                 cv2.fillPoly(self.shadow, [outline], 255, shift=_SUBPIXEL)
 
     def darken_ground(self, outline: np.ndarray, share: float) -> None:
-        """Block a share (0..1) of the light from a polygon (N, 3) on the ground."""
+        """Darken a polygon (N, 3) on the ground by a share (0..1) of the light."""
         for fixed in self._project(outline[None]):
             cv2.fillPoly(self.shadow, [fixed], int(255 * share), shift=_SUBPIXEL)
 
@@ -212,11 +214,14 @@ class Canvas:
         return self.table.add(material, normal, point, label, self._thing, self._anchor, **more)
 
     def emission(self) -> np.ndarray:
-        """Light given off by every pixel's surface, (H, W, 3) float32."""
+        """Return the light that each pixel's surface emits, (H, W, 3) float32."""
         return self.table.values()[:, EMISSION].take(self.index, axis=0)
 
     def boxes(self, labels: Collection[int]) -> list[Box]:
-        """What is seen of each thing's parts of the given classes; not if under 4 pixels."""
+        """Return boxes around the visible parts of these classes, one for each object.
+
+        Parts with fewer than 4 visible pixels have no box.
+        """
         classes, things = np.array(self.table.labels), np.array(self.table.things)
         code = np.where(np.isin(classes, list(labels)) & (things > 0), 256 * things + classes, 0)
         seen = code.astype(np.int32).take(self.index)
@@ -234,13 +239,13 @@ class Canvas:
 
 
 def _fixed(pixels: np.ndarray) -> np.ndarray:
-    """Pixels as OpenCV's fixed-point integers."""
+    """Return pixels as OpenCV's fixed-point integers."""
     scaled = pixels * (1 << _SUBPIXEL)
     return np.minimum(np.maximum(scaled, -_FARTHEST), _FARTHEST).astype(np.int32)
 
 
 def _normal(polygon: np.ndarray, camera: Camera) -> np.ndarray:
-    """Unit normal of a polygon (N, 3) on the side that the camera sees."""
+    """Return the unit normal of a polygon (N, 3) on the side that the camera sees."""
     (ax, ay, az), (bx, by, bz) = (polygon[1:3] - polygon[0]).tolist()
     normal = np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
     normal /= max(np.sqrt(normal @ normal), 1e-12)

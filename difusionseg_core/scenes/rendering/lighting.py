@@ -1,4 +1,4 @@
-"""Visible light: sky, sun, lamps and what they make of a surface."""
+"""Visible light: sky, sun, lamps, and the light that surfaces reflect."""
 
 from dataclasses import dataclass, field
 
@@ -22,7 +22,7 @@ class Lamp:
 
 @dataclass(frozen=True)
 class Light:
-    """The light of a scene, in units of an overcast day's."""
+    """The light of a scene; 1 is the light of an overcast day."""
 
     condition: str  # one of CONDITIONS
     rain: bool
@@ -36,8 +36,8 @@ class Light:
     lamps: list[Lamp] = field(default_factory=list)
 
 
-def draw_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
-    """Choose the light of a scene; its lamps are added by whoever knows the street."""
+def random_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
+    """Return the random light of a scene, without lamps."""
     azimuth = rng.uniform(-np.pi, np.pi)
     elevation = rng.uniform(0.35, 1.1) if condition == "day" else rng.uniform(0.12, 0.3)
     sun = np.array(
@@ -83,12 +83,12 @@ def draw_light(rng: np.random.Generator, condition: str, rain: bool) -> Light:
 
 
 def shade(surface: Surface, light: Light, streaks: np.ndarray | None) -> np.ndarray:
-    """Radiance (H, W, 3) float32 that reaches the camera; `streaks` where it rains."""
+    """Return the radiance (H, W, 3) float32 at the camera; `streaks`: reflections if it rains."""
     upward = surface.normal[1]
     level = upward > 0.9
     open_sky = (0.72 + 0.28 * upward) * (1 - 0.65 * surface.shadow)
     reaches = [_lamp_light(surface, lamp) for lamp in light.lamps]
-    # An upright pane mirrors the street's other side below and the sky above: a soft ramp.
+    # A vertical pane mirrors the other side of the street below and the sky above: a soft ramp.
     ramp = np.where(level, np.float32(0.5), np.clip(0.25 + 0.12 * surface.position[1], 0, 1))
     gloss = surface.gloss
     if light.rain:
@@ -124,7 +124,7 @@ def shade(surface: Surface, light: Light, streaks: np.ndarray | None) -> np.ndar
 
 
 def _lamp_light(surface: Surface, lamp: Lamp) -> np.ndarray:
-    """Share (H, W) of a lamp's power that falls on each pixel's surface."""
+    """Return the share (H, W) of a lamp's power that reaches each pixel's surface."""
     to_lamp = [float(lamp.position[i]) - surface.position[i] for i in range(3)]
     square = to_lamp[0] * to_lamp[0]
     square += to_lamp[1] * to_lamp[1]
@@ -134,7 +134,7 @@ def _lamp_light(surface: Surface, lamp: Lamp) -> np.ndarray:
     cosine += to_lamp[1] * surface.normal[1]
     cosine += to_lamp[2] * surface.normal[2]
     cosine *= inverse
-    # Light wraps around: faces turned away still get some from the surroundings.
+    # Faces turned away from the lamp get some light from the surroundings.
     reach = np.maximum(0.85 * cosine + 0.15, 0)
     reach /= square + 1
     if lamp.beam is not None:
@@ -145,7 +145,7 @@ def _lamp_light(surface: Surface, lamp: Lamp) -> np.ndarray:
 
 
 def wet_streaks(emission: np.ndarray) -> np.ndarray:
-    """What a wet road mirrors of the lights above it: (H, W, 3) float32 from their emission."""
+    """Return the reflections of lights on a wet road, (H, W, 3) float32, from the emission."""
     height, width = emission.shape[:2]
     small = cv2.resize(emission, None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
     reach = height // 16

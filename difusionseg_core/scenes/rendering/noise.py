@@ -1,4 +1,4 @@
-"""Sensor noise, fast: a byte of randomness a sample is enough for what ends as 8-bit images."""
+"""Fast sensor noise: one random byte per sample is enough for 8-bit images."""
 
 from statistics import NormalDist
 
@@ -8,5 +8,5 @@ _QUANTILES = np.array([NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256)
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """Nearly normal samples, float32, mean 0, standard deviation 1."""
+    """Return approximately normal samples, float32, with mean 0 and standard deviation 1."""
     return _QUANTILES.take(rng.integers(0, 256, shape, np.uint8))

@@ -1,12 +1,12 @@
-"""The table of painted parts: what is the same for all pixels of a part, a row each."""
+"""The table of painted parts: one row holds the properties of one part."""
 
 import numpy as np
 
 from difusionseg_core.scenes.geometry.parts import Hull, Material
 
-# Columns of the table of painted parts. A rounded part turns away from the camera to both sides
-# of its middle line: `ACROSS` is the direction of that turn, `MIDDLE` where the line lies in it,
-# `CURVATURE` one over half the part's width, 0 for a flat part.
+# Columns of the table of painted parts. A rounded part curves away from the camera on both sides
+# of its centre line: `ACROSS` is the direction at right angles to that line, `MIDDLE` the line's
+# position in that direction, `CURVATURE` 1 / half the part's width, 0 for a flat part.
 COLOUR, EMISSION, NORMAL, ACROSS = slice(0, 3), slice(3, 6), slice(6, 9), slice(9, 12)
 (
     OFFSET,
@@ -27,7 +27,7 @@ _FLAT = (0.0, 0.0, 0.0), 0.0, 0.0
 
 
 class PartTable:
-    """Rows are numbered from 0, the sky. `eye` (3,) is where the camera is."""
+    """Rows of parts; row 0 is the sky. `eye` (3,) is the camera's position."""
 
     def __init__(self, eye: np.ndarray):
         self.labels: list[int] = []
@@ -50,8 +50,8 @@ class PartTable:
     ) -> int:
         """Add a part in the plane through `point` (3,) with the unit vector `normal` (3,).
 
-        thing: number of the thing that it belongs to; anchor: what its texture moves with; tone:
-        factor on its colour; rounding: as `round_about_axis` gives it. Returns the row's number.
+        thing: number of the object that it belongs to; anchor: origin of its texture; tone: factor
+        on its colour; rounding: from `round_about_axis`. Returns the number of the row.
         """
         nx, ny, nz = normal.tolist()
         px, py, pz = (point - self._eye).tolist()
@@ -89,19 +89,19 @@ class PartTable:
         return len(self._rows) - 1
 
     def copy(self, row: int, label: int, thing: int) -> int:
-        """Add a row that looks like another, but belongs to a class and a thing of its own."""
+        """Add a copy of a row with another class and object; return its number."""
         self._rows.append(self._rows[row])
         self.labels.append(label)
         self.things.append(thing)
         return len(self._rows) - 1
 
     def values(self) -> np.ndarray:
-        """All rows, (N, columns) float32."""
+        """Return all rows, (N, columns) float32."""
         return np.array(self._rows, np.float32)
 
 
 def round_about_axis(hull: Hull, towards: np.ndarray) -> tuple[tuple, float, float]:
-    """How a hull is rounded about its axis, as (across, middle, curvature) of a row."""
+    """Return the rounding of a hull about its axis: (across, middle, curvature) of a row."""
     centres = hull.centres
     axis = centres[1] - centres[0] if len(centres) == 2 else np.array([0.0, 1.0, 0.0])
     (ax, ay, az), (tx, ty, tz) = axis.tolist(), towards.tolist()

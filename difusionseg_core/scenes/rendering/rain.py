@@ -1,4 +1,4 @@
-"""Falling rain, as streaks of the light behind it."""
+"""Falling rain: bright streaks in the RGB image."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""What every pixel shows: the parts of a painted canvas, looked up for both cameras."""
+"""Surface properties of every pixel, looked up from a painted canvas for both cameras."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _BAND = 48  # rows
 
 @dataclass
 class Surface:
-    """What the pixels of a band of rows show; arrays (H, W) float32 unless said otherwise."""
+    """Surface properties of a band of rows; arrays (H, W) float32 unless noted."""
 
     rays: tuple[np.ndarray, np.ndarray, np.ndarray]  # as those of `Camera.rays`
     sky: np.ndarray  # bool
@@ -28,13 +28,13 @@ class Surface:
     normal: np.ndarray  # (3, H, W) unit vectors, towards the camera
     position: np.ndarray  # (3, H, W) world, metres
     depth: np.ndarray  # metres
-    sunlit: np.ndarray = field(init=False)  # 0..1, cosine of the sun on it, 0 where it is blocked
-    shadow: np.ndarray = field(init=False)  # 0..1, share of the light that things nearby block
+    sunlit: np.ndarray = field(init=False)  # 0..1, cosine of the sun's incidence, 0 in shadow
+    shadow: np.ndarray = field(init=False)  # 0..1, share of the light that nearby objects block
     labels: np.ndarray = field(init=False)  # uint8
 
 
 def surfaces(canvas: Canvas) -> Iterator[tuple[slice, Surface]]:
-    """Look up what every pixel shows, in bands of rows (small arrays stay in the cache)."""
+    """Yield the surfaces of all pixels in bands of rows (small arrays stay in the cache)."""
     table = canvas.table.values()
     labels = np.array(canvas.table.labels, np.uint8)
     sun = canvas.sun.astype(np.float32)
@@ -54,7 +54,7 @@ def surfaces(canvas: Canvas) -> Iterator[tuple[slice, Surface]]:
 
 
 def _look_up(camera: Camera, rows: slice, index: np.ndarray, table: np.ndarray) -> Surface:
-    """What some rows show, each part flat and in full sun."""
+    """Return the surfaces of some rows, with each part flat and in full sun."""
 
     def look_up(number: int) -> np.ndarray:
         return table[:, number].take(index)
@@ -73,7 +73,7 @@ def _look_up(camera: Camera, rows: slice, index: np.ndarray, table: np.ndarray) 
     u, v = _texture_axes(normal, position, level)
     u -= look_up(column.ANCHOR_U)
     v -= look_up(column.ANCHOR_V)
-    # The ground is seen at a slant: a pixel covers more of it than of an upright face.
+    # The camera sees the ground at a small angle: a pixel covers more ground than wall.
     footprint = depth * np.float32(1 / camera.focal)
     footprint *= np.where(level, depth * np.float32(1 / max(eye_y, 0.3)), np.float32(1))
     grain_size = look_up(column.GRAIN_SIZE)
@@ -104,7 +104,7 @@ def _look_up(camera: Camera, rows: slice, index: np.ndarray, table: np.ndarray) 
 
 
 def _round_off(surface: Surface, table: np.ndarray, index: np.ndarray, sun: np.ndarray) -> None:
-    """Turn the surface of rounded parts away from the camera towards their flanks, in place."""
+    """Curve rounded parts away from the camera towards their edges, in place."""
     spots = np.flatnonzero(table[:, column.CURVATURE].take(index))
     if len(spots) == 0:
         return
@@ -116,14 +116,14 @@ def _round_off(surface: Surface, table: np.ndarray, index: np.ndarray, sun: np.n
     turned = parts[column.NORMAL] * ahead + across * aside
     surface.normal.reshape(3, -1)[:, spots] = turned
     surface.sunlit.ravel()[spots] = np.clip(sun @ turned, 0, None)
-    # Flanks lose heat: cloth hangs loose there, and they face the cold surroundings.
+    # Edges are colder: clothes are loose there, and they face the cold surroundings.
     surface.heat.ravel()[spots] *= 0.6 + 0.4 * ahead
 
 
 def _texture_axes(
     normal: np.ndarray, position: np.ndarray, level: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates in metres in which a surface's texture is laid: ground plan, or along and up."""
+    """Return texture coordinates in metres: the ground plan, or along and up."""
     along = normal[2] * position[0]
     along -= normal[0] * position[2]
     return np.where(level, position[0], along), np.where(level, position[2], position[1])

@@ -1,4 +1,4 @@
-"""Surface texture: tiling noise and courses of blocks, looked up by position on the surface."""
+"""Surface texture by position on the surface: repeating noise, bricks and slabs."""
 
 from functools import lru_cache
 
@@ -9,7 +9,7 @@ _TILE = 512  # texels
 
 @lru_cache(maxsize=2)
 def _noise_tile(smoothness: float) -> np.ndarray:
-    """512 x 512 float32 noise, flattened, that tiles; mean 0, standard deviation 1.
+    """Return 512 x 512 float32 noise, flattened, that repeats; mean 0, standard deviation 1.
 
     Its strength falls with frequency to the power of `smoothness`.
     """
@@ -24,7 +24,7 @@ def _noise_tile(smoothness: float) -> np.ndarray:
 def noise(
     u: np.ndarray, v: np.ndarray, period: np.ndarray | float, smoothness: float = 0.8
 ) -> np.ndarray:
-    """Noise at surface positions in metres that repeats after `period` metres; float32."""
+    """Return noise at surface positions in metres, with a period in metres; float32."""
     per_metre = np.float32(_TILE) / period
     column = (u * per_metre).astype(np.int32) & (_TILE - 1)
     row = (v * per_metre).astype(np.int32) & (_TILE - 1)
@@ -32,16 +32,17 @@ def noise(
 
 
 def clouds(across: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """Noise in the sky, by the slope of the ray to the side and upwards; float32."""
+    """Return noise of the sky by the slope of the ray to the side and upwards; float32."""
     return noise(across, up * 2.0, 3.0, smoothness=1.7)
 
 
 def blocks(
     u: np.ndarray, v: np.ndarray, width: np.ndarray, height: np.ndarray, footprint: np.ndarray
 ) -> np.ndarray:
-    """Brightness factor of courses laid in running bond: darker joints, a tone for each block.
+    """Return the brightness factor of bricks: dark joints, and a tone for each brick.
 
-    u, v, footprint: metres (a pixel's size on the surface, by which the pattern fades out).
+    u, v: surface position in metres; footprint: size of a pixel on the surface in metres. The
+    pattern fades out if pixels are larger than bricks.
     """
     course = np.floor(v / height)
     shifted = u / width + 0.5 * (course % 2)

@@ -10,8 +10,8 @@ from difusionseg_core.scenes import CONDITIONS, Scene, draw, sequence
 from difusionseg_core.scenes.geometry.parts import Face, Material
 from difusionseg_core.scenes.geometry.viewpoint import Camera
 from difusionseg_core.scenes.rendering.canvas import Canvas
-from difusionseg_core.scenes.rendering.heat import apparent_temperature, draw_climate
 from difusionseg_core.scenes.rendering.surface import surfaces
+from difusionseg_core.scenes.rendering.thermal_camera import apparent_temperature, random_climate
 
 SMALL = (120, 160)
 PERSON = MSRS.class_names.index("person")
@@ -106,7 +106,7 @@ def test_paint_is_nothing_to_the_thermal_camera_without_sun():
         canvas = Canvas(camera, sun=np.array([0.0, 0.6, -0.8]))
         board = np.array([[-9.0, -9, 5], [9, -9, 5], [9, 9, 5], [-9, 9, 5]])
         canvas.paint([Face(board, Material(colour, heat=heat, mottle=0.0))])
-        climate = draw_climate(np.random.default_rng(1), "day", rain=False)
+        climate = random_climate(np.random.default_rng(1), "day", rain=False)
         return np.concatenate(
             [apparent_temperature(s, climate, sun_strength) for _, s in surfaces(canvas)]
         )

@@ -1,7 +1,7 @@
-"""Heat: temperatures of surfaces and what a thermal camera makes of them.
+"""The thermal camera: from surface temperatures to an 8-bit image.
 
-The thermal image comes from temperature and emissivity, never from the colour image: a black coat
-and a white one look alike in it, a window mirrors the cold sky, a parked car is cold.
+The thermal image is computed from temperature and emissivity, never from the colour image: a black
+and a white coat look the same, a window mirrors the cold sky, a parked car is cold.
 """
 
 from dataclasses import dataclass
@@ -18,38 +18,37 @@ SKIN = 32.0  # degrees C of a face, indoors; cooler in the cold
 
 @dataclass(frozen=True)
 class Climate:
-    """Temperatures in degrees C and the settings of the thermal camera."""
+    """Temperatures in degrees C, and settings of the thermal camera."""
 
     air: float
     sky: float  # apparent temperature of the clear sky overhead
     sun: float  # degrees that full sun adds to a black surface facing it
-    ground: float  # degrees that the ground keeps above the air
-    walls: float  # degrees that walls keep above the air
-    coldest: float  # temperature shown as black
+    ground: float  # degrees of the ground above the air
+    walls: float  # degrees of walls above the air
+    coldest: float  # temperature that is black in the image
     per_degree: float  # grey levels per degree C
-    pedestal: float  # grey level that the coldest sky comes to
+    pedestal: float  # grey level of the coldest sky
     noise: float  # grey levels, standard deviation
     softness: float  # pixels at 640 wide, standard deviation of the optics' blur
 
     def skin(self) -> float:
-        """Degrees above the air of bare skin."""
+        """Return the temperature of bare skin, in degrees C above the air."""
         return max(0.75 * (SKIN - self.air), 2.0)
 
     def clothes(self, thickness: float) -> float:
-        """Degrees above the air of clothing, 0 (thin) to 1 (winter coat)."""
+        """Return the temperature of clothing, from 0 (thin) to 1 (winter coat), above the air."""
         return max((0.65 - 0.47 * thickness) * (SKIN - self.air), 1.0)
 
 
-def draw_climate(rng: np.random.Generator, condition: str, rain: bool) -> Climate:
-    """Choose temperatures that fit the time of day, and a camera."""
+def random_climate(rng: np.random.Generator, condition: str, rain: bool) -> Climate:
+    """Return random temperatures for the time of day, and random camera settings."""
     air = rng.uniform(4, 26) if condition == "day" else rng.uniform(0, 22)
     sky = air - (rng.uniform(6, 14) if rain else rng.uniform(15, 35))
     ground = {"day": rng.uniform(-3, 2), "dusk": rng.uniform(-1, 4), "night": rng.uniform(-2.5, 2)}[
         condition
     ]
     skin = air + 0.75 * (SKIN - air)
-    # The gain follows the scene, as in a camera that sets it by itself: skin comes out bright,
-    # the background between nearly black and a third of the range.
+    # Automatic gain: skin is bright, the background between nearly black and a third of the range.
     background = rng.uniform(8, 24) + rng.exponential(6)
     per_degree = (rng.uniform(150, 260) - background) / max(skin - air, 5.0)
     return Climate(
@@ -67,16 +66,16 @@ def draw_climate(rng: np.random.Generator, condition: str, rain: bool) -> Climat
 
 
 def apparent_temperature(surface: Surface, climate: Climate, sun_strength: float) -> np.ndarray:
-    """Degrees C (H, W) float32 that a black body of the same radiance would have.
+    """Return the temperature of a black body of the same radiance, (H, W) float32, degrees C.
 
-    `sun_strength`: 0 (none) to 1 (full) of the direct sun.
+    `sun_strength`: direct sun, 0 (none) to 1 (full).
     """
     own = surface.heat + climate.air
     if sun_strength > 0:
         red, green, blue = surface.albedo
         dark = np.clip(1 - (red + green + blue) * (1 / 3), 0, 1)
         own += climate.sun * sun_strength * surface.sunlit * dark
-    # An upright face mirrors mostly street; the higher on it, the more sky.
+    # The low part of a vertical face mirrors the street, the high part the sky.
     mirrors_sky = np.clip(0.15 + 0.85 * surface.normal[1] + 0.04 * surface.position[1], 0.05, 1)
     mirrored = climate.air + mirrors_sky * (climate.sky - climate.air)
     seen = surface.emissivity * own + (1 - surface.emissivity) * mirrored
@@ -103,14 +102,14 @@ def thermograph(
     fixed_pattern: np.random.Generator,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """The thermal camera's image (H, W) uint8 of temperatures in degrees C.
+    """Return the thermal camera's image (H, W) uint8 of temperatures in degrees C.
 
-    `fixed_pattern` must be fresh from the same seed for every frame of a sequence.
+    Pass a new generator with the same seed as `fixed_pattern` for each frame of a sequence.
     """
     height, width = temperature.shape
     image = cv2.GaussianBlur(temperature, (0, 0), climate.softness * width / 640 + 0.1)
     image = (image - climate.coldest) * climate.per_degree
-    # Sensors of this kind compress what is far hotter or colder than the scene.
+    # Such cameras compress temperatures far above or below the scene's range.
     hot = image > 200
     image[hot] = 200 + 55 * np.tanh((image[hot] - 200) / 90)
     cold = image < _COLD

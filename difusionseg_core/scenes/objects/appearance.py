@@ -1,18 +1,18 @@
-"""What people wear, as materials that carry their temperatures."""
+"""Build and clothes of people, as materials with temperatures."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from difusionseg_core.scenes.geometry.parts import Material
-from difusionseg_core.scenes.rendering.heat import Climate
+from difusionseg_core.scenes.rendering.thermal_camera import Climate
 
 _SKINS = ((0.62, 0.40, 0.30), (0.50, 0.30, 0.20), (0.30, 0.17, 0.11), (0.13, 0.075, 0.05))
 _HAIRS = ((0.02, 0.018, 0.016), (0.05, 0.03, 0.02), (0.2, 0.12, 0.06), (0.35, 0.35, 0.35))
 
 
 @dataclass(frozen=True)
-class Wardrobe:
+class Appearance:
     """A person's build and clothes."""
 
     height: float  # metres
@@ -41,8 +41,8 @@ def _cloth_colour(rng: np.random.Generator) -> tuple[float, float, float]:
     return tuple(colour.mean() + (colour - colour.mean()) * rng.uniform(0.2, 1.0))
 
 
-def draw_wardrobe(rng: np.random.Generator, climate: Climate, rain: bool) -> Wardrobe:
-    """Dress somebody for the weather."""
+def random_appearance(rng: np.random.Generator, climate: Climate, rain: bool) -> Appearance:
+    """Return a random build and clothes that suit the weather."""
     child = rng.random() < 0.08
     cold = np.clip((18 - climate.air) / 18, 0, 1)
     thick = float(np.clip(cold + rng.normal(0, 0.25), 0, 1))
@@ -51,7 +51,7 @@ def draw_wardrobe(rng: np.random.Generator, climate: Climate, rain: bool) -> War
     top = cloth.painted(_cloth_colour(rng)).warmed(climate.clothes(thick))
     legs = cloth.painted(_cloth_colour(rng)).warmed(climate.clothes(rng.uniform(0, 0.5)))
     pack = cloth.painted(_cloth_colour(rng)).warmed(1.0)
-    return Wardrobe(
+    return Appearance(
         height=rng.uniform(1.05, 1.4) if child else rng.normal(1.68, 0.09),
         girth=float(np.clip(rng.normal(1.0, 0.12), 0.8, 1.4)),
         skin=skin,

@@ -1,4 +1,4 @@
-"""Street furniture that has no class of its own: lamps, signs, bollards, bins, machines."""
+"""Street furniture without a class: lamps, signs, bollards, bins, vending machines."""
 
 import numpy as np
 
@@ -24,7 +24,7 @@ _STEEL = Material((0.5, 0.5, 0.5), grain=0.08, gloss=0.05, emissivity=0.90)
 def lamp_post(
     where: np.ndarray, towards_road: float, height: float, lit: bool, glow: np.ndarray
 ) -> Fixture:
-    """A street lamp; `towards_road` is +1 if the road lies to its right."""
+    """Make a street lamp; `towards_road` is +1 if the road is to its right."""
     pole = _STEEL.painted((0.2, 0.21, 0.2))
     head = where + np.array([towards_road * 1.1, height, 0.0])
     neck = where + UP * (height - 0.1)
@@ -48,7 +48,7 @@ def lamp_post(
 
 
 def sign(rng: np.random.Generator, where: np.ndarray) -> Fixture:
-    """A traffic sign or a notice on a post."""
+    """Make a traffic sign or a notice board on a post."""
     steel = _STEEL.painted((0.45, 0.45, 0.45))
     height = rng.uniform(1.8, 2.6)
     right, up = np.array([1.0, 0.0, 0.0]), UP
@@ -101,7 +101,7 @@ def bollard(rng: np.random.Generator, where: np.ndarray) -> Fixture:
 
 
 def traffic_light(rng: np.random.Generator, where: np.ndarray, towards_road: int) -> Fixture:
-    """Three lights on a post or an arm; one is on and warm, for cars or for people."""
+    """Make a traffic light on a post or an arm; one of its three lamps is on and warm."""
     black = _STEEL.painted((0.02, 0.02, 0.02)).warmed(2)
     height, arm = rng.uniform(2.3, 5.0), rng.uniform(0.2, 2.5)
     across, front = np.array([float(towards_road), 0.0, 0.0]), np.array([0.0, 0.0, -0.02])
@@ -124,7 +124,7 @@ def traffic_light(rng: np.random.Generator, where: np.ndarray, towards_road: int
 
 
 def bin_or_planter(rng: np.random.Generator, where: np.ndarray, heading: float) -> Fixture:
-    """Make a litter bin, or a planter with green."""
+    """Make a litter bin, or a planter with plants."""
     if rng.random() < 0.5:
         paint = _STEEL.painted(tuple(rng.uniform(0.03, 0.4, 3)))
         return Fixture([box(where, (0.5, 0.9, 0.5), heading, paint)], where, 0.5)
@@ -141,7 +141,7 @@ def bin_or_planter(rng: np.random.Generator, where: np.ndarray, heading: float) 
 def vending_machine(
     rng: np.random.Generator, where: np.ndarray, heading: float, night: bool
 ) -> Fixture:
-    """A machine by the wall; warm, and lit when it is dark."""
+    """Make a vending machine; it is warm, and lit when it is dark."""
     paint = tuple(rng.uniform(0.05, 0.6, 3))
     body = Material(paint, grain=0.05, emissivity=0.85, heat=rng.uniform(0, 6))
     parts = box(where, (1.0, 1.85, 0.7), heading, body)

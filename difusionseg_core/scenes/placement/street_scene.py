@@ -1,26 +1,26 @@
-"""What is where: a seeded street with everything in it."""
+"""A random street scene: street, light, climate, cameras and all objects."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from difusionseg_core.scenes.geometry.parts import Fixture, Group, Thing
-from difusionseg_core.scenes.geometry.street import Street, draw_street
+from difusionseg_core.scenes.geometry.street import Street, random_street
 from difusionseg_core.scenes.geometry.viewpoint import Camera, Viewpoint
 from difusionseg_core.scenes.objects.buildings import skyline
 from difusionseg_core.scenes.objects.ground import bump, ground
-from difusionseg_core.scenes.placement.frontage import line_street
 from difusionseg_core.scenes.placement.roadside import furnish_street
-from difusionseg_core.scenes.placement.site import Site
+from difusionseg_core.scenes.placement.scene_builder import SceneBuilder
+from difusionseg_core.scenes.placement.street_sides import line_street
 from difusionseg_core.scenes.placement.traffic import fill_street
-from difusionseg_core.scenes.rendering.heat import Climate, draw_climate
-from difusionseg_core.scenes.rendering.lighting import CONDITIONS, Lamp, Light, draw_light
-from difusionseg_core.scenes.rendering.photography import ColourCamera, draw_colour_camera
+from difusionseg_core.scenes.rendering.colour_camera import ColourCamera, random_colour_camera
+from difusionseg_core.scenes.rendering.lighting import CONDITIONS, Lamp, Light, random_light
+from difusionseg_core.scenes.rendering.thermal_camera import Climate, random_climate
 
 
 @dataclass(frozen=True)
-class Layout:
-    """A street scene at any time."""
+class StreetScene:
+    """Content of a street scene. Objects know their place and shape at any time."""
 
     street: Street
     light: Light
@@ -33,7 +33,7 @@ class Layout:
     things: list[Thing]
 
     def camera(self, time: float) -> Camera:
-        """Return the camera at `time` [s], which moves along the street."""
+        """Return the camera at `time` [s]; it moves along the street."""
         view = self.viewpoint
         along = view.speed * time
         position = self.street.at(view.lateral, view.height, along)
@@ -48,42 +48,42 @@ class Layout:
         )
 
 
-def draw_layout(seed: int, size: tuple[int, int], condition: str | None) -> Layout:
-    """Choose a street scene; the same arguments give the same scene."""
+def random_street_scene(seed: int, size: tuple[int, int], condition: str | None) -> StreetScene:
+    """Return a random street scene; the same arguments give the same scene."""
     rng = np.random.default_rng(seed)
     drawn = str(rng.choice(CONDITIONS, p=[0.45, 0.15, 0.4]))
     condition = condition or drawn
     rain = bool(rng.random() < 0.15)
-    street = draw_street(rng)
-    site = Site(
+    street = random_street(rng)
+    builder = SceneBuilder(
         rng=rng,
         street=street,
-        light=draw_light(rng, condition, rain),
-        climate=draw_climate(rng, condition, rain),
+        light=random_light(rng, condition, rain),
+        climate=random_climate(rng, condition, rain),
         viewpoint=_draw_viewpoint(rng, street, size),
     )
-    view, climate = site.viewpoint, site.climate
-    site.take(view.lateral, 0, 3.2)
-    line_street(site)
-    furnish_street(site)
+    view, climate = builder.viewpoint, builder.climate
+    builder.take(view.lateral, 0, 3.2)
+    line_street(builder)
+    furnish_street(builder)
     level = ground(rng, street, climate, rain)
     if rng.random() < 0.4:
         level += bump(rng, street, rng.uniform(5, 28), climate.ground)
-    fill_street(site)
+    fill_street(builder)
     if condition == "night" and rng.random() < 0.4:  # the headlights of the robot itself
         beam = np.array([np.sin(view.yaw), -0.03, np.cos(view.yaw)])
         power = rng.uniform(6, 24) * np.array([1.0, 0.97, 0.9])
-        site.lamps.append(Lamp(street.at(view.lateral, 0.7, 0.0), power, beam))
-    return Layout(
+        builder.lamps.append(Lamp(street.at(view.lateral, 0.7, 0.0), power, beam))
+    return StreetScene(
         street=street,
-        light=replace(site.light, lamps=site.lamps),
+        light=replace(builder.light, lamps=builder.lamps),
         climate=climate,
-        colour_camera=draw_colour_camera(rng, condition),
+        colour_camera=random_colour_camera(rng, condition),
         viewpoint=view,
-        backdrop=skyline(rng, street, climate, site.dark),
+        backdrop=skyline(rng, street, climate, builder.dark),
         ground=level,
-        buildings=site.buildings,
-        things=site.things,
+        buildings=builder.buildings,
+        things=builder.things,
     )
 
 

@@ -1,4 +1,4 @@
-"""The colour camera: from radiance to an 8-bit image, with its glare, blur, tone and noise."""
+"""The colour camera: from radiance to an 8-bit image, with glare, blur, tone curve and noise."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -14,26 +14,26 @@ _GREY = np.full((3, 3), 1 / 3)
 
 @dataclass(frozen=True)
 class ColourCamera:
-    """How a camera exposes and develops. Pixels are those of an image 640 wide."""
+    """Settings of a camera. Lengths in pixels refer to an image 640 pixels wide."""
 
     exposure: float
     colours: np.ndarray  # (3, 3) float32: white balance and saturation
-    contrast: float  # 0..1, how far the tone curve is bent to an S
-    black: float  # 0..1, developed brightness that becomes black
-    noise: float  # standard deviation at mid-grey, 1 is the whole range
+    contrast: float  # 0..1, strength of the S shape of the tone curve
+    black: float  # 0..1, brightness that becomes black
+    noise: float  # standard deviation at mid-grey; 1 is the full range
     softness: float  # pixels, standard deviation of the optics' blur
-    drift: float  # pixels that the image moves to the side while it is exposed
+    drift: float  # horizontal motion blur in pixels
     glare: float  # share of a bright lamp's light that the lens scatters
 
 
-def draw_colour_camera(rng: np.random.Generator, condition: str) -> ColourCamera:
-    """Choose a camera and how it has set itself to the light."""
+def random_colour_camera(rng: np.random.Generator, condition: str) -> ColourCamera:
+    """Return a random camera with an exposure for this light."""
     exposure, grain, drift = {
         "day": (rng.uniform(0.5, 1.3), 0.004, 1.0),
         "dusk": (rng.uniform(1.5, 3.5), 0.004, 1.5),
         "night": (np.exp(rng.uniform(np.log(1.5), np.log(10.0))), 0.0025, 3.0),
     }[condition]
-    # Cheap colour cameras tend to green, the more the darker it is.
+    # Cheap colour cameras have a green cast in the dark.
     cast = np.array([0.96, 1.02, 0.94]) if condition != "night" else np.array([0.82, 1.0, 0.68])
     balance = cast * np.exp(rng.normal(0, 0.06, 3))
     saturation = rng.uniform(1.0, 1.8 if condition == "day" else 1.4)
@@ -51,7 +51,7 @@ def draw_colour_camera(rng: np.random.Generator, condition: str) -> ColourCamera
 
 
 def photograph(radiance: np.ndarray, camera: ColourCamera, rng: np.random.Generator) -> np.ndarray:
-    """The image (H, W, 3) uint8 of radiance (H, W, 3) float32."""
+    """Return the image (H, W, 3) uint8 of a radiance (H, W, 3) float32."""
     height, width = radiance.shape[:2]
     scale = width / 640
     small = cv2.resize(radiance, (width // 4, height // 4), interpolation=cv2.INTER_AREA)
@@ -74,14 +74,14 @@ def photograph(radiance: np.ndarray, camera: ColourCamera, rng: np.random.Genera
 
 
 def _tone_curve(camera: ColourCamera) -> np.ndarray:
-    """Developed brightness, uint8, of exposures 0..1 in equal steps."""
+    """Return the brightness, uint8, of exposures 0..1 in equal steps."""
     tone = np.linspace(0, 1, _STEPS) ** (1 / 2.2)
     tone += camera.contrast * (tone * tone * (3 - 2 * tone) - tone)
     return (255 * np.clip((tone - camera.black) / (1 - camera.black), 0, 1)).astype(np.uint8)
 
 
 def _grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Noise (H, W, 3) of standard deviation about 1, as it looks after a camera's own smoothing.
+    """Return noise (H, W, 3) with a standard deviation of about 1, after the camera's smoothing.
 
     It has blotches of colour and a little fine grain in brightness.
     """
@@ -93,7 +93,7 @@ def _grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _vignette(height: int, width: int) -> np.ndarray:
-    """Share of the light (H, W, 3) that reaches the sensor, less in its corners."""
+    """Return the share of the light (H, W, 3) that reaches the sensor, less in the corners."""
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
     share = (1 - 0.12 * (x * x + y * y)).astype(np.float32)
     return cv2.merge([share, share, share])
