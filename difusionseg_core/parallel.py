@@ -68,7 +68,7 @@ class _Process(SpawnProcess):
 
 
 def available_cores() -> int:
-    """Number of processor cores that this process may use."""
+    """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0))
 
 

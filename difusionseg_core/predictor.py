@@ -166,7 +166,7 @@ class Predictor:
         inferred = perf_counter()
         fused, labels, confidence, *object_maps = outputs
         objects = _objects(labels, object_maps, height, width)
-        maps = [_enlarged(image, thermal.shape[1:]) for image in (labels, confidence)]
+        maps = [_upsampled(image, thermal.shape[1:]) for image in (labels, confidence)]
         fused, labels, confidence = (
             np.ascontiguousarray(image[:, :height, :width]) for image in (fused, *maps)
         )
@@ -219,7 +219,7 @@ def _stacked(images: list[np.ndarray]) -> np.ndarray:
 def _objects(
     labels: np.ndarray, maps: Sequence[np.ndarray], height: int, width: int
 ) -> list[list[DetectedObject] | None]:
-    """Objects of each pair by its mask and the maps of the object head; None without a head."""
+    """Return the objects of each pair, from mask and object head; None without a head."""
     if not maps:
         return [None] * len(labels)
     stride = STRIDE * maps[0].shape[2] // labels.shape[1]
@@ -229,8 +229,8 @@ def _objects(
     ]
 
 
-def _enlarged(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(B, h, w) -> (B, H, W), each pixel repeated."""
+def _upsampled(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Map (B, h, w) to (B, H, W), each pixel repeated."""
     if maps.shape[1:] == size:
         return maps
     return np.stack([cv2.resize(one, size[::-1], interpolation=cv2.INTER_NEAREST) for one in maps])

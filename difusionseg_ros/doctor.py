@@ -4,9 +4,9 @@
     ros2 run difusionseg_ros doctor --ros-args -p input:=RECORDING
     scripts/run doctor --ros-args -p rgb_topic:=/camera/image_raw -p thermal_topic:=/lepton/image
 
-For each camera: topic, type, encoding or format, size, rate, stamps, QoS, range of counts, palette,
-and what the node makes of the images; then the parameters to set. The exit status is 0 if the node
-can use both cameras, else 1.
+It prints for each camera: topic, type, encoding or format, size, rate, stamps, QoS, range of
+counts, palette, and whether the node can use the images; then the parameters to set. The exit
+status is 0 if the node can use both cameras, else 1.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _TYPES = {IMAGE: Image, COMPRESSED_IMAGE: CompressedImage}
 
 
 def examine_recording(path: Path, seconds: float, **names: str | None) -> list[Examination]:
-    """RGB and thermal camera of the first seconds of a recording.
+    """Examine both cameras in the first seconds of a recording.
 
     Raises ValueError, in one line, for an unusable recording and for topics that are not found.
     """
@@ -71,7 +71,7 @@ def examine_recording(path: Path, seconds: float, **names: str | None) -> list[E
 def examine_graph(
     node: Node, seconds: float, stop: threading.Event, **names: str | None
 ) -> list[Examination]:
-    """RGB and thermal camera of the running graph. Raises ValueError for topics not found."""
+    """Examine both cameras of the running graph. Raises ValueError for topics not found."""
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
     topics, types = _discover(node, executor, stop, names)
@@ -96,7 +96,7 @@ def examine_graph(
 
 
 def settings_for(rgb_topic: str, thermal_topic: str) -> dict[str, object]:
-    """The node's transports for images on these topics, where they are not the default."""
+    """Return the node's transport parameters for these topics, if not default."""
     return {
         f"{role}_transport": transport_ending(topic).lstrip("/")
         for role, topic in (("rgb", rgb_topic), ("thermal", thermal_topic))
@@ -105,7 +105,7 @@ def settings_for(rgb_topic: str, thermal_topic: str) -> dict[str, object]:
 
 
 def topic_lines(rgb_topic: str, thermal_topic: str) -> list[str]:
-    """How to start bringup with these topics; nothing if they are the default."""
+    """Return lines on how to start bringup with these topics; none for the default topics."""
     arguments = [
         f"{role}_topic:={base_of(topic)}"
         for role, topic, default in (
@@ -166,7 +166,7 @@ def _discover(
 
 
 def _qos(node: Node, topic: str) -> str:
-    """What the publishers offer; the node subscribes best effort, which fits all of them."""
+    """Describe the publishers' QoS; the node's best effort is compatible with all of them."""
     offered: list[Any] = [info.qos_profile for info in node.get_publishers_info_by_topic(topic)]
     kinds = sorted(
         {

@@ -1,4 +1,4 @@
-"""The evaluation node: scores segmentation/mask against a ground truth topic, live.
+"""The evaluation node: scores segmentation/mask against a ground-truth topic while it runs.
 
     ros2 run difusionseg_ros evaluation_node --ros-args -p output:=evaluation.json
 
@@ -88,7 +88,7 @@ class EvaluationNode(Node):
         self._pairer = NearestStampPairer(round(self.values["slop"] * 1e9), _WAITING)
         self._truths = 0
         self._began = time.monotonic()
-        self._last_truth_publisher: float | None = None  # when one was last seen
+        self._last_truth_publisher: float | None = None  # time when a publisher was last seen
         self._last_mask: float | None = None
         self._longest_wait = 0.0
         self._truth_topics = [
@@ -105,7 +105,7 @@ class EvaluationNode(Node):
         self.create_timer(self.values["report_period"], self._publish_scores)
 
     def finish(self) -> bool:
-        """Score the remaining pairs, report, and write `output`; False if nothing was scored."""
+        """Score the remaining pairs, report, and write `output`; return whether any was scored."""
         self._score(self._pairer.flush())
         if not self.scores.frames:
             self.get_logger().error(
@@ -143,7 +143,7 @@ class EvaluationNode(Node):
 
     def _truth_arrived(self, message: Image | CompressedImage) -> None:
         self._truths += 1
-        # Its publisher may have gone before the timer checks.
+        # The publisher may disappear before the timer checks.
         self._last_truth_publisher = time.monotonic()
         if self._is_sound(message):
             self._score(self._pairer.add_thermal(_stamp_ns(message), message))

@@ -44,12 +44,12 @@ from difusionseg_ros.fusion.parameters import (
 from difusionseg_ros.fusion.pipeline import Pipeline
 
 PROGRAM = Program("fusion_node", __doc__, described())
-_STOP_CHECK_PERIOD = 0.2  # seconds; Python sees signals only between two waits for messages
+_STOP_CHECK_PERIOD = 0.2  # seconds; Python handles signals only between two waits for messages
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 def make_predictor(settings: Settings) -> Predictor:
-    """The predictor that the parameters ask for. Raises ValueError or OSError, in one line."""
+    """Make the predictor for the parameters. Raises ValueError or OSError, in one line."""
     return Predictor.from_pretrained(
         settings.model,
         device=settings.device,
@@ -60,11 +60,11 @@ def make_predictor(settings: Settings) -> Predictor:
 
 
 class FusionNode(LenientParameters, LifecycleNode):
-    """Lifecycle around a Pipeline. `node_arguments` are those of rclpy's LifecycleNode.
+    """A lifecycle node around a Pipeline. `node_arguments` are those of rclpy's LifecycleNode.
 
-    `process_parameters` names parameters on the command line that are not for this node.
-    `fatal_error` is set if the node cannot continue; its executor should end it then. Raises
-    BadParameter if a parameter cannot be used.
+    `process_parameters` names parameters on the command line that are for other nodes. The node
+    sets `fatal_error` if it cannot continue; its executor should then end it. Raises BadParameter
+    for an invalid parameter.
     """
 
     defaults = dataclasses.asdict(Settings())
@@ -94,7 +94,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         self.create_service(SetBool, "~/enable", self._enable)
 
     def start(self) -> bool:
-        """Configure and activate; False if that failed, which is logged."""
+        """Configure and activate; return False, after logging the reason, if that failed."""
         return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -117,7 +117,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the cameras and process what they send."""
+        """Subscribe to the cameras and process their images."""
         assert self._predictor is not None and self._outputs is not None  # configured
         try:
             self._pipeline = Pipeline(
@@ -149,7 +149,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         return super().on_shutdown(state)
 
     def close(self) -> None:
-        """Stop working and free the network, whatever the state."""
+        """Stop processing and free the network, in any state."""
         self._stop()
         self._release()
 
@@ -165,7 +165,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         if self._outputs is not None:
             self._outputs.close()
         self._outputs = self._predictor = None
-        gc.collect()  # parts of a network hold each other
+        gc.collect()  # parts of a network refer to each other
         return_freed_memory()
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:

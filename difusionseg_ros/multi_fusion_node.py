@@ -1,4 +1,4 @@
-"""Several pairs of cameras in one process: a fusion node each, under its namespace, one network.
+"""Several pairs of cameras in one process: one fusion node per pair, and one shared network.
 
     ros2 run difusionseg_ros multi_fusion_node --ros-args -p pairs:="[front, rear]"
 
@@ -26,12 +26,12 @@ PAIRS = ParameterHelp(
 PROGRAM = Program("multi_fusion_node", __doc__, [PAIRS, *described()])
 
 _NAMESPACE = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-# Remaps of a node's own name and namespace, which would give all nodes the same.
+# Remaps of name and namespace, which would give all nodes the same name.
 _OWN_NAME = re.compile(r"__(ns|node|name):=")
 
 
 def make_nodes(args: Sequence[str]) -> list[FusionNode]:
-    """The fusion nodes that the parameter `pairs` asks for, unconfigured; `args` are ROS arguments.
+    """Make the fusion nodes for the parameter `pairs`, unconfigured; `args` are ROS arguments.
 
     Raises BadParameter.
     """
@@ -74,7 +74,7 @@ def _pairs(node: Node) -> list[str]:
 
 
 def _without_own_name(args: Sequence[str]) -> list[str]:
-    """The ROS arguments without remaps `-r __ns:=` and the like."""
+    """Return the ROS arguments without remaps of the node's name or namespace (`-r __ns:=`)."""
     kept: list[str] = []
     for argument in args:
         if _OWN_NAME.match(argument) and kept and kept[-1] in ("-r", "--remap"):

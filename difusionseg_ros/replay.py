@@ -1,11 +1,11 @@
-"""The replay node: plays a recording or a data-set folder as camera topics.
+"""The replay node: plays a recording or a data-set folder on the camera topics.
 
     ros2 run difusionseg_ros replay --ros-args -p input:=sample
 
-A recording's messages are published unchanged, stamps included; in a loop, stamps go back at the
-end of each pass. With `clock:=true` the time of recording is published on /clock, so that nodes
-with `use_sim_time` measure the ages and latencies of the recording. Images of a folder are
-stamped with the time of publishing.
+The messages of a recording are published unchanged, stamps included; in a loop, stamps jump back
+after each pass. With `clock:=true` the replay publishes the time of recording on /clock, so that
+nodes with `use_sim_time` measure ages and latencies in the time of the recording. Images of a
+folder get the time of publishing as their stamp.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class PublishedPair:
 
 
 class ReplayNode(Node):
-    """Publishes the source's messages, either in time (`play`) or pair by pair (`publish_next`).
+    """Publishes the source's messages, in real time (`play`) or pair by pair (`publish_next`).
 
     `node_arguments` are those of rclpy's Node. Raises ValueError, in one line, for a parameter or
     an input that cannot be used.
@@ -140,7 +140,7 @@ class ReplayNode(Node):
         return None
 
     def play(self, stopped: Callable[[], bool]) -> None:
-        """Publish everything at its pace, with a progress bar, until the end or until `stopped()`.
+        """Publish everything in real time, with a progress bar, to the end or until `stopped()`.
 
         A loop has no end.
         """
@@ -167,7 +167,7 @@ class ReplayNode(Node):
         self.destroy_node()
 
     def _items(self) -> Iterator[Item]:
-        """Yield the source's items, in a loop again and again, with `due` [s] ever rising."""
+        """Yield the source's items with rising `due` [s], endlessly in a loop."""
         passed = 0.0
         while True:
             last, frames = 0.0, 0
@@ -176,7 +176,7 @@ class ReplayNode(Node):
                 yield item if passed == 0 else replace(item, due=passed + item.due)
             if not self.values["loop"]:
                 return
-            # The next pass follows after one more frame's time.
+            # The next pass starts one frame period later.
             passed += last * frames / (frames - 1) if last and frames > 1 else 1.0
 
     def _publish(self, item: Item) -> int:
@@ -184,7 +184,7 @@ class ReplayNode(Node):
         if item.stamp_ns is not None:
             self._outputs[item.topic].publish(item.content)
             return item.stamp_ns
-        if item.camera == RGB:  # the first image of a frame, whose others share its stamp
+        if item.camera == RGB:  # the first image of a frame; the others get the same stamp
             self._stamp_ns = self.get_clock().now().nanoseconds
         stamp = Time(nanoseconds=self._stamp_ns).to_msg()
         image = np.asarray(item.content)
@@ -224,7 +224,7 @@ class ReplayNode(Node):
 
 
 class SimulatedTime:
-    """Publishes the time of recording on /clock; between messages it runs at the replay's speed."""
+    """Publishes the time of recording on /clock; between messages it advances at replay speed."""
 
     def __init__(self, node: Node, speed: float) -> None:
         self._output = node.create_publisher(Clock, "/clock", QoSProfile(depth=10))
@@ -233,9 +233,9 @@ class SimulatedTime:
         self._set_at = 0.0
 
     def set(self, recorded_ns: int | None) -> None:
-        """Set the time to that of the message due now; None, for files, means the system's time."""
+        """Set the time to that of the message due now; None (files) means the system's time."""
         recorded_ns = time.time_ns() if recorded_ns is None else recorded_ns
-        # A message that is slightly late must not set the time back; the start of a pass does.
+        # A message that is slightly late must not set the time back; the start of a pass may.
         if self._recorded_ns is None or not 0 <= self._now_ns() - recorded_ns < _LATE_NS:
             self._recorded_ns, self._set_at = recorded_ns, time.monotonic()
         self.publish()

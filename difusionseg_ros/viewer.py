@@ -1,10 +1,10 @@
-"""The viewer: cameras, fused image, classes and health of the fusion node in a browser.
+"""The viewer: cameras, fused image, classes and state of the fusion node in a browser.
 
     ros2 run difusionseg_ros viewer
 
-Then open http://127.0.0.1:8080. The viewer subscribes to and encodes images only while a page shows
-them; it uses a camera's compressed topic if the raw one has no publisher. It keeps running when the
-fusion node ends, and reports that.
+Then open http://127.0.0.1:8080. The viewer subscribes to images and encodes them only while a page
+shows them. It uses a camera's compressed topic if the raw topic has no publisher. If the fusion
+node ends, the viewer continues and reports that.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Viewer(Node):
         self.streams = self._make_streams()
         self._classes: list[dict[str, object]] = []
         self._frame: tuple[float, bytes] | None = (
-            None  # time of arrival [s], serialized FrameStatus
+            None  # (time of arrival [s], serialized FrameStatus)
         )
         self._reported: dict[str, Reported] = {}
         namespace = self.get_namespace().strip("/")
@@ -109,13 +109,13 @@ class Viewer(Node):
         self.create_subscription(
             frames.type, frames.name, self._take_frame, _best_effort(1), raw=True
         )
-        # Not the node's clock, which stops while simulated time stands still.
+        # Not the node's clock, which stops with simulated time.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(_FOLLOW_PERIOD, self._follow_watchers, clock=steady)
         self.create_timer(_SETTINGS_PERIOD, self.settings.request_values, clock=steady)
 
     def status(self) -> dict[str, object]:
-        """Return everything but the images, for JSON; ages in seconds."""
+        """Return all data except the images, for JSON; ages are in seconds."""
         now = time.monotonic()
         frame, reported = self._frame, self._reported
         statuses = entries(list(reported.values()), now)
@@ -150,7 +150,7 @@ class Viewer(Node):
         for feed in self._feeds.values():
             feed.follow_users()
 
-    # Threads of the server read what these set, so each sets it in one step.
+    # Threads of the server read these values, so each is set in one step.
 
     def _take_classes(self, message: ClassColors) -> None:
         self._classes = classes_entry(message)

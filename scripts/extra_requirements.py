@@ -16,7 +16,7 @@ PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 
 
 def requirements(extra: str) -> list[str]:
-    """The extra's requirements; those of other extras of this package are included."""
+    """Return the extra's requirements; those of other extras of this package are included."""
     project = tomllib.loads(PYPROJECT.read_text(encoding="utf-8"))["project"]
     listed = []
     for requirement in project["optional-dependencies"][extra]:

@@ -300,7 +300,7 @@ def _cpu_seconds(process: psutil.Process) -> float:
 
 
 def _peak_rss_mb(pid: int) -> float:
-    """Largest resident memory of a process so far, in 10^6 bytes."""
+    """Return the largest resident memory of a process so far, in 10^6 bytes."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024 / 1e6

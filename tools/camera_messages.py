@@ -9,7 +9,7 @@ PATTERNS = ("rggb", "bggr", "gbrg", "grbg")
 
 
 def raw(pixels, encoding, big_endian=False, padding=0, height=None):
-    """An Image of an array whose rows are rows of the message."""
+    """Return an Image of an array whose rows are rows of the message."""
     stored = pixels.astype(pixels.dtype.newbyteorder(">" if big_endian else "<"))
     rows = np.frombuffer(stored.tobytes(), np.uint8).reshape(len(pixels), -1)
     rows = np.pad(rows, ((0, 0), (0, padding)), constant_values=77)
@@ -24,7 +24,7 @@ def raw(pixels, encoding, big_endian=False, padding=0, height=None):
 
 
 def compressed(stored, format, ending="png", header=b"", options=()):
-    """A CompressedImage of an array in OpenCV's order."""
+    """Return a CompressedImage of an array in OpenCV's order."""
     data = cv2.imencode(f".{ending}", stored, list(options))[1].tobytes()
     return SimpleNamespace(format=format, data=np.frombuffer(header + data, np.uint8))
 
@@ -39,21 +39,21 @@ def mosaic(rgb, pattern):
 
 
 def yuv(rgb):
-    """(H, W, 3) uint8 RGB -> Y, U, V of BT.601 in video range, full resolution, uint8."""
+    """Map (H, W, 3) uint8 RGB to Y, U, V of BT.601 in video range, full resolution, uint8."""
     matrix = [[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]]
     values = rgb.astype(float) / 255 @ np.transpose(matrix) + (16, 128, 128)
     return np.moveaxis(np.rint(values).astype(np.uint8), -1, 0)
 
 
 def packed_yuv(rgb, luma_first):
-    """(H, W, 2): YUYV or UYVY."""
+    """Return (H, W, 2): YUYV or UYVY."""
     y, u, v = yuv(rgb)
     chroma = np.where(np.arange(rgb.shape[1]) % 2 == 0, u, np.roll(v, 1, axis=1))
     return np.stack((y, chroma) if luma_first else (chroma, y), axis=-1)
 
 
 def planar_yuv(rgb, encoding):
-    """(rows, W): the planes of nv12, nv21 or nv24."""
+    """Return (rows, W): the planes of nv12, nv21 or nv24."""
     y, u, v = yuv(rgb)
     if encoding == "nv24":
         return np.concatenate([y, np.stack([u, v], axis=-1).reshape(-1, rgb.shape[1])])
@@ -63,7 +63,7 @@ def planar_yuv(rgb, encoding):
 
 
 def rgb_messages(rgb):
-    """An RGB image with even size in each encoding that keeps all of it: messages by encoding."""
+    """Return an RGB image of even size in each lossless encoding: messages by encoding."""
     alpha = np.full((*rgb.shape[:2], 1), 255, np.uint8)
     orders = {
         "rgb": rgb,

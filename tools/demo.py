@@ -241,7 +241,7 @@ def run(source: Path, output: Path, model: str, device: str, view: bool = False)
 
 
 def _free_port() -> int:
-    """A TCP port that nobody uses."""
+    """Return a TCP port that nobody uses."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 

@@ -47,11 +47,11 @@ class Frame:
         return self.status is not None and len(self.images) == len(IMAGES)
 
     def rgb_image(self) -> np.ndarray:
-        """(H, W, 3) uint8."""
+        """Return (H, W, 3) uint8."""
         return rgb_array(self.rgb, MAX_BYTES)
 
     def true_labels(self) -> np.ndarray | None:
-        """(H, W) uint8 class ids, 255 where unlabelled; None if the source has no ground truth."""
+        """Return (H, W) uint8 class ids, 255 for unlabelled; None without ground truth."""
         return None if self.truth is None else mask_array(self.truth, MAX_BYTES)
 
     def image(self, topic: Topic) -> np.ndarray:

@@ -2,7 +2,7 @@
 
     python -m tools.readme_images
 
-It writes animation.webp (fused image and classes of every frame) and demo.jpg (cameras, fused image
+It writes animation.webp (fused image and mask of every frame) and demo.jpg (cameras, fused image
 and classes of four frames) to docs/images, each with a legend.
 """
 
@@ -56,7 +56,7 @@ def animation(recording: Path, model: str, frames: int) -> bytes:
 
 
 def sheet(recording: Path, model: str) -> bytes:
-    """Return a JPEG of four evenly spaced frames: RGB, thermal, fused image and classes."""
+    """Return a JPEG of four evenly spaced frames: RGB, thermal, fused image and mask."""
     predictor = Predictor.from_pretrained(model, device="cpu")
     source = open_recording(recording)
     grey = ThermalConversion(ThermalOptions())

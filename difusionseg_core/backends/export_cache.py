@@ -71,7 +71,7 @@ def open_exported_model(model: DiFusionSeg, open_backend: Callable[[Path], B]) -
 
 
 def cache_folder() -> Path:
-    """The folder of exported and compiled models; it need not exist."""
+    """Return the folder of exported and compiled models; it need not exist."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "difusionseg"
 
 

@@ -37,13 +37,13 @@ class ExportInfo:
     label_set: LabelSet
 
     def metadata(self) -> dict[str, str]:
-        """The entries of an exported file's metadata."""
+        """Return the entries of an exported file's metadata."""
         values = {key: str(value) for key, value in vars(self).items() if key != "label_set"}
         return {"format": FORMAT, **values, "classes": self.label_set.to_json()}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> ExportInfo:
-        """The inverse of `metadata`; ValueError if `path` was not written by this version."""
+        """Read what `metadata` wrote; ValueError if `path` is from another version."""
         if metadata.get("format") != FORMAT:
             raise ValueError(
                 f"{path} was not exported by this version: make it with 'difusionseg export'"
@@ -55,7 +55,7 @@ class ExportInfo:
 
 
 def weights_digest(path: Path) -> str:
-    """SHA-256 of a weights file, in hexadecimal."""
+    """Return SHA-256 of a weights file, in hexadecimal."""
     with path.open("rb") as file:
         digest = hashlib.sha256()
         while block := file.read(1 << 20):

@@ -8,7 +8,7 @@ _RUN_TIME = "openvino safetensors rosbags"
 
 
 def how_to_install(package: str) -> str:
-    """One line: the Python package is missing, and the command that installs it."""
+    """Return one line: the Python package is missing, and the command that installs it."""
     if package not in PIP_ONLY:
         return (
             f"the Python package {package} is not installed: run rosdep install --from-paths src "

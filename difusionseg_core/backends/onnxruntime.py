@@ -49,7 +49,7 @@ class OnnxRuntimeBackend:
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
     ) -> tuple[np.ndarray, ...]:
-        """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
+        """Run one batch, with the shapes of `InferenceGraph`. Raises OutOfMemory."""
         inputs = {
             "rgb": rgb,
             "thermal": thermal,
@@ -69,7 +69,7 @@ class OnnxRuntimeBackend:
         self._session = self._open()
 
     def _chosen(self, precision: str) -> str:
-        """The precision of the device for "auto", and a check of others."""
+        """Return the precision of the device for "auto", and a check of others."""
         half = self.device.startswith("tensorrt")
         allowed = ("auto", "float32", "float16") if half else ("auto", "float32")
         if precision not in allowed:
@@ -104,7 +104,7 @@ class OnnxRuntimeBackend:
         ]
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
-        # Where the shipped model finds its weights.
+        # The folder where the shipped model finds its weights.
         options.add_session_config_entry(
             "session.model_external_initializers_file_folder_path", str(self._folder)
         )

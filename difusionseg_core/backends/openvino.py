@@ -16,7 +16,7 @@ from difusionseg_core.backends.precision import check_precision, cpu_precision
 from difusionseg_core.network.schedule import noise_levels
 
 _MOST_COMPILED = 4  # sizes and numbers of steps that stay ready
-_MOST_UNROLLED = 5  # steps; more of them run as a loop, whose own cost is then small
+_MOST_UNROLLED = 5  # steps; more steps run as a loop, and its overhead is then small
 _HINTS = {"float32": "f32", "bf16": "bf16", "float16": "f16"}
 _FIELDS = ("format", "classes", *ExportInfo.__dataclass_fields__)
 
@@ -42,7 +42,7 @@ class OpenVINOBackend:
             raise ValueError(f"OpenVINO finds no device '{device}' on this machine; use auto")
         self.precision = self._chosen(check_precision(precision))
         try:
-            # Resolved, since shared weights lie beside the file that a link points to.
+            # Resolve links: shared weights are in the folder of the file itself.
             self._model = self._core.read_model(path.resolve())
         except RuntimeError as error:
             raise ValueError(f"{path} is not an exported model, or damaged") from error
@@ -52,7 +52,7 @@ class OpenVINOBackend:
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
     ) -> tuple[np.ndarray, ...]:
-        """Shapes and results are those of `InferenceGraph`.
+        """Run one batch, with the shapes of `InferenceGraph`.
 
         The first frame of a new size or number of steps takes about a second longer.
         """
@@ -71,7 +71,7 @@ class OpenVINOBackend:
         self.precision = self._chosen("auto")
 
     def _chosen(self, precision: str) -> str:
-        """The precision of the device for "auto", and a check of others."""
+        """Return the precision of the device for "auto", and a check of others."""
         if self.device == "cpu":
             return cpu_precision(precision, fastest="bf16")
         if precision == "bf16":
@@ -92,7 +92,7 @@ class OpenVINOBackend:
             "INFERENCE_PRECISION_HINT": _HINTS[self.precision],
         }
         if self.device == "cpu":
-            # Cameras and the rest of a robot need the cores too: let the system move threads.
+            # Other programs of the robot need the cores too: let the system move threads.
             options["ENABLE_CPU_PINNING"] = False
         return self._core.compile_model(model, self.device.upper(), options).create_infer_request()
 

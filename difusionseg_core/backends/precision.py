@@ -18,7 +18,7 @@ def check_precision(precision: str) -> str:
 
 
 def cpu_precision(precision: str, fastest: str) -> str:
-    """The precision that a CPU runs: "float32" or "bf16".
+    """Return the precision that a CPU runs: "float32" or "bf16".
 
     "auto" is `fastest` if the CPU computes it natively. A CPU without bf16 arithmetic emulates it,
     ten times slower, so that float32 is used instead and a warning is logged. Raises ValueError for
@@ -39,7 +39,7 @@ def cpu_precision(precision: str, fastest: str) -> str:
 
 
 def cpu_computes_bf16() -> bool:
-    """Whether the CPU has bf16 instructions. Known only on Linux; False elsewhere."""
+    """Return whether the CPU has bf16 instructions. Known only on Linux; False elsewhere."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:

@@ -60,7 +60,7 @@ class TorchBackend:
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
     ) -> tuple[np.ndarray, ...]:
-        """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
+        """Run one batch, with the shapes of `InferenceGraph`. Raises OutOfMemory."""
         self.model.schedule = schedule
         pair = [torch.from_numpy(np.ascontiguousarray(array)) for array in (rgb, thermal)]
         kind = torch.device(self.device).type
@@ -105,7 +105,7 @@ class TorchScriptBackend:
     def run(
         self, rgb: np.ndarray, thermal: np.ndarray, noise: np.ndarray, steps: int, schedule: str
     ) -> tuple[np.ndarray, ...]:
-        """Shapes and results are those of `InferenceGraph`. Raises OutOfMemory."""
+        """Run one batch, with the shapes of `InferenceGraph`. Raises OutOfMemory."""
         inputs = (rgb, thermal, noise, noise_levels(steps, schedule))
         try:
             tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in inputs]

@@ -81,7 +81,7 @@ def _info(model: DiFusionSeg, name: str, weights: str) -> ExportInfo:
 
 
 def _recorded(model: DiFusionSeg) -> tuple[torch.jit.ScriptModule, tuple[Tensor, ...]]:
-    """The graph, and inputs that fit it."""
+    """Return the graph, and inputs that fit it."""
     graph = InferenceGraph(model.eval())
     inputs = rgb, thermal, noise, levels = _example(model)
     with warnings.catch_warnings():
@@ -157,7 +157,7 @@ class _Step(nn.Module):
     def forward(
         self, state: Tensor, level: Tensor, next_level: Tensor, encoded: tuple[Tensor, ...]
     ) -> tuple[Tensor, Tensor]:
-        """The decoder's features, and the next state."""
+        """Return the decoder's features, and the next state."""
         features = self.model.decode(Encoded(*encoded), state, level)
         code = self.model.encode_classes(self.model.classifier(features).argmax(dim=1))
         return features, diffusion.advance(state, code, level, next_level)

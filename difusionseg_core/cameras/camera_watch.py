@@ -100,7 +100,7 @@ class CameraWatch:
             self._telemetry = rows, self._telemetry[1] + 1 if same else 1
 
     def facts(self) -> dict[str, str]:
-        """What the camera sends, for people to read; only what is known."""
+        """Return what the camera sends, for people to read; only what is known."""
         facts = {
             "encoding": " ".join(self._layout.split()),
             "format": "" if self._format is None else repr(self._format),
@@ -117,7 +117,7 @@ class CameraWatch:
         return {name: value for name, value in facts.items() if value}
 
     def conversion(self) -> str:
-        """What becomes of the images, in words."""
+        """Return what becomes of the images, in words."""
         if self._format is not None:
             format = parse_format(self._format)
             source, steps = ENCODINGS.get(format.source), ["decoded"]
@@ -139,7 +139,7 @@ class CameraWatch:
         return ", ".join(steps) or ("taken as it is" if self._layout or self._format else "")
 
     def findings(self, timeout: float, rgb_bits: int = 16) -> list[Finding]:
-        """What is doubtful at present.
+        """Return what is doubtful at present.
 
         `timeout` [s] is after how long an image that does not change is reported; `rgb_bits` the
         parameter of that name.

@@ -67,7 +67,7 @@ class Examination:
         return self._size
 
     def findings(self) -> list[Finding]:
-        """What is doubtful about the images, stamps included."""
+        """Return what is doubtful about the images, stamps included."""
         found = self.watch.findings(_LONG)
         stamps = self.watch.stamps
         if stamps.unstamped:
@@ -83,7 +83,7 @@ class Examination:
         return found
 
     def lines(self) -> list[str]:
-        """The report about this camera."""
+        """Return the report about this camera."""
         facts = dict(self._facts)
         if self.received > 1 and self._end > self._begin:
             rate = (self.received - 1) / (self._end - self._begin)
@@ -113,7 +113,7 @@ class Examination:
 def report(
     rgb: Examination, thermal: Examination, settings: Mapping[str, object] | None = None
 ) -> tuple[list[str], dict[str, object]]:
-    """The lines about both cameras, and the parameters of the node to set, by name.
+    """Return the lines about both cameras, and the parameters of the node to set, by name.
 
     `settings` are parameters that follow from how the messages come, such as `rgb_transport`.
     """

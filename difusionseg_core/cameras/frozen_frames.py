@@ -49,7 +49,7 @@ class FrozenFrames:
 
 
 def is_uniform(message: Any) -> bool:
-    """Whether a raw grey image has the same count everywhere, apart from noise.
+    """Return whether a raw grey image has the same count everywhere, apart from noise.
 
     False for encodings with colours and for compressed images, whose pixels are not known here.
     """

@@ -15,7 +15,7 @@ _USUAL_BITS = (8, 10, 12, 14, 16)
 
 
 def telemetry_rows(counts: np.ndarray) -> tuple[int, int]:
-    """Rows at top and bottom of (H, W) counts that differ wildly from the image.
+    """Return rows at top and bottom of (H, W) counts that differ wildly from the image.
 
     Cameras send their state in such rows: the edge from them to the image is stronger than any edge
     between two rows inside.
@@ -33,13 +33,13 @@ def telemetry_rows(counts: np.ndarray) -> tuple[int, int]:
 
 
 def range_of_counts(pixels: np.ndarray) -> tuple[float, float]:
-    """Smallest and largest finite value; not-a-number if there is none."""
+    """Return smallest and largest finite value; not-a-number if there is none."""
     values = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
     return (float(values.min()), float(values.max())) if values.size else (np.nan, np.nan)
 
 
 def significant_bits(message: Any) -> int | None:
-    """Bits that the largest value of a raw image with 16 bits a channel needs: 8, 10, ... 16.
+    """Return the bits that the largest value of a raw 16-bit image needs: 8, 10, ... 16.
 
     None for other messages, and for one whose data does not fit its encoding.
     """

@@ -73,7 +73,7 @@ class _Stream:
         self.waiting.append((stamp, message))
 
     def may_bring_nearer(self, target: int) -> bool:
-        """Whether a message other than the head is, or may still come, nearer to `target`."""
+        """Return whether another message than the head is, or may come, nearer to `target`."""
         distance = abs(target - self.head())
         if len(self.waiting) > 1:
             return abs(target - self.waiting[1][0]) < distance
@@ -150,7 +150,7 @@ class NearestStampPairer:
         return self._add(self._thermal, stamp_ns, self.thermal_offset_ns, message)
 
     def flush(self) -> list[Pair]:
-        """The pairs among the messages that wait, when no more will come; drops the others."""
+        """Return the pairs among the waiting messages at the end of input; drop the others."""
         pairs: list[Pair] = []
         while self._rgb.waiting and self._thermal.waiting:
             pairs += self._step(certain=True) or []

@@ -16,7 +16,7 @@ _CONSTANT = 0.2  # seconds by which a constant difference may seem to vary, for 
 
 
 def used_stamp(stamps: str, stamp_ns: int, arrived_ns: int) -> int:
-    """The time by which an image is paired [ns]; `stamps` is one of STAMPS."""
+    """Return the time by which an image is paired [ns]; `stamps` is one of STAMPS."""
     if stamps == "arrival" or (stamps == "auto" and stamp_ns == 0):
         return arrived_ns
     return stamp_ns
@@ -52,7 +52,7 @@ class StampQuality:
         return not self._ahead or max(self._ahead) - min(self._ahead) <= _CONSTANT
 
     def text(self) -> str:
-        """In words, such as "0.012 s before arrival"."""
+        """Return in words, such as "0.012 s before arrival"."""
         if self.ahead is None:
             return "absent" if self.unstamped else "none yet"
         side = "after" if self.ahead > 0 else "before"
@@ -76,7 +76,7 @@ class ClockAdvice:
 def clock_advice(
     rgb: StampQuality, thermal: StampQuality, slop: float, thermal_time_offset: float = 0.0
 ) -> ClockAdvice | None:
-    """What to set if the stamps of the two cameras come from clocks that differ.
+    """Return what to set if the stamps of the two cameras come from clocks that differ.
 
     Assumes that images of both cameras arrive equally late. None if there is nothing to say: too
     few stamps, or clocks that agree within `slop` plus what may be the delay of a driver.
@@ -109,7 +109,7 @@ def clock_advice(
 
 
 def seconds(value: float) -> str:
-    """A duration in words: milliseconds, seconds or days."""
+    """Return a duration in words: milliseconds, seconds or days."""
     if value >= DAY:
         return f"{value / DAY:.1f} days"
     return f"{value:.3f} s"

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_checkpoint(path: Path | str, ema: bool = False) -> tuple[dict[str, Tensor], dict]:
-    """The weights in a checkpoint, without the prefixes of wrappers, and its MODEL_INFO or {}.
+    """Return a checkpoint's weights, without prefixes of wrappers, and its MODEL_INFO or {}.
 
     Nothing in the file is executed, see `torch_file`. With `ema`, the moving averages that some
     trainers keep beside the weights. Raises FileNotFoundError, and ValueError, in one line, for a
@@ -51,7 +51,7 @@ def read_checkpoint(path: Path | str, ema: bool = False) -> tuple[dict[str, Tens
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """All tensors of a safetensors file and its metadata. Raises ValueError for a damaged file."""
+    """Return tensors and metadata of a safetensors file. Raises ValueError if it is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -75,7 +75,7 @@ def check_finite(weights: Mapping[str, Tensor], path: Path | str) -> None:
 
 
 def _choose(path: Path, content: Any, ema: bool) -> dict[str, StoredTensor]:
-    """The dictionary of weights within what was saved."""
+    """Return the dictionary of weights within what was saved."""
     if is_placeholder(content):
         raise ValueError(
             f"{path} holds a pickled {content.wanted}, whose code is not run here, and not a "
@@ -127,7 +127,7 @@ def _ema_weights(content: dict) -> dict | None:
 
 
 def _mmcv_averages(weights: dict) -> dict[str, str]:
-    """Names of weights -> names of their moving averages, as mmcv's EMAHook writes them."""
+    """Map names of weights to names of their moving averages, as mmcv's EMAHook writes them."""
     pairs = {name: _EMA_PREFIX + name.replace(".", "_") for name in map(str, weights)}
     return {name: average for name, average in pairs.items() if average in weights}
 

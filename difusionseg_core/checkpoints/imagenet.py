@@ -56,7 +56,7 @@ def load_convnext_weights(backbone: ConvNeXt, path: Path | str) -> None:
 
 
 def convnext_weights(published: dict[str, Tensor], backbone: ConvNeXt) -> dict[str, Tensor]:
-    """ImageNet weights in the names and shapes of `backbone`, except its output norms.
+    """Return imageNet weights in the names and shapes of `backbone`, except its output norms.
 
     The checkpoints have three input channels; the thermal channel starts from their mean. Weights
     outside a backbone are ignored. Raises ValueError for missing weights and wrong shapes.

@@ -20,7 +20,7 @@ _HEAD = 4096
 
 
 def kind_of(path: Path | str) -> str:
-    """SAFETENSORS, TORCH_ZIP or TORCH_LEGACY, by content: the file's ending does not matter.
+    """Return SAFETENSORS, TORCH_ZIP or TORCH_LEGACY, by content: the file's ending does not matter.
 
     Raises FileNotFoundError, and ValueError, in one line, that names what else the file is: empty,
     truncated, a web page, a pointer of Git LFS, and so on.
@@ -48,7 +48,7 @@ def kind_of(path: Path | str) -> str:
 
 
 def model_of_run(folder: Path) -> Path:
-    """The weights in the folder of a training, or the exported model where there are only those.
+    """Return the weights in a training's folder, or the exported model if there are no weights.
 
     Raises ValueError, saying what to pass, for other folders.
     """

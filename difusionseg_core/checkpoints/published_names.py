@@ -81,7 +81,7 @@ _LINEAR = re.compile(
 
 
 def published_name(name: str) -> str:
-    """The release's name of one of our weights, e.g. `join.bias` -> `transform.conv.bias`.
+    """Return the release's name of one of our weights: `transform.conv.bias` for `join.bias`.
 
     Raises ValueError for a weight that only `lite` has.
     """
@@ -107,7 +107,7 @@ def from_published(state_dict: dict[str, Tensor], names: list[str]) -> dict[str,
 
 
 def to_published(state_dict: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The inverse of `from_published`: weights trained here, for the authors' code."""
+    """Return the inverse of `from_published`: weights trained here, for the authors' code."""
     return {
         published_name(name): _as_linear(name, _swap_colors(name, tensor))
         for name, tensor in state_dict.items()

@@ -85,7 +85,7 @@ class Placeholder(metaclass=_Inert):
 
 
 def is_placeholder(value: object) -> bool:
-    """Whether a value in a file is one that was not read."""
+    """Return whether a value in a file is one that was not read."""
     return isinstance(value, _Inert)
 
 
@@ -152,7 +152,7 @@ class TorchFile:
                 return _Unpickler(file, self.path).load()
 
     def _open_legacy(self) -> object:
-        """PyTorch before 1.6: five pickles in a row, then length and bytes of each storage."""
+        """Read the format before PyTorch 1.6: five pickles, then storages with lengths."""
         with self.path.open("rb") as file:
             for _ in range(3):  # magic number, protocol, sizes of C types
                 _Unpickler(file, self.path).load()
@@ -224,7 +224,7 @@ class _Unpickler(pickle.Unpickler):
         return self._placeholders[wanted]
 
     def persistent_load(self, pid: Any) -> object:
-        """A storage: ("storage", type, key, device, numel), and a view of old files."""
+        """Return a storage: ("storage", type, key, device, numel), and a view of old files."""
         if not isinstance(pid, tuple) or len(pid) < 5 or pid[0] != "storage":
             return Placeholder
         _, dtype, key, _, numel, *view = pid

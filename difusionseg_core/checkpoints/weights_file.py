@@ -65,13 +65,13 @@ class ModelInfo:
         return self.label_set
 
     def create(self) -> DiFusionSeg:
-        """The model, without weights."""
+        """Return the model, without weights."""
         model = create_model(self.model, self.num_classes, self.scaled_head, self.objects)
         model.label_set = self.classes
         return model
 
     def metadata(self) -> dict[str, str]:
-        """As a weights file or a training's checkpoint stores it."""
+        """Return as a weights file or a training's checkpoint stores it."""
         return {
             "format": FORMAT,
             "model": self.model,
@@ -83,7 +83,7 @@ class ModelInfo:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> ModelInfo:
-        """The inverse of `metadata`, for the file `path`."""
+        """Return the inverse of `metadata`, for the file `path`."""
         num_classes = int(metadata["num_classes"])
         label_set = read_classes(metadata, num_classes, path)
         scaled_head = metadata["scaled_head"] == "True"
@@ -103,12 +103,12 @@ def save_weights(model: DiFusionSeg, path: Path | str, info: ModelInfo) -> None:
 
 
 def load_model(path: Path | str) -> DiFusionSeg:
-    """The model of a weights file, filled. Raises as `load_model_and_info` does."""
+    """Return the model of a weights file, filled. Raises as `load_model_and_info` does."""
     return load_model_and_info(path)[0]
 
 
 def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
-    """The model of a weights file, filled, and its description.
+    """Return the model of a weights file, filled, and its description.
 
     Raises FileNotFoundError, and ValueError, in one line, for a file that is damaged, is something
     else, does not fit its model, or holds NaN or infinite values.
@@ -140,7 +140,7 @@ def import_checkpoint(source: Path, target: Path, ema: bool = False) -> ModelInf
 
 
 def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, ModelInfo]:
-    """The model in a checkpoint; the names of its weights tell which one it is.
+    """Return the model in a checkpoint; the names of its weights tell which one it is.
 
     Raises as `import_checkpoint` does.
     """
@@ -164,13 +164,13 @@ def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, Model
 
 
 def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tensor]:
-    """With zeros for what files of version 0.1 lack, which changes nothing in what they compute."""
+    """Add zeros for weights that files of version 0.1 lack; the results stay the same."""
     own = model.state_dict()
     return {name: torch.zeros_like(own[name]) for name in _ADDED if name in own} | weights
 
 
 def export_checkpoint(source: Path, target: Path) -> ModelInfo:
-    """The inverse of `import_checkpoint`, for the authors' code: under `state_dict`, as in mmcv."""
+    """Invert `import_checkpoint`, for the authors' code: weights under `state_dict`, as in mmcv."""
     model, info = load_model_and_info(source)
     if info.model != "paper":
         raise ValueError(

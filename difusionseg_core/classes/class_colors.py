@@ -1,4 +1,4 @@
-"""Colours for looking at class maps, for any number of classes.
+"""Colours for viewing masks, for any number of classes.
 
 The colours that data sets publish with their classes are often dark: in MSRS a person is almost
 black on a night image. These are bright and saturated enough to be seen on dark and on bright
@@ -35,8 +35,8 @@ _PREFERRED = {"car": 0, "person": 1, "bike": 2, "bicycle": 2}
 """Classes of several data sets that have the same colour in all of them: index in `_FIRST`."""
 
 _CHANNEL_LEVELS = np.arange(0, 256, 17)  # of the candidates that further colours come from
-_LIGHTNESS = 0.55, 0.94  # of the candidates, OKLab: seen on black and on white
-_LEAST_CHROMA = 0.09  # of the candidates, OKLab: no grey, which images are full of
+_LIGHTNESS = 0.55, 0.94  # of the candidates, OKLab: visible on black and on white
+_LEAST_CHROMA = 0.09  # of the candidates, OKLab: no grey, because images are full of it
 
 # Linear RGB to linear RGB as seen with normal vision, protanopia, deuteranopia and tritanopia.
 _VISIONS = np.array(
@@ -78,7 +78,7 @@ _TO_OKLAB = np.array(
 
 
 def display_palette(class_names: Sequence[str], background: int | None = 0) -> tuple[Color, ...]:
-    """One colour a class, all different; the class `background`, if any, is black.
+    """Return one colour a class, all different; the class `background`, if any, is black.
 
     Cars, persons and bicycles have the same colour in every label set. The other classes take the
     remaining colours in the order of their ids, so that the first ones differ most.
@@ -100,7 +100,7 @@ def display_palette(class_names: Sequence[str], background: int | None = 0) -> t
 
 @cache
 def _distinct_colors(count: int) -> tuple[Color, ...]:
-    """The first colours, then each time the candidate that is farthest from all before it."""
+    """Return the first colours, then repeatedly the candidate farthest from all chosen ones."""
     candidates = _candidates()
     seen = _as_seen(candidates)
     colors = list(_FIRST)
@@ -115,7 +115,7 @@ def _distinct_colors(count: int) -> tuple[Color, ...]:
 
 
 def _candidates() -> np.ndarray:
-    """(N, 3) colours of suitable lightness and saturation, 0..255."""
+    """Return (N, 3) colours of suitable lightness and saturation, 0..255."""
     grid = np.stack(np.meshgrid(*[_CHANNEL_LEVELS] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
     lightness, green_red, blue_yellow = _as_seen(grid)[0].T
     clear = (lightness >= _LIGHTNESS[0]) & (lightness <= _LIGHTNESS[1])
@@ -123,12 +123,12 @@ def _candidates() -> np.ndarray:
 
 
 def _distances(color: Color, seen: np.ndarray) -> np.ndarray:
-    """(N,) smallest difference over all visions between a colour and each of `seen`."""
+    """Return (N,) smallest difference over all visions between a colour and each of `seen`."""
     return np.linalg.norm(seen - _as_seen(np.array([color])), axis=2).min(axis=0)
 
 
 def _as_seen(colors: np.ndarray) -> np.ndarray:
-    """(N, 3) sRGB, 0..255, to (4, N, 3) OKLab, one for each vision."""
+    """Return (N, 3) sRGB, 0..255, to (4, N, 3) OKLab, one for each vision."""
     part = colors / 255.0
     linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
     seen = np.clip(linear @ _VISIONS.transpose(0, 2, 1), 0.0, 1.0)

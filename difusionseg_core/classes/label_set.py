@@ -31,7 +31,7 @@ class LabelSet:
     """The classes of a data set; the position in the tuples is the class id.
 
     `palette` holds one (red, green, blue) colour per class, each 0 to 255. `background` is the id
-    of what is no object: overlays leave it transparent. None if every class is meant to be seen.
+    of the class without objects, which overlays leave transparent; None if overlays show all.
     Raises ValueError, in one line, for names and colours that do not fit together.
     """
 
@@ -65,17 +65,17 @@ class LabelSet:
         return display_palette(self.class_names, self.background)
 
     def colors(self, palette: str = "display") -> tuple[Color, ...]:
-        """One colour a class from a palette, "display" or "published". Raises ValueError."""
+        """Return one colour a class from a palette, "display" or "published". Raises ValueError."""
         if palette not in PALETTES:
             raise ValueError(f"palette '{palette}' is unknown; use one of {', '.join(PALETTES)}")
         return self.display_palette if palette == "display" else self.palette
 
     def has_same_classes(self, other: LabelSet) -> bool:
-        """Whether equal ids mean equal classes; colours and the name of the set may differ."""
+        """Return whether equal ids mean equal classes; colours and the set's name may differ."""
         return self.class_names == other.class_names
 
     def to_json(self) -> str:
-        """As weights files and exported models store it."""
+        """Return as weights files and exported models store it."""
         return json.dumps(
             {
                 "name": self.name,
@@ -87,7 +87,7 @@ class LabelSet:
 
     @classmethod
     def from_json(cls, text: str) -> LabelSet:
-        """The inverse of `to_json`. Raises ValueError, in one line."""
+        """Return the inverse of `to_json`. Raises ValueError, in one line."""
         try:
             content = json.loads(text)
         except ValueError:
@@ -98,7 +98,7 @@ class LabelSet:
 
     @classmethod
     def from_mapping(cls, content: Mapping[str, Any], name: str) -> LabelSet:
-        """From the keys `names`, `palette`, `background` and `name` of a data.yaml or metadata.
+        """Make one from `names`, `palette`, `background` and `name` of a data.yaml or metadata.
 
         `names` is a list, or a map of id to name without gaps; `palette` (optional) a list of
         [red, green, blue]; `background` (optional, 0) an id, a class name, or null for none.
@@ -118,7 +118,7 @@ class LabelSet:
 
 
 def label_set_of(num_classes: int) -> LabelSet:
-    """Classes of a model that does not name them: MSRS for 9, FMB for 15, else numbered ones."""
+    """Return classes of a model without names: MSRS for 9, FMB for 15, else numbered classes."""
     for label_set in (MSRS, FMB):
         if num_classes == label_set.num_classes:
             return label_set
@@ -127,7 +127,7 @@ def label_set_of(num_classes: int) -> LabelSet:
 
 
 def read_classes(metadata: Mapping[str, str], num_classes: int, path: Path) -> LabelSet:
-    """The classes in the metadata of a weights file or exported model.
+    """Return the classes in the metadata of a weights file or exported model.
 
     A file written before classes had names has those of `label_set_of`, with a warning if these are
     only numbers. Raises ValueError, in one line, if they do not fit `num_classes`.

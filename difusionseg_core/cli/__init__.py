@@ -1,1 +1,4 @@
-"""The command line, one file a command: each parses, calls one function and prints."""
+"""The command line, one file per command: it parses, calls one function, and prints.
+
+May import every room of the core.
+"""

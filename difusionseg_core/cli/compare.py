@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _names(folders: list[Path]) -> list[str]:
-    """The folders' own names if they differ, otherwise their paths."""
+    """Return the folders' own names if they differ, otherwise their paths."""
     names = [folder.resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]

@@ -186,7 +186,7 @@ _FROM_FILE = (
 
 
 def _take_defaults(parser: argparse.ArgumentParser) -> dict[str, Any]:
-    """Defaults of the options in `_FROM_FILE`, which the parser then leaves out if not given."""
+    """Return the defaults of options in `_FROM_FILE`; the parser then omits options not given."""
     defaults = {}
     for action in parser._actions:
         if action.dest in _FROM_FILE:

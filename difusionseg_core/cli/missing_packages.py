@@ -23,7 +23,7 @@ _COMMANDS = {"train": "train", "convert": "export", "export": "export", "average
 
 
 def how_to_install(package: str, command: str) -> str:
-    """One line: the Python package is missing, and what to install for this command.
+    """Return one line: the Python package is missing, and what to install for this command.
 
     `package` is its import name.
     """

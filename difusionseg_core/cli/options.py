@@ -8,19 +8,19 @@ from typing import Any
 
 from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
-from difusionseg_core.data.data_yaml import Layout
+from difusionseg_core.data.data_yaml import DataSetLayout
 from difusionseg_core.predictor import PredictorOptions
 
 
 def count(text: str) -> int:
-    """A whole number of 1 or more."""
+    """Return a whole number of 1 or more."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, not '{text}'")
     return int(text)
 
 
 def positive(text: str) -> float:
-    """A number above 0."""
+    """Return a number above 0."""
     value = _number(text)
     if not value > 0:
         raise argparse.ArgumentTypeError(f"expected a number above 0, not '{text}'")
@@ -28,7 +28,7 @@ def positive(text: str) -> float:
 
 
 def not_negative(text: str) -> float:
-    """A number of 0 or more."""
+    """Return a number of 0 or more."""
     value = _number(text)
     if not value >= 0:
         raise argparse.ArgumentTypeError(f"expected a number of 0 or more, not '{text}'")
@@ -36,7 +36,7 @@ def not_negative(text: str) -> float:
 
 
 def size(text: str) -> tuple[int, int]:
-    """Height and width in pixels, written HEIGHTxWIDTH."""
+    """Return height and width in pixels, written HEIGHTxWIDTH."""
     height, _, width = text.lower().partition("x")
     if not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise argparse.ArgumentTypeError(f"expected HEIGHTxWIDTH, such as 480x640, not '{text}'")
@@ -88,7 +88,7 @@ def add_thermal_options(parser: argparse._ArgumentGroup) -> None:
 
 
 def thermal_options(args: argparse.Namespace) -> dict[str, Any]:
-    """The fields of ThermalOptions that were given."""
+    """Return the fields of ThermalOptions that were given."""
     given = {
         "mode": args.thermal_mode,
         "low": args.thermal_low,
@@ -116,7 +116,7 @@ def predictor_options(args: argparse.Namespace) -> PredictorOptions:
 
 
 def _number(text: str) -> float:
-    """A finite number, or not-a-number."""
+    """Return a finite number, or not-a-number."""
     try:
         value = float(text)
     except ValueError:
@@ -140,7 +140,7 @@ def add_data_options(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def folders_from(args: argparse.Namespace) -> Layout | None:
-    """The folders that the options name; None if they name none."""
+def folders_from(args: argparse.Namespace) -> DataSetLayout | None:
+    """Return the folders that the options name; None if they name none."""
     named = {"visible": args.rgb_dir, "thermal": args.thermal_dir, "labels": args.label_dir}
-    return Layout("named folders", **named) if any(named.values()) else None
+    return DataSetLayout("named folders", **named) if any(named.values()) else None

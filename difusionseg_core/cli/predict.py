@@ -127,7 +127,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _with_calibrations(settings: CameraSettings, args: argparse.Namespace) -> CameraSettings:
-    """The settings with the lenses of the recording, if lens distortion is to be removed.
+    """Return the settings with the lenses of the recording, if lens distortion is to be removed.
 
     Raises ValueError if one is not known.
     """
@@ -153,7 +153,7 @@ def _with_calibrations(settings: CameraSettings, args: argparse.Namespace) -> Ca
 
 
 def _open_window() -> Callable[[np.ndarray], bool]:
-    """A function that shows an image, and says whether to continue. Raises ValueError."""
+    """Return a function that shows an image, and says whether to continue. Raises ValueError."""
     import cv2
 
     try:

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _cameras(args: argparse.Namespace) -> CameraSettings:
-    """The conversion that was asked for, and both calibrations if they are known.
+    """Return the conversion that was asked for, and both calibrations if they are known.
 
     Raises ValueError for a calibration file that cannot be used, and for one without the other.
     """

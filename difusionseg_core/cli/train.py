@@ -8,7 +8,7 @@ HELP = "train a model"
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:
-    """Lightning has a parser of its own, so everything after `train` goes to it untouched."""
+    """Pass everything after `train` to Lightning, which has its own parser."""
     parser = subparsers.add_parser("train", help=HELP, add_help=False, prefix_chars="\0")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     parser.set_defaults(run=run)

@@ -94,7 +94,7 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _coco(path: Path, content: dict[str, Any]) -> Annotations:
-    """Regions of COCO's instances; small ones are drawn on top of large ones."""
+    """Return regions of COCO's instances; small ones are drawn on top of large ones."""
     missing = [key for key in ("images", "annotations", "categories") if key not in content]
     if missing:
         raise DataError(
@@ -136,7 +136,7 @@ def _coco_shape(shape: Any) -> dict[str, Any]:
 
 
 def _labelme(paths: list[Path]) -> Annotations:
-    """Regions of labelme; lines and points have none."""
+    """Return regions of labelme; lines and points have none."""
     images, skipped = [], []
     labels: dict[str, tuple[int, int, int] | None] = {}
     for path in paths:
@@ -190,7 +190,7 @@ def _labelme_region(shape: dict[str, Any]) -> Region | None:
 
 
 def _cvat(path: Path) -> Annotations:
-    """Regions of CVAT's images; those of greater z_order are drawn on top."""
+    """Return regions of CVAT's images; those of greater z_order are drawn on top."""
     try:
         root = ElementTree.fromstring(read_text(path))  # noqa: S314 (expat limits expansion)
     except (ElementTree.ParseError, ValueError) as error:
@@ -293,7 +293,7 @@ def _reason(error: Exception) -> str:
 
 
 def names_of(images: list[AnnotatedImage]) -> Iterator[str]:
-    """The names of images, in order. Raises DataError if two have the same."""
+    """Yield the names of images, in order. Raises DataError if two have the same."""
     seen = set()
     for image in images:
         if image.name in seen:

@@ -36,13 +36,13 @@ class Box:
         return self.label, self.left, self.top, self.right, self.bottom
 
     def inside(self, image: np.ndarray, margin: int = 0) -> np.ndarray:
-        """The part of an (H, W, ...) image in the box grown by `margin` pixels; a view."""
+        """Return the part of an (H, W, ...) image in the box grown by `margin` pixels; a view."""
         rows = slice(max(self.top - margin, 0), self.bottom + margin)
         return image[rows, max(self.left - margin, 0) : self.right + margin]
 
 
 def read_boxes(path: Path, width: int, height: int) -> list[Box]:
-    """Boxes of a text file, one `class cx cy w h` a line, relative to an image of the given size.
+    """Read boxes of a text file, one `class cx cy w h` a line, relative to the image size.
 
     Raises DataError for a line that is not of this form.
     """

@@ -161,7 +161,7 @@ def _count_classes(
 
 
 def _day_and_night(data_set: DataSet, usable: list[FrameSummary]) -> tuple[int, int, str]:
-    """(day, night, how that is known); MSRS and MFNet end their names in D or N."""
+    """Return (day, night, how that is known); MSRS and MFNet end their names in D or N."""
     found = [re.search(r"([DN])(_flip)?$", pair.name) for pair in data_set.pairs]
     letters = [letter[1] for letter in found if letter]
     split = data_set.split or data_set.folder.name

@@ -45,7 +45,7 @@ _LARGEST_ID = (1 << 16) - 1
 
 
 @dataclass(frozen=True)
-class Layout:
+class DataSetLayout:
     """A description of a data set. Folders are relative to the data set; None if not given.
 
     `label_set` is None if the classes are not known; data without labels need none. The folders of
@@ -67,7 +67,7 @@ class Layout:
     shipped: bool = False
 
 
-def read_data_yaml(path: Path) -> Layout:
+def read_data_yaml(path: Path) -> DataSetLayout:
     """Read a data.yaml. Raises DataError, in one line, that names the file and the key."""
     try:
         content = yaml.safe_load(read_text(path))
@@ -89,14 +89,14 @@ def read_data_yaml(path: Path) -> Layout:
 
 
 @cache
-def shipped_layouts() -> dict[str, Layout]:
-    """The data sets that this package describes, by the name of their file."""
+def shipped_layouts() -> dict[str, DataSetLayout]:
+    """Return the data sets that this package describes, by the name of their file."""
     files = sorted(_SETS.glob("*.yaml"), key=lambda path: (path.stem != "msrs", path.stem))
     return {path.stem: replace(read_data_yaml(path), shipped=True) for path in files}
 
 
-def find_layout(classes: Path | str) -> Layout:
-    """What `--classes` names: a data.yaml, a folder with one, or a shipped data set.
+def find_layout(classes: Path | str) -> DataSetLayout:
+    """Return what `--classes` names: a data.yaml, a folder with one, or a shipped data set.
 
     Raises DataError.
     """
@@ -114,7 +114,7 @@ def find_layout(classes: Path | str) -> Layout:
     )
 
 
-def _layout(content: dict[Any, Any], name: str) -> Layout:
+def _layout(content: dict[Any, Any], name: str) -> DataSetLayout:
     for key in content:
         if key not in _KEYS:
             near = difflib.get_close_matches(str(key), _KEYS, 1)
@@ -139,7 +139,7 @@ def _layout(content: dict[Any, Any], name: str) -> Layout:
     suffixes = _texts(content, "suffixes")
     if not suffixes.keys() <= set(_SIDES):
         raise ValueError(f"suffixes: expected {', '.join(_SIDES)}, found {', '.join(suffixes)}")
-    return Layout(
+    return DataSetLayout(
         name=label_set.name if label_set else str(content.get("name", name)),
         label_set=label_set,
         visible=texts["visible"],

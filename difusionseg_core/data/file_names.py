@@ -23,12 +23,12 @@ _ENDING = re.compile("(" + "|".join(re.escape(ending) for ending in IMAGE_ENDING
 
 
 def is_image(path: Path) -> bool:
-    """Whether the name is that of an image; hidden files, such as `._a.png` of macOS, are none."""
+    """Return whether the name is that of an image; hidden files such as `._a.png` are not."""
     return path.suffix.lower() in IMAGE_ENDINGS and not path.name.startswith(".")
 
 
 def images_by_name(folder: Path) -> Files:
-    """The images of a folder by their names without endings.
+    """Return the images of a folder by their names without endings.
 
     Raises DataError if two files differ in their endings only.
     """
@@ -46,7 +46,7 @@ def images_by_name(folder: Path) -> Files:
 
 
 def images_of(folder: Path, pattern: str) -> Files:
-    """The images in `folder`/`pattern`, by name.
+    """Return the images in `folder`/`pattern`, by name.
 
     Stars in the pattern stand for names of sub-folders, which then lead the images' names:
     `*/*/visible` finds set00/V000/visible/1.jpg as set00_V000_1.
@@ -61,7 +61,7 @@ def images_of(folder: Path, pattern: str) -> Files:
 
 
 def folders_of(folder: Path, pattern: str) -> list[Path]:
-    """The sub-folders of that name, path of names, or pattern with stars.
+    """Return the sub-folders of that name, path of names, or pattern with stars.
 
     Upper and lower case are distinguished only if that is necessary. Raises DataError if several
     differ in case only.
@@ -87,7 +87,7 @@ def folders_of(folder: Path, pattern: str) -> list[Path]:
 
 
 def folder_of_side(folder: Path, side: str) -> str | None:
-    """The name of the only sub-folder that is called as a side of `WORDS`, case ignored.
+    """Return the name of the only sub-folder that is called as a side of `WORDS`, case ignored.
 
     Raises DataError if there are several.
     """
@@ -105,7 +105,7 @@ def folder_of_side(folder: Path, side: str) -> str | None:
 
 
 def with_common_names(sides: Mapping[str, Files], suffixes: Mapping[str, str]) -> dict[str, Files]:
-    """The files of the sides "visible", "thermal" and "labels" by the name of their frame.
+    """Return the files of the sides "visible", "thermal" and "labels" by the name of their frame.
 
     Files belong together if their names are equal. For the rest, what names a side (see `WORDS`) is
     taken off the end or the beginning: 7_rgb and 7_ir, RGB-7 and thermal-7. With `suffixes`, by
@@ -141,7 +141,7 @@ def with_common_names(sides: Mapping[str, Files], suffixes: Mapping[str, str]) -
 
 
 def _cut(side: str, names: Iterable[str]) -> dict[str, str]:
-    """Names without the word for a side at their end or beginning."""
+    """Return names without the word for a side at their end or beginning."""
     word = "|".join(sorted(WORDS[side], key=len, reverse=True))
     pattern = re.compile(rf"^(?:{word})[_\-. ]+(?=.)|(?<=.)[_\-. ]+(?:{word})$", re.I)
     return {name: pattern.sub("", name, count=1) for name in names}
@@ -159,7 +159,7 @@ def _unique(files: Iterable[tuple[str, Path]]) -> Files:
 
 
 def read_names(path: Path) -> list[str]:
-    """The names in a text file, one per line, without folders and endings of images.
+    """Return the names in a text file, one per line, without folders and endings of images.
 
     Of lines with several paths (RGB, thermal, labels) the first one counts. UTF-8 and UTF-16, with
     and without byte order mark, and all ends of lines are read. Raises DataError for other files.
@@ -175,7 +175,7 @@ def read_names(path: Path) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8 or UTF-16. Raises DataError for anything else."""
+    """Return a text file in UTF-8 or UTF-16. Raises DataError for anything else."""
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -43,7 +43,7 @@ def write_first_data_yaml(folder: Path, data_sets: list[DataSet]) -> Path:
 def _contents(
     data_sets: list[DataSet],
 ) -> tuple[Counter[int], Counter[tuple[int, int, int]], list[str]]:
-    """Pixels by id, pixels by colour, and the label files that cannot be read."""
+    """Return pixels by id, pixels by colour, and the label files that cannot be read."""
     ids: Counter[int] = Counter()
     colors: Counter[tuple[int, int, int]] = Counter()
     damaged = []
@@ -88,7 +88,7 @@ def _folders(folder: Path, data_sets: list[DataSet]) -> list[str]:
 
 
 def _of_ids(ids: Counter[int]) -> list[str]:
-    """Names for the ids found; those beyond 0 to K - 1 are mapped into that range."""
+    """Return names for the ids found; those beyond 0 to K - 1 are mapped into that range."""
     found = sorted(ids)
     if set(found) <= {0, IGNORE} and len(found) == 2:  # a mask of black and white
         mapped, count = {IGNORE: 1}, 2
@@ -115,7 +115,7 @@ def _of_ids(ids: Counter[int]) -> list[str]:
 
 
 def _of_colors(colors: Counter[tuple[int, int, int]]) -> list[str]:
-    """Names for the colours found, black or else the most frequent one first."""
+    """Return names for the colours found, black or else the most frequent one first."""
     white = (255, 255, 255)
     black = (0, 0, 0)
     ordered = [color for color, _ in colors.most_common() if color not in (black, white)]

@@ -18,7 +18,7 @@ from pathlib import Path
 from difusionseg_core.classes import MSRS, LabelSet
 from difusionseg_core.data.data_yaml import (
     DATA_YAML,
-    Layout,
+    DataSetLayout,
     find_layout,
     read_data_yaml,
     shipped_layouts,
@@ -68,7 +68,7 @@ class DataSet:
 
     folder: Path
     split: str | None
-    layout: Layout
+    layout: DataSetLayout
     pairs: list[ImagePair]
     missing: list[str]
 
@@ -92,7 +92,7 @@ class DataSet:
         return replace(self, layout=replace(self.layout, label_set=label_set))
 
     def with_cameras(self, cameras: CameraSettings | None) -> DataSet:
-        """The same files, of cameras whose images are not registered; None: they are."""
+        """Return the same files with camera settings for unregistered images; None: registered."""
         return replace(self, pairs=[replace(pair, cameras=cameras) for pair in self.pairs])
 
     @property
@@ -105,9 +105,9 @@ def open_data_set(
     path: Path | str,
     split: str | None = None,
     classes: Path | str | None = None,
-    folders: Layout | None = None,
+    folders: DataSetLayout | None = None,
 ) -> DataSet:
-    """The data set at `path`: a split's folder, a folder with `split` in it, or PATH/SPLIT.
+    """Return the data set at `path`: a split's folder, a folder with `split` in it, or PATH/SPLIT.
 
     `classes` is a data.yaml or the name of a shipped data set; without it, the data.yaml in the
     folder or beside the split is used. The `visible`, `thermal` and `labels` of `folders` name the
@@ -123,9 +123,9 @@ def open_data_set(
 
 
 def list_splits(
-    path: Path | str, classes: Path | str | None = None, folders: Layout | None = None
+    path: Path | str, classes: Path | str | None = None, folders: DataSetLayout | None = None
 ) -> list[str]:
-    """The splits of a data set, from its data.yaml, or from folders and lists; often none."""
+    """Return the splits of a data set, from its data.yaml, folders or lists; may be empty."""
     path = Path(path)
     if not path.is_dir():
         return []
@@ -139,9 +139,9 @@ def find_data_set(
     path: Path | str,
     split: str | None = None,
     classes: Path | str | None = None,
-    folders: Layout | None = None,
+    folders: DataSetLayout | None = None,
 ) -> DataSet:
-    """As `open_data_set`, but list missing files in the result instead of raising."""
+    """Open a data set as `open_data_set` does, but list missing files instead of raising."""
     path = Path(path)
     if path.is_file() and path.name == DATA_YAML:
         path, classes = path.parent, classes or path
@@ -172,7 +172,7 @@ def find_data_set(
 
 
 def pair_images(rgb: Path, thermal: Path) -> tuple[list[ImagePair], list[str]]:
-    """The pairs of two files, or of two folders, and one line for every image without partner.
+    """Return the pairs of two files or folders, and a line for every image without partner.
 
     Files of folders are paired by name, see `with_common_names`. Raises DataError for what
     does not exist, and if no image has a partner.
@@ -201,8 +201,10 @@ def pair_images(rgb: Path, thermal: Path) -> tuple[list[ImagePair], list[str]]:
     return pairs, alone
 
 
-def _given(path: Path, classes: Path | str | None, folders: Layout | None) -> Layout | None:
-    """The user's description of the data set: `classes`, or a data.yaml in or above its folder."""
+def _given(
+    path: Path, classes: Path | str | None, folders: DataSetLayout | None
+) -> DataSetLayout | None:
+    """Return the user's description: `classes`, or a data.yaml in or above the folder."""
     layout = None
     if classes is not None:
         layout = find_layout(classes)
@@ -214,13 +216,13 @@ def _given(path: Path, classes: Path | str | None, folders: Layout | None) -> La
     if folders is None:
         return layout
     said = {side: value for side in _SIDES if (value := getattr(folders, side))}
-    layout = layout or Layout("named folders")
+    layout = layout or DataSetLayout("named folders")
     if layout.shipped:  # its classes are meant, not its folders
         layout = replace(layout, visible=None, thermal=None, labels=None, shipped=False)
     return replace(layout, **said)
 
 
-def _is_split(path: Path, split: str, given: Layout | None) -> bool:
+def _is_split(path: Path, split: str, given: DataSetLayout | None) -> bool:
     if (path / f"{split}.txt").is_file():
         return True
     if (path / split).is_dir() and _layout_in(path / split, given) is not None:
@@ -229,12 +231,12 @@ def _is_split(path: Path, split: str, given: Layout | None) -> bool:
     return layout is not None and _has_inner(path, split, layout)
 
 
-def _has_inner(path: Path, split: str, layout: Layout) -> bool:
+def _has_inner(path: Path, split: str, layout: DataSetLayout) -> bool:
     return all(folders_of(path, f"{one}/{split}") for one in (layout.visible, layout.thermal))
 
 
-def _described_split(path: Path, split: str, given: Layout) -> DataSet:
-    """A split that the data.yaml names: a folder, or a list of names."""
+def _described_split(path: Path, split: str, given: DataSetLayout) -> DataSet:
+    """Return a split that the data.yaml names: a folder, or a list of names."""
     place = path / given.splits[split]
     if place.is_dir():
         return _collect(place, split, given)
@@ -243,9 +245,9 @@ def _described_split(path: Path, split: str, given: Layout) -> DataSet:
     return _collect(path, split, given, names=place)
 
 
-def _layout_in(folder: Path, given: Layout | None) -> Layout | None:
-    """The layout with the names of both cameras' folders in `folder`; None without them."""
-    layout = given or _recognized(folder) or Layout("")
+def _layout_in(folder: Path, given: DataSetLayout | None) -> DataSetLayout | None:
+    """Return the layout with the names of both cameras' folders in `folder`; None without them."""
+    layout = given or _recognized(folder) or DataSetLayout("")
     named = {}
     for side in _SIDES:
         name = getattr(layout, side)
@@ -262,8 +264,8 @@ def _layout_in(folder: Path, given: Layout | None) -> Layout | None:
     return replace(layout, name=name, **named)
 
 
-def _recognized(folder: Path) -> Layout | None:
-    """The shipped data set whose folders these are, labels or boxes included."""
+def _recognized(folder: Path) -> DataSetLayout | None:
+    """Return the shipped data set whose folders these are, labels or boxes included."""
     for layout in shipped_layouts().values():
         annotated = [part for part in (layout.labels, layout.boxes) if part]
         needed = (layout.visible, layout.thermal, *layout.recognized_by)
@@ -280,11 +282,11 @@ def _is_exactly(folder: Path, part: str) -> bool:
 def _collect(
     folder: Path,
     split: str | None,
-    given: Layout | None,
+    given: DataSetLayout | None,
     names: Path | None = None,
     inner: str | None = None,
 ) -> DataSet:
-    """The frames of a folder.
+    """Return the frames of a folder.
 
     With `names`, only those listed in that file; with `inner`, only those in the folders of that
     name in the folders of images.
@@ -342,13 +344,13 @@ def _collect(
 
 
 def _wanted(names: Path, files: dict[str, Files]) -> list[str]:
-    """The frames in a list, which may hold the names of frames or those of their files."""
+    """Return the frames in a list, which may hold the names of frames or those of their files."""
     by_stem = {path.stem: name for side in files.values() for name, path in side.items()}
     frames = files["visible"].keys() | files["thermal"].keys()
     return sorted({one if one in frames else by_stem.get(one, one) for one in read_names(names)})
 
 
-def _boxes_of(name: str, folder: Path, layout: Layout) -> Path | None:
+def _boxes_of(name: str, folder: Path, layout: DataSetLayout) -> Path | None:
     # Box files number the classes of MSRS.
     if layout.label_set is None or not layout.label_set.has_same_classes(MSRS):
         return None
@@ -356,7 +358,7 @@ def _boxes_of(name: str, folder: Path, layout: Layout) -> Path | None:
     return file if file.is_file() else None
 
 
-def _no_data_set(folder: Path, given: Layout | None) -> str:
+def _no_data_set(folder: Path, given: DataSetLayout | None) -> str:
     found = _content(folder)
     if given:
         for side in ("visible", "thermal"):
@@ -374,7 +376,7 @@ def _no_data_set(folder: Path, given: Layout | None) -> str:
 
 
 def _content(folder: Path) -> str:
-    """What is in a folder: the first few names."""
+    """Return what is in a folder: the first few names."""
     if not folder.is_dir():
         return "no such folder"
     names = sorted(path.name for path in folder.iterdir())

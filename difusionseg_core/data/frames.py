@@ -68,7 +68,7 @@ def read_frame(pair: ImagePair, label_set: LabelSet | None) -> DataSetFrame:
 
 
 def read_pair_labels(pair: ImagePair, label_set: LabelSet | None) -> np.ndarray:
-    """(H, W) uint8 class ids of a pair that has a label file. Raises DataError as `read_frame`."""
+    """Read the (H, W) uint8 class ids of a labelled pair. Raises DataError as `read_frame`."""
     if label_set is None:
         raise DataError(
             f"{pair.labels}: the classes of the data set are not known; describe them in a "
@@ -80,7 +80,7 @@ def read_pair_labels(pair: ImagePair, label_set: LabelSet | None) -> np.ndarray:
 
 
 def _rectified(boxes: list[Box], camera: Calibration, width: int, height: int) -> list[Box]:
-    """The boxes around the same objects in the image without distortion."""
+    """Return the boxes around the same objects in the image without distortion."""
     along = np.linspace(0, 1, 5)
     moved = []
     for box in boxes:

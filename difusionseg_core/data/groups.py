@@ -12,7 +12,7 @@ from difusionseg_core.data.image_files import DataError
 
 
 def find_groups(data_set: DataSet, extra: Sequence[Path] = ()) -> dict[str, set[str]]:
-    """Names of images by group.
+    """Return names of images by group.
 
     Groups are day and night if the names end in D or N, as those of MSRS and MFNet do, and those
     of `extra`: text files with one name per line, and folders of images.

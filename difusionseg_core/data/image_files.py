@@ -19,7 +19,7 @@ IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _SCAN_START = 0xDA  # JPEG marker before the compressed pixels
-_UPRIGHT = 1  # EXIF orientation of an image that is stored as it is to be seen
+_UPRIGHT = 1  # EXIF orientation of an image that needs no rotation
 
 
 class DataError(ValueError):
@@ -27,7 +27,7 @@ class DataError(ValueError):
 
 
 def read_rgb(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB; 16-bit images are scaled by the bits that they use, 10, 12, 14 or 16."""
+    """Read (H, W, 3) uint8 RGB; 16-bit images are scaled by their used bits, 10, 12, 14 or 16."""
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     image = _decode(path, read_bytes(path), flags)
     if image.dtype not in (np.uint8, np.uint16):
@@ -36,7 +36,7 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_thermal(path: Path, palette: str = "auto") -> np.ndarray:
-    """(H, W) uint8, uint16 or float32; signed counts become uint16 if none is negative.
+    """Read (H, W) uint8, uint16 or float32; signed counts become uint16 if none is negative.
 
     An image in pseudo-colours becomes the grey ramp of its palette, see `thermal_grey`. Of RGB and
     thermal in one image (as in MFNet's data set), the fourth channel counts. A fourth channel that
@@ -62,7 +62,7 @@ def read_thermal(path: Path, palette: str = "auto") -> np.ndarray:
 
 
 def read_rgb_thermal(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """(H, W, 3) uint8 RGB and (H, W) uint8 thermal of one image with four channels."""
+    """Read (H, W, 3) uint8 RGB and (H, W) uint8 thermal from one image with four channels."""
     image = read_unchanged(path, read_bytes(path))
     if image.ndim != 3 or image.shape[2] != 4 or image.dtype != np.uint8:
         raise DataError(
@@ -73,19 +73,19 @@ def read_rgb_thermal(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def exif_orientation(path: Path) -> int:
-    """The EXIF orientation (1 to 8) that `path` carries and that is not applied; 1 if none."""
+    """Return the EXIF orientation (1 to 8) of a file, which is not applied; 1 if none."""
     from PIL import Image
 
     try:
         with Image.open(path) as image:
             orientation = image.getexif().get(0x0112, _UPRIGHT)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return _UPRIGHT  # whoever reads the pixels says what is wrong with the file
+        return _UPRIGHT  # reading the pixels reports the fault
     return orientation if orientation in range(1, 9) else _UPRIGHT
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of an image file. Raises DataError, also for a JPEG file that is cut off."""
+    """Read the bytes of an image file. Raises DataError, also for a truncated JPEG file."""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -99,7 +99,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def read_unchanged(path: Path, content: bytes) -> np.ndarray:
-    """The pixels as OpenCV decodes them (BGR), of any depth. Raises DataError."""
+    """Read the pixels as OpenCV decodes them (BGR), of any depth. Raises DataError."""
     return _decode(path, content, cv2.IMREAD_UNCHANGED)
 
 
@@ -114,7 +114,7 @@ def _decode(path: Path, content: bytes, flags: int) -> np.ndarray:
 
 
 def _eight_bits(image: np.ndarray) -> np.ndarray:
-    """uint8 of uint8 or uint16 pixels."""
+    """Return uint8 of uint8 or uint16 pixels."""
     if image.dtype == np.uint8:
         return image
     used = int(image.max()).bit_length()
@@ -122,7 +122,7 @@ def _eight_bits(image: np.ndarray) -> np.ndarray:
 
 
 def _is_complete_jpeg(content: bytes) -> bool:
-    """Whether the end marker follows the pixels; libjpeg only fills what is missing with grey."""
+    """Return whether the end marker follows the pixels; libjpeg fills missing pixels with grey."""
     place = 2
     while place + 4 <= len(content):
         if content[place] != 0xFF:

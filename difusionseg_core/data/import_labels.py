@@ -27,7 +27,7 @@ _BACKGROUNDS = ("background", "unlabelled", "unlabeled", "_background_")
 def class_ids(
     annotations: Annotations, label_set: LabelSet | None, ignored: Sequence[str] = ()
 ) -> tuple[LabelSet, dict[str, int]]:
-    """The classes, and the id of each label of the annotations; IGNORE for those in `ignored`.
+    """Return the classes, and the id of each label in the annotations; IGNORE if in `ignored`.
 
     With `label_set` the labels must be its classes (upper case, `_` and `-` do not matter).
     Without it, a class for each label in the order of the export, after the background. Raises
@@ -63,7 +63,7 @@ def class_ids(
 
 
 def draw_mask(image: AnnotatedImage, ids: dict[str, int], background: int | None) -> np.ndarray:
-    """(H, W) uint8 class ids; pixels outside all regions are background, or 255 if there is none.
+    """Draw (H, W) uint8 class ids; pixels outside all regions are background, else 255.
 
     Raises DataError for a region that cannot be drawn.
     """
@@ -79,7 +79,7 @@ def draw_mask(image: AnnotatedImage, ids: dict[str, int], background: int | None
 
 
 def _covered(region: Region, height: int, width: int) -> np.ndarray:
-    """(height, width) bool."""
+    """Return (height, width) bool."""
     if region.mask is not None:
         covered = np.zeros((height, width), bool)
         bottom, right = (

@@ -29,7 +29,7 @@ class LabelCoding:
     map: Mapping[int, int] = field(default_factory=dict)
 
     def table(self, num_classes: int) -> np.ndarray:
-        """(65536,) int32: class id or IGNORE for each id in a file, -1 if it has no meaning."""
+        """Return (65536,) int32: class id or IGNORE for each id in a file, -1 for unknown ids."""
         table = np.full(_MOST_IDS, -1, np.int32)
         table[:num_classes] = np.arange(num_classes)
         table[list(self.ignore)] = IGNORE
@@ -41,7 +41,7 @@ class LabelCoding:
 def read_labels(
     path: Path, label_set: LabelSet | None = None, coding: LabelCoding | None = None
 ) -> np.ndarray:
-    """(H, W) uint8 class ids, 255 for ignore.
+    """Read (H, W) uint8 class ids, 255 for ignore.
 
     A grey image holds ids, of 1 to 16 bits; three equal channels count as one. A palette image
     (as in Pascal VOC) holds its indices. An image in colour holds the colours of the label set's
@@ -74,7 +74,7 @@ def read_labels(
 
 
 def read_ids(path: Path) -> np.ndarray:
-    """(H, W) uint8 or uint16 ids as in the file, or (H, W, 3) uint8 RGB of a coloured mask.
+    """Read (H, W) uint8 or uint16 ids as in the file, or (H, W, 3) uint8 RGB of a coloured mask.
 
     Raises DataError for images that cannot be masks.
     """
@@ -107,7 +107,7 @@ def read_ids(path: Path) -> np.ndarray:
 
 
 def _png_header(content: bytes) -> tuple[int, int]:
-    """Bit depth and colour type; (8, -1) for other images."""
+    """Return bit depth and colour type; (8, -1) for other images."""
     return (content[24], content[25]) if content.startswith(_PNG) and len(content) > 25 else (8, -1)
 
 

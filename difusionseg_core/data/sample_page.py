@@ -16,7 +16,7 @@ _TILE = 320  # width of an image on the page, pixels
 
 
 def sample_page(frames: Sequence[DataSetFrame], label_set: LabelSet | None) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: a row per frame with RGB image, thermal image, and labels over the RGB.
+    """Draw (H, W, 3) uint8 RGB: a row per frame with RGB, thermal, and labels over the RGB.
 
     A legend of the classes is below; if no frame has labels, that column is left out. Frames with
     labels need `label_set`.
@@ -36,6 +36,6 @@ def sample_page(frames: Sequence[DataSetFrame], label_set: LabelSet | None) -> n
 
 
 def _captioned(image: np.ndarray, name: str) -> np.ndarray:
-    """The image at the page's size, with a name in its corner."""
+    """Return the image at the page's size, with a name in its corner."""
     height = max(1, round(image.shape[0] * _TILE / image.shape[1]))
     return caption(cv2.resize(image, (_TILE, height), interpolation=cv2.INTER_AREA), name)

@@ -91,7 +91,7 @@ def measure(configurations: list[Configuration], repeats: int, warmup: int) -> l
 
 
 def ratio(first: Measurement, second: Measurement) -> float:
-    """How many times as fast the second is: the median over the pairs of frames."""
+    """Return how many times as fast the second is: the median over the pairs of frames."""
     return median(a / b for a, b in zip(first.totals, second.totals, strict=True))
 
 
@@ -107,7 +107,7 @@ class _Runner:
         self.used: dict[str, str] = self._answer()
 
     def frame(self) -> dict[str, float]:
-        """Seconds by part."""
+        """Return seconds by part."""
         self._pipe.send("frame")
         return self._answer()
 

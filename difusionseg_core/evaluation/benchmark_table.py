@@ -10,7 +10,7 @@ _LAST = ("postprocess", "total")
 
 
 def table(configurations: Sequence[Configuration], measurements: Sequence[Measurement]) -> str:
-    """One column per configuration, one row per part of a frame, in milliseconds."""
+    """Return one column per configuration, one row per part of a frame, in milliseconds."""
     heads = [_name(*each) for each in zip(configurations, measurements, strict=True)]
     # Configurations differ in their parts: PyTorch has several, other backends the whole network.
     middle = {part: None for result in measurements for part in result.seconds if part not in _LAST}
@@ -25,7 +25,7 @@ def table(configurations: Sequence[Configuration], measurements: Sequence[Measur
 
 
 def compared(ratio: float) -> str:
-    """A sentence on how many times as fast the second configuration is."""
+    """Return a sentence on how many times as fast the second configuration is."""
     if ratio >= 1:
         return f"the second is {ratio:.2f} times faster than the first"
     return f"the second is {1 / ratio:.2f} times slower than the first"

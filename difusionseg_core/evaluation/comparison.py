@@ -118,9 +118,9 @@ def compare(evaluations: Mapping[str, Sequence[ImageScores]], seed: int = 0) -> 
 
 def _statistics(images: Sequence[ImageScores]) -> Iterator[tuple[str, Statistic]]:
     """Yield the scores of a data set by name, those that every image has the data for."""
-    if all(MODEL in one.maps for one in images):
-        confusion = np.array([one.maps[MODEL].confusion for one in images], np.float64)
-        boundary = np.array([one.maps[MODEL].boundary for one in images], np.float64)
+    if all(MODEL in one.masks for one in images):
+        confusion = np.array([one.masks[MODEL].confusion for one in images], np.float64)
+        boundary = np.array([one.masks[MODEL].boundary for one in images], np.float64)
         scores: dict[str, Callable[[np.ndarray], float]] = {
             "mIoU": segmentation.mean_iou,
             "mAcc": segmentation.mean_accuracy,
@@ -161,12 +161,12 @@ def _weighted_mean(values: np.ndarray, weights: np.ndarray) -> float:
 
 
 def _weighted(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Sum of counts (N, ...) float64 with weights (N,), as int64: exact up to 2^53, and fast."""
+    """Return the sum of counts (N, ...) float64 with weights (N,), as int64: exact to 2^53."""
     return np.tensordot(weights.astype(np.float64), counts, axes=1).astype(np.int64)
 
 
 def _box_counts(score: BoxScore) -> np.ndarray:
-    """(4, 3) int64."""
+    """Return (4, 3) int64."""
     parts = (score.found, score.boxes, score.inside, score.pixels)
     return np.array([[part[label] for label in BOX_CLASSES.values()] for part in parts])
 
@@ -178,7 +178,7 @@ def _box_score(counts: np.ndarray) -> BoxScore:
 def _paired(
     first: Sequence[Mapping[str, float]], second: Sequence[Mapping[str, float]], metric: str
 ) -> np.ndarray:
-    """Differences of the single images that have the metric in both."""
+    """Return differences of the single images that have the metric in both."""
     pairs = zip(first, second, strict=True)
     return np.array([b[metric] - a[metric] for a, b in pairs if metric in a and metric in b])
 

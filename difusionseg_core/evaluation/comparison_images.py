@@ -29,7 +29,7 @@ _SHOWN = 3
 def difference_figures(
     comparison: Comparison, folders: Mapping[str, Path], name: str
 ) -> list[Figure | Legend | str]:
-    """The images that gained and lost most in the evaluation `name` against the first, with legend.
+    """Return the images that gained and lost most in evaluation `name` against the first.
 
     `folders` holds the evaluations by name. A line reports images that are not available, as for
     recordings or a data set that was moved; the list is empty if no image differs.
@@ -62,7 +62,7 @@ def _data_set(folder: Path) -> DataSet:
 
 
 def _images(folder: Path) -> dict[str, dict[str, Path]]:
-    """Files of an evaluation, by kind (mask, fused) and image name."""
+    """Return files of an evaluation, by kind (mask, fused) and image name."""
     options = json.loads((folder / RUN).read_text())["options"]
     files = {}
     for kind in (MASK, FUSED):
@@ -108,5 +108,5 @@ def _result(
 def all_difference_figures(
     comparison: Comparison, folders: Mapping[str, Path]
 ) -> dict[str, Sequence[Figure | Legend | str]]:
-    """`difference_figures` of every evaluation but the first, by name."""
+    """Return `difference_figures` of every evaluation but the first, by name."""
     return {name: difference_figures(comparison, folders, name) for name in list(folders)[1:]}

@@ -36,7 +36,7 @@ NO_FIGURES: Mapping[str, Sequence[Figure | Legend | str]] = MappingProxyType({})
 def comparison_page(
     comparison: Comparison, figures: Mapping[str, Sequence[Figure | Legend | str]] = NO_FIGURES
 ) -> Report:
-    """Scores, differences to the first evaluation, and the images that differ most.
+    """Return scores, differences to the first evaluation, and the images that differ most.
 
     `figures` show these images, by the name of the evaluation.
     """
@@ -75,7 +75,7 @@ def comparison_page(
 
 
 def scores_table(comparison: Comparison) -> Table:
-    """One row per metric, one column per evaluation; a star marks the best value if they differ."""
+    """Return a row per metric, a column per evaluation; a star marks the best of unequal values."""
     names = list(next(iter(comparison.scores.values())))
     rows = []
     for metric, scores in comparison.scores.items():
@@ -107,7 +107,7 @@ def _differences(differences: dict[str, Difference]) -> Table:
 
 
 def verdict(one: Difference, metric: str) -> str:
-    """Whether the interval excludes zero, and on which side."""
+    """Return whether the interval excludes zero, and on which side."""
     if one.low <= 0 <= one.high:
         return "no difference"
     return "better" if (one.value > 0) != (metric in LOWER_IS_BETTER) else "worse"

@@ -10,7 +10,7 @@ from difusionseg_core.parallel import available_cores
 
 
 def machine() -> dict[str, str | int]:
-    """Processor, cores, graphics card, system and versions, for a report."""
+    """Return processor, cores, graphics card, system and versions, for a report."""
     torch: Any
     try:
         import torch

@@ -40,7 +40,7 @@ class MaskScores:
         return mean_iou(self.confusion)
 
     def report(self, name_of: Callable[[int], str]) -> dict[str, object]:
-        """Plain values for a JSON file, with classes by the name that `name_of` gives their id."""
+        """Return plain values for a JSON file; `name_of` maps a class id to its name."""
         iou = enumerate(class_iou(self.confusion).tolist())
         return {
             "protocol": PROTOCOL,
@@ -76,7 +76,7 @@ class StageLatencies:
         return float(np.median(totals)) if totals.size else math.nan
 
     def report(self) -> dict[str, dict[str, float] | None]:
-        """Distribution by stage in milliseconds; None for a stage without finite values."""
+        """Return distributions by stage in milliseconds; None without finite values."""
         return {
             stage: distribution(np.multiply(values, 1e3)) for stage, values in self._seconds.items()
         }

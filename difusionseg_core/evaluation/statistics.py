@@ -12,7 +12,7 @@ _DIFFERENT_FAULTS = 20  # kept by text; what a whole recording can have is not b
 
 
 def distribution(values: ArrayLike) -> dict[str, float] | None:
-    """Minimum, 5th percentile, median, 95th percentile and maximum; signed if `values` are.
+    """Return minimum, 5th percentile, median, 95th percentile and maximum; signed if `values` are.
 
     Values that are not finite are left out; None if there are no others.
     """
@@ -25,7 +25,7 @@ def distribution(values: ArrayLike) -> dict[str, float] | None:
 
 
 def milliseconds(nanoseconds: ArrayLike) -> dict[str, float] | None:
-    """`distribution`, in milliseconds."""
+    """Return `distribution`, in milliseconds."""
     return distribution(np.asarray(nanoseconds, np.int64) / 1e6)
 
 
@@ -43,5 +43,5 @@ class Faults:
         self._counts[line] += 1
 
     def lines(self) -> list[str]:
-        """One line a kind of fault, in the order of their first appearance."""
+        """Return one line per kind of fault, in the order of first appearance."""
         return [f"{line} ({count}x)" if count > 1 else line for line, count in self._counts.items()]

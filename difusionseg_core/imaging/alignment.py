@@ -46,7 +46,7 @@ class Calibration:
 
     @classmethod
     def from_info(cls, info: Any) -> Calibration:
-        """That of a sensor_msgs/CameraInfo, from ROS or from rosbags. Raises ValueError."""
+        """Read a sensor_msgs/CameraInfo, from ROS or from rosbags. Raises ValueError."""
         return cls(
             width=info.width,
             height=info.height,
@@ -75,7 +75,7 @@ class Calibration:
         )
 
     def undistortion(self, width: int, height: int) -> np.ndarray:
-        """(height, width, 2) float32: where each rectified pixel comes from, x first.
+        """Return (height, width, 2) float32: where each rectified pixel comes from, x first.
 
         For an image of another size than was calibrated, of the same view.
         """
@@ -91,7 +91,7 @@ class Calibration:
         return np.dstack(maps)
 
     def rectified_points(self, points: np.ndarray, width: int, height: int) -> np.ndarray:
-        """(N, 2) pixels (x, y) of a distorted image of this size -> those without distortion."""
+        """Map (N, 2) pixels (x, y) of a distorted image of this size to undistorted pixels."""
         camera, coefficients, rotation, target = self._scaled(width, height)
         places = np.asarray(points, np.float64).reshape(-1, 1, 2)
         if self.model == "equidistant":
@@ -103,7 +103,7 @@ class Calibration:
         return found[:, 0]
 
     def _scaled(self, width: int, height: int) -> tuple[np.ndarray, ...]:
-        """Camera matrix, coefficients, rotation and target matrix for images of this size."""
+        """Return camera matrix, coefficients, rotation and target matrix for this image size."""
         scale = np.diag([width / self.width, height / self.height, 1.0])
         rotation = np.reshape(self.r, (3, 3)) if any(self.r) else np.eye(3)
         coefficients = np.array(self.d, np.float64)
@@ -133,7 +133,7 @@ class Alignment:
     def __call__(
         self, rgb: np.ndarray | None, thermal: np.ndarray | None
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
-        """(H, W, 3) RGB and (h, w) thermal -> the same with the thermal image (H, W).
+        """Map (H, W, 3) RGB and (h, w) thermal to the same with the thermal image (H, W).
 
         What the thermal camera does not see is black. Without an RGB image the thermal one stays
         in its own view. If nothing is to be done, the arrays are returned as they are, of any
@@ -146,7 +146,7 @@ class Alignment:
         return rgb, thermal
 
     def undistorted(self, rgb: np.ndarray, thermal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both images without distortion, each in its own camera's view and size."""
+        """Return both images without distortion, each in its own camera's view and size."""
         own_view = self.align_thermal(thermal, None)
         aligned, _ = self(rgb, None)
         assert aligned is not None

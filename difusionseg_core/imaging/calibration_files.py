@@ -15,7 +15,7 @@ _LENGTHS = {"camera_matrix": 9, "rectification_matrix": 9, "projection_matrix": 
 
 @lru_cache(maxsize=8)
 def parse_calibration(text: str) -> Calibration:
-    """The calibration of a camera_info YAML text. Raises ValueError, in one line."""
+    """Return the calibration of a camera_info YAML text. Raises ValueError, in one line."""
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -39,7 +39,7 @@ def parse_calibration(text: str) -> Calibration:
 
 
 def calibration_yaml(calibration: Calibration) -> str:
-    """The text that `parse_calibration` reads."""
+    """Return the text that `parse_calibration` reads."""
     matrices = (
         ("camera_matrix", 3, calibration.k),
         ("distortion_coefficients", 1, calibration.d),

@@ -63,12 +63,12 @@ def check(
 
 
 def is_compressed(message: Any) -> bool:
-    """Whether it is a CompressedImage."""
+    """Return whether it is a CompressedImage."""
     return hasattr(message, "format")
 
 
 def decode(message: Any, max_bytes: int | None = None, bits: int = 16) -> np.ndarray:
-    """The image of a message: (H, W) as recorded, or (H, W, 3) uint8 RGB. Raises BadImage.
+    """Return the image of a message: (H, W) as recorded, or (H, W, 3) uint8 RGB. Raises BadImage.
 
     Grey images keep their depth (8 or 16 bits, signed or not, 32-bit integers, floats). Colours
     of more than 8 bits a channel are scaled to 8 from the range of `bits` bits. An image without
@@ -81,7 +81,7 @@ def decode(message: Any, max_bytes: int | None = None, bits: int = 16) -> np.nda
 
 
 def rgb_array(message: Any, max_bytes: int | None = None, bits: int = 16) -> np.ndarray:
-    """(H, W, 3) uint8 RGB; grey images become grey colours. Raises BadImage.
+    """Return (H, W, 3) uint8 RGB; grey images become grey colours. Raises BadImage.
 
     Of images of more than 8 bits a channel, `bits` are significant: a 12-bit camera fills 12.
     """
@@ -96,7 +96,7 @@ def rgb_array(message: Any, max_bytes: int | None = None, bits: int = 16) -> np.
 
 
 def thermal_pixels(message: Any, max_bytes: int | None = None) -> np.ndarray:
-    """(H, W) counts, or (H, W, 3) uint8 RGB of an image in pseudo-colours. Raises BadImage.
+    """Return (H, W) counts, or (H, W, 3) uint8 RGB of an image in pseudo-colours. Raises BadImage.
 
     Counts are uint8, uint16, int16, int32, float32 or float64. 16-bit counts that were sent as 8
     bits come back as multiples of 256; `compressed_images.lost_depth` tells. Of YUV images without
@@ -113,7 +113,7 @@ def thermal_pixels(message: Any, max_bytes: int | None = None) -> np.ndarray:
 
 
 def thermal_array(message: Any, max_bytes: int | None = None, palette: str = "auto") -> np.ndarray:
-    """(H, W) counts; pseudo-colours become 8-bit grey, see `thermal_palettes.thermal_grey`.
+    """Return (H, W) counts; pseudo-colours become 8-bit grey, see `thermal_palettes.thermal_grey`.
 
     Raises BadImage.
     """
@@ -122,7 +122,7 @@ def thermal_array(message: Any, max_bytes: int | None = None, palette: str = "au
 
 
 def mask_array(message: Any, max_bytes: int | None = None) -> np.ndarray:
-    """(H, W) uint8 class ids. Raises BadImage."""
+    """Return (H, W) uint8 class ids. Raises BadImage."""
     image = decode(message, max_bytes)
     if image.ndim != 2 or image.dtype != np.uint8:
         raise BadImage(f"a mask has one 8-bit channel, this one is {image.shape} {image.dtype}")
@@ -130,7 +130,7 @@ def mask_array(message: Any, max_bytes: int | None = None) -> np.ndarray:
 
 
 def compress(image: np.ndarray, encoding: str, quality: int = 90) -> tuple[bytes, str]:
-    """File bytes and `format` of a CompressedImage, as image_transport writes it.
+    """Return file bytes and `format` of a CompressedImage, as image_transport writes it.
 
     Args:
         image: (H, W, 3) uint8 RGB or (H, W) uint8 or uint16.
@@ -150,7 +150,7 @@ def compress(image: np.ndarray, encoding: str, quality: int = 90) -> tuple[bytes
 
 
 def raw_fields(image: np.ndarray, encoding: str) -> dict[str, Any]:
-    """Fields of a sensor_msgs/Image, but its header, for an array of that encoding's type."""
+    """Return the fields of a sensor_msgs/Image, except the header, for an array."""
     return {
         "height": image.shape[0],
         "width": image.shape[1],

@@ -67,7 +67,7 @@ class CameraSettings:
         return Alignment(self.thermal_to_rgb, self.rgb, self.thermal_camera)
 
     def prepared(self, rgb: np.ndarray, thermal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(H, W, 3) RGB and thermal pixels of a still pair -> the registered pair, 8-bit grey.
+        """Map (H, W, 3) RGB and thermal pixels of a still pair to the registered pair, 8-bit grey.
 
         The thermal range is that of this image alone.
         """
@@ -106,7 +106,7 @@ def read_camera_settings(path: Path) -> CameraSettings:
 
 
 def node_parameters(path: Path) -> dict[str, Any]:
-    """All parameters of the file, whatever the node's name in it.
+    """Return all parameters of the file, whatever the node's name in it.
 
     Raises as `read_camera_settings`.
     """
@@ -137,7 +137,7 @@ def node_parameters(path: Path) -> dict[str, Any]:
 def _options(
     path: Path, values: Mapping[str, Any], names: Mapping[str, str], defaults: object
 ) -> dict[str, Any]:
-    """Options by name, of the parameters in `names` that the file has."""
+    """Return options by name, of the parameters in `names` that the file has."""
     return {
         option: _like(path, name, values[name], getattr(defaults, option))
         for name, option in names.items()
@@ -146,7 +146,7 @@ def _options(
 
 
 def read_still_settings(path: Path) -> CameraSettings:
-    """As `read_camera_settings`, for image files, which have no camera_info of their own.
+    """Read settings as `read_camera_settings` does, for image files, which lack camera_info.
 
     Raises ValueError also for `undistort` without both calibrations.
     """
@@ -168,7 +168,7 @@ def _calibration(path: Path, name: str, text: Any) -> Calibration:
 
 
 def _like(path: Path, name: str, value: Any, default: Any) -> Any:
-    """The value as the type of the default; integers are taken for numbers."""
+    """Return the value as the type of the default; integers are taken for numbers."""
     if isinstance(default, bool | str):
         if type(value) is type(default):
             return value

@@ -46,7 +46,7 @@ def parse_format(text: str) -> Format:
 
 
 def lost_depth(text: str) -> bool:
-    """Whether, by its `format`, an image of 16-bit counts was handed to the codec as 8 bits.
+    """Return whether, by its `format`, an image of 16-bit counts was handed to the codec as 8 bits.
 
     image_transport's JPEG does so: of each count the upper byte is left. If what was stored is not
     named, the codec decides: JPEG has 8 bits.
@@ -72,7 +72,7 @@ def check_compressed(message: Any, max_bytes: int | None = None) -> None:
 
 
 def decode_compressed(message: Any, max_bytes: int | None = None, bits: int = 16) -> np.ndarray:
-    """(H, W) of a checked message as stored, or (H, W, 3) uint8 RGB. Raises BadImage.
+    """Return (H, W) of a checked message as stored, or (H, W, 3) uint8 RGB. Raises BadImage.
 
     Colours of 16 bits are scaled to 8 from the range of `bits` bits; so are Bayer mosaics, which
     become colours. `max_bytes` limits the decoded image.
@@ -127,7 +127,7 @@ def _has_depth_header(data: bytes) -> bool:
 
 
 def _inverse_depth(image: np.ndarray, a: float, b: float) -> np.ndarray:
-    """float32 from compressedDepth's quantised inverse: a / (q - b), not-a-number for q = 0."""
+    """Decode compressedDepth's quantised inverse to float32: a / (q - b), NaN for q = 0."""
     if image.ndim != 2 or image.dtype != np.uint16:
         raise BadImage(
             f"a quantised compressedDepth image has one 16-bit channel, found {image.shape} "

@@ -1,4 +1,4 @@
-"""Class maps, overlays, legends and contact sheets for viewing. All images are uint8 RGB."""
+"""Drawing of masks, overlays, legends and contact sheets. All images are uint8 RGB."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SWATCH = 16  # side of a legend's colour field, pixels
 
 
 def colorize(labels: np.ndarray, label_set: LabelSet, palette: str = "display") -> np.ndarray:
-    """Colours of a class map: (H, W) uint8 ids -> (H, W, 3) uint8. 255 (ignore) becomes white.
+    """Colour a mask: (H, W) uint8 ids to (H, W, 3) uint8 RGB. 255 (ignore) becomes white.
 
     `palette` is "display", clear on every image, or "published", the data set's own colours.
     """
@@ -46,7 +46,7 @@ def overlay(
 
 
 def legend(label_set: LabelSet, width: int, palette: str = "display") -> np.ndarray:
-    """Colour and name of each class but the background: (H, `width`, 3) uint8, white.
+    """Draw colour and name of each class except the background: (H, `width`, 3) uint8, on white.
 
     As many lines as the names need; a name that is wider than the legend is cut off.
     """
@@ -80,7 +80,7 @@ def write(image: np.ndarray, text: str, corner: tuple[int, int], color: Color) -
 
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:
-    """A copy of the image with a text in its upper left corner, readable on any background."""
+    """Return a copy of the image with a readable text in its upper left corner."""
     captioned = image.copy()
     for thickness, color in ((3, (0, 0, 0)), (1, _WHITE)):
         cv2.putText(captioned, text, (6, 18), _FONT, _FONT_SCALE, color, thickness, cv2.LINE_AA)
@@ -88,7 +88,7 @@ def caption(image: np.ndarray, text: str) -> np.ndarray:
 
 
 def side_by_side(images: Sequence[np.ndarray], titles: Sequence[str], width: int) -> np.ndarray:
-    """One row of images with their titles written into them; each is scaled to `width` pixels."""
+    """Return one row of images with titles written into them, each scaled to `width` pixels."""
     tiles = [
         caption(_tile(image, width), title) for image, title in zip(images, titles, strict=True)
     ]
@@ -103,7 +103,7 @@ def contact_sheet(
     classes: LabelSet | None = None,
     note: str = "",
 ) -> np.ndarray:
-    """A page of images, one row a frame, with a title over each column.
+    """Return a page of images, one row a frame, with a title over each column.
 
     `rows` holds as many (H, W, 3) uint8 images a row as there are `titles`; each is scaled to
     `tile_width` pixels. If `classes` are given, their legend is below, and
@@ -135,7 +135,7 @@ def _text_width(text: str) -> int:
 
 
 def _filled(image: np.ndarray, height: int) -> np.ndarray:
-    """The image with white below it, `height` rows in all."""
+    """Return the image with white below it, `height` rows in all."""
     return cv2.copyMakeBorder(
         image, 0, height - image.shape[0], 0, 0, cv2.BORDER_CONSTANT, value=_WHITE
     )

@@ -58,7 +58,7 @@ class PatchScores:
 
 
 def edge_directions(image: np.ndarray) -> np.ndarray:
-    """(H, W) grey -> (H, W, 2) float32: edges by the double of their angle, length 0..1.
+    """Map (H, W) grey to (H, W, 2) float32: edges by the double of their angle, length 0..1.
 
     The double angle is the same for an edge from dark to bright and from bright to dark.
     """

@@ -75,7 +75,7 @@ def check_raw(message: Any, encodings: Collection[str], max_bytes: int | None = 
 
 
 def decode_raw(message: Any, bits: int = 16) -> np.ndarray:
-    """(H, W) of a checked grey message, or (H, W, 3) uint8 RGB. Raises BadImage.
+    """Return (H, W) of a checked grey message, or (H, W, 3) uint8 RGB. Raises BadImage.
 
     Colours of 16 bits are scaled to 8 from the range of `bits` bits.
     """
@@ -88,7 +88,7 @@ def decode_raw(message: Any, bits: int = 16) -> np.ndarray:
 
 
 def decode_thermal(message: Any) -> np.ndarray:
-    """(H, W) counts of a checked message, or (H, W, 3) uint8 RGB if it has colours.
+    """Return (H, W) counts of a checked message, or (H, W, 3) uint8 RGB if it has colours.
 
     Of YUV images without colour, the Y channel: it is what the camera measured.
     """
@@ -108,19 +108,19 @@ def decode_thermal(message: Any) -> np.ndarray:
 
 
 def eight_bits(pixels: np.ndarray, bits: int = 16) -> np.ndarray:
-    """uint8 of uint8 or uint16 pixels, whose `bits` significant bits span black to white."""
+    """Return uint8 of uint8 or uint16 pixels, whose `bits` significant bits span black to white."""
     if pixels.dtype == np.uint8:
         return pixels
     return cv2.convertScaleAbs(pixels, alpha=255.0 / (2**bits - 1))
 
 
 def demosaic(mosaic: np.ndarray, pattern: str, bits: int = 16) -> np.ndarray:
-    """(H, W) uint8 or uint16 -> (H, W, 3) uint8 RGB; `pattern` is one of BAYER."""
+    """Map (H, W) uint8 or uint16 to (H, W, 3) uint8 RGB; `pattern` is one of BAYER."""
     return cv2.cvtColor(eight_bits(mosaic, bits), _TO_RGB[pattern])
 
 
 def _data_bytes(message: Any, encoding: Encoding) -> int:
-    """Bytes that the data must have."""
+    """Return bytes that the data must have."""
     if encoding.size > 1 and message.step == round(message.width * encoding.size):
         # Some drivers give the bytes of all planes, divided by the rows, as step.
         return message.step * message.height
@@ -128,7 +128,7 @@ def _data_bytes(message: Any, encoding: Encoding) -> int:
 
 
 def _pixels(message: Any, encoding: Encoding) -> np.ndarray:
-    """(H, W) or (H, W, channels) in this machine's byte order, without padding.
+    """Return (H, W) or (H, W, channels) in this machine's byte order, without padding.
 
     Of PLANAR_YUV (rows, W): luma above chroma, as OpenCV wants it.
     """
@@ -157,7 +157,7 @@ def _pixels(message: Any, encoding: Encoding) -> np.ndarray:
 
 
 def _converted(message: Any, order: str, pixels: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 RGB from 8-bit pixels as `_pixels` returns them. Raises BadImage."""
+    """Return (H, W, 3) uint8 RGB from 8-bit pixels as `_pixels` returns them. Raises BadImage."""
     if order == "rgb":
         return pixels
     size = f"{message.width}x{message.height} {message.encoding}"

@@ -159,7 +159,7 @@ def checkerboard(first: np.ndarray, second: np.ndarray, cells: int = 8) -> np.nd
 
 
 def _halves(matched: PatchScores, good: np.ndarray, places: np.ndarray) -> list[np.ndarray] | None:
-    """Places of the patches from each half of the frames; None for fewer than four frames."""
+    """Return patch positions from each half of the frames; None for fewer than four frames."""
     frames = matched.scores.shape[1]
     if frames < 4:
         return None
@@ -177,7 +177,7 @@ def _bootstrap(
     thermal_size: tuple[int, int],
     seed: int,
 ) -> np.ndarray:
-    """(5,) standard deviations of where centre and corners lie, at the working size.
+    """Return (5,) standard deviations of where centre and corners lie, at the working size.
 
     Every resample draws frames and patches with replacement and fits again; those that cannot be
     fitted are left out. A model simpler than "affine" would hide what it cannot express, so that

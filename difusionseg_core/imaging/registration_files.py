@@ -20,7 +20,7 @@ _TILE = 640  # width of a board on the image, pixels
 def node_parameters(
     found: Registration, source: str, frames: int, cameras: CameraSettings | None = None
 ) -> str:
-    """A parameter file for the node (YAML); `frames` pairs of `source` were used.
+    """Return a parameter file for the node (YAML); `frames` pairs of `source` were used.
 
     `cameras` says how their images were converted and undistorted before.
     """
@@ -52,7 +52,7 @@ def node_parameters(
 def checkerboard_sheet(
     pairs: Sequence[tuple[np.ndarray, np.ndarray]], found: Registration
 ) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: cells of both cameras in turn, before and after, of the first pairs."""
+    """Draw (H, W, 3) uint8 RGB: alternating cells of both cameras, before and after."""
     align = Alignment(tuple(found.matrix.ravel().tolist()))
     rows = []
     for rgb, thermal in pairs[:_SHOWN]:
@@ -66,7 +66,7 @@ def checkerboard_sheet(
 
 
 def _block(name: str, calibration: Calibration | None) -> str:
-    """A string parameter of several lines."""
+    """Return a string parameter of several lines."""
     assert calibration is not None  # both cameras are undistorted, or neither
     lines = calibration_yaml(calibration).splitlines()
     return f"    {name}: |\n" + "".join(f"      {line}\n" for line in lines)

@@ -64,7 +64,7 @@ class ThermalNormalizer:
             raise ValueError(f"thermal smoothing must be in [0, 1), not {self.smoothing}")
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """(H, W) uint8; the frame takes part in the range of later ones."""
+        """Convert to (H, W) uint8; the frame influences the range of later ones."""
         if image.ndim != 2 or image.dtype.name not in DTYPES:
             raise ValueError(
                 f"a thermal image must be (H, W) and one of {', '.join(DTYPES)}, "
@@ -101,7 +101,7 @@ class ThermalNormalizer:
         return self._smoothed(low, high, image.dtype)
 
     def _smoothed(self, low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
-        """The range of a frame, drawn towards that of the frames before it, which it joins."""
+        """Return a frame's range, smoothed with the ranges before it; the frame joins them."""
         if _is_flat(low, high, dtype):
             return self._range or _widened(low, high, dtype)
         if self._range is None or _overlap((low, high), self._range) < _LEAST_OVERLAP:
@@ -120,7 +120,7 @@ def _is_flat(low: float, high: float, dtype: np.dtype) -> bool:
 
 
 def _overlap(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Intersection over union of two intervals, 0 to 1."""
+    """Return the intersection over union of two intervals, 0 to 1."""
     shared = min(one[1], other[1]) - max(one[0], other[0])
     return max(shared, 0.0) / (max(one[1], other[1]) - min(one[0], other[0]))
 
@@ -133,7 +133,7 @@ def _widened(low: float, high: float, dtype: np.dtype) -> tuple[float, float]:
 
 
 def to_uint8(image: np.ndarray, palette: str = "auto") -> np.ndarray:
-    """(H, W) uint8 of one thermal image by itself: (H, W) of one of DTYPES, or (H, W, 3) RGB.
+    """Convert one thermal image, (H, W) of one of DTYPES or (H, W, 3) RGB, to (H, W) uint8.
 
     8-bit images are unchanged, deeper ones are scaled by their percentiles, pseudo-colours
     become the ramp of their palette (see `thermal_palettes.thermal_grey`).

@@ -74,7 +74,7 @@ class ThermalConversion:
         )
 
     def __call__(self, image: np.ndarray) -> np.ndarray:
-        """(h, w) uint8; the frame takes part in the range of later ones."""
+        """Convert to (h, w) uint8; the frame influences the range of later ones."""
         image = cropped(image, self.options.crop)
         if image.ndim == 3:
             image = thermal_grey(image, self._palette_of(image) or GREY)
@@ -104,7 +104,7 @@ class ThermalConversion:
 
 
 def cropped(image: np.ndarray, crop: tuple[int, ...]) -> np.ndarray:
-    """The image without `crop` rows and columns at top, bottom, left and right. Raises BadImage."""
+    """Cut `crop` rows and columns off top, bottom, left and right. Raises BadImage."""
     if not any(crop):
         return image
     top, bottom, left, right = crop

@@ -58,7 +58,7 @@ _TABLE_BITS = 5  # of each channel, where a colour is not exactly one of the pal
 
 @cache
 def palette_colours(name: str) -> np.ndarray:
-    """(256, 3) uint8 RGB, cold to hot. Raises ValueError for a name not in PALETTES."""
+    """Return (256, 3) uint8 RGB, cold to hot. Raises ValueError for a name not in PALETTES."""
     if name in _DRAWN:
         places, colours = zip(*_DRAWN[name], strict=True)
         levels = np.arange(256)
@@ -71,7 +71,7 @@ def palette_colours(name: str) -> np.ndarray:
 
 
 def thermal_grey(image: np.ndarray, palette: str = AUTO) -> np.ndarray:
-    """(H, W, 3) uint8 RGB -> (H, W) uint8, 0 cold to 255 hot by the palette.
+    """Map (H, W, 3) uint8 RGB to (H, W) uint8, 0 cold to 255 hot by the palette.
 
     `palette` is "auto" (find it in this image), "grey" (luma) or one of PALETTES. With "auto",
     colours of no known palette become luma. Grey images in three channels keep their grey values.
@@ -84,7 +84,7 @@ def thermal_grey(image: np.ndarray, palette: str = AUTO) -> np.ndarray:
 
 
 def find_palette(image: np.ndarray) -> str:
-    """The palette of an (H, W, 3) uint8 RGB image: one of PALETTES, GREY or UNKNOWN.
+    """Return the palette of an (H, W, 3) uint8 RGB image: one of PALETTES, GREY or UNKNOWN.
 
     Looks at some 1,000 pixels. An image and the same with its palette reversed are not told apart.
     """
@@ -98,7 +98,7 @@ def find_palette(image: np.ndarray) -> str:
 
 
 def matches(image: np.ndarray, name: str) -> bool:
-    """Whether the colours of an (H, W, 3) uint8 RGB image still are those of a palette, or grey."""
+    """Return whether the colours of an (H, W, 3) uint8 RGB image fit a palette, or are grey."""
     samples = _samples(image)
     if name in (GREY, UNKNOWN):
         return is_grey(samples) == (name == GREY)
@@ -106,13 +106,13 @@ def matches(image: np.ndarray, name: str) -> bool:
 
 
 def is_grey(colours: np.ndarray) -> bool:
-    """Whether (..., 3) uint8 colours are grey, but for a few."""
+    """Return whether (..., 3) uint8 colours are grey, but for a few."""
     colours = colours.reshape(-1, 3).astype(np.int16)
     return float(np.ptp(colours, axis=1).clip(max=_FAR).mean()) <= _NEUTRAL
 
 
 def palette_fit(colours: np.ndarray, name: str) -> float:
-    """Mean distance in RGB of (N, 3) uint8 colours from the nearest one of a palette."""
+    """Return the mean distance in RGB of (N, 3) uint8 colours from the nearest one of a palette."""
     distances = np.sqrt(_squares(colours, palette_colours(name)).min(axis=1))
     return float(distances.clip(max=_FAR).mean())
 
@@ -130,7 +130,7 @@ def _luma(image: np.ndarray) -> np.ndarray:
 
 
 def _samples(image: np.ndarray) -> np.ndarray:
-    """(N, 3): pixels all over the image."""
+    """Return (N, 3): pixels all over the image."""
     pixels = image.reshape(-1, 3)
     # An odd step that shares no factor with usual widths: all columns take part.
     step = max(1, len(pixels) // _SAMPLES) | 1
@@ -138,7 +138,7 @@ def _samples(image: np.ndarray) -> np.ndarray:
 
 
 def _squares(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
-    """(N, 3) and (256, 3) -> (N, 256): squared distances."""
+    """Map (N, 3) and (256, 3) to (N, 256): squared distances."""
     one, other = colours.astype(np.float32), palette.astype(np.float32)
     square = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1)
     return np.maximum(square - 2.0 * (one @ other.T), 0.0)
@@ -146,7 +146,7 @@ def _squares(colours: np.ndarray, palette: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _table(name: str) -> np.ndarray:
-    """(2^24,) uint8: place in the palette by colour, red in the upper bits. 16 MB, made once."""
+    """Return (2^24,) uint8: palette index by colour, red in the upper bits. 16 MB, made once."""
     palette = palette_colours(name)
     levels = 1 << _TABLE_BITS
     width = 256 // levels

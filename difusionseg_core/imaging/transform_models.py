@@ -87,7 +87,7 @@ def choose_model(
 
 
 def _spatial_folds(places: np.ndarray) -> np.ndarray:
-    """(N,) fold of each place: cells of a 3 x 3 grid, dealt out so that neighbours differ."""
+    """Return (N,) the fold of each place: cells of a 3 x 3 grid, neighbours in other folds."""
     low, high = places.min(axis=0), places.max(axis=0)
     cell = ((places - low) / np.maximum(high - low, 1e-9) * 3).astype(int).clip(0, 2)
     return (cell[:, 0] + 3 * cell[:, 1]) % _FOLDS

@@ -41,7 +41,7 @@ def boundary_counts(truth: np.ndarray, prediction: np.ndarray, num_classes: int)
 
 
 def boundary_f1(counts: np.ndarray) -> np.ndarray:
-    """Boundary F1 (K,) in 0..1 by class, of the counts of one image or of many.
+    """Return Boundary F1 (K,) in 0..1 by class, of the counts of one image or of many.
 
     It is the harmonic mean of precision (share of predicted outline pixels near a true one of the
     class) and recall (share of true ones near a predicted one), 0 where only one map has the
@@ -62,7 +62,7 @@ def boundary_f1(counts: np.ndarray) -> np.ndarray:
 
 
 def _on_outline(labels: np.ndarray) -> np.ndarray:
-    """(H, W) bool: a neighbour has another class, and both are known."""
+    """Return (H, W) bool: a neighbour has another class, and both are known."""
     known = labels != IGNORE
     outline = np.zeros(labels.shape, bool)
     before, after = (slice(None), slice(None, -1)), (slice(None), slice(1, None))

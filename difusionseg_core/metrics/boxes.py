@@ -48,11 +48,11 @@ class BoxScore:
                 mine[label] += count
 
     def f1(self, label: int) -> float:
-        """Harmonic mean (0..1) of the shares of boxes found and of pixels inside boxes."""
+        """Return the harmonic mean, 0..1, of the shares of found boxes and of pixels in boxes."""
         recall = self.found[label] / self.boxes[label] if self.boxes[label] else 0.0
         precision = self.inside[label] / self.pixels[label] if self.pixels[label] else 0.0
         return 2 * recall * precision / (recall + precision) if recall + precision else 0.0
 
     def mean_f1(self) -> float:
-        """F1 averaged over person, bike and car."""
+        """Return F1 averaged over person, bike and car."""
         return float(np.mean([self.f1(label) for label in BOX_CLASSES.values()]))

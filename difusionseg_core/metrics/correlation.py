@@ -38,6 +38,6 @@ def _centred(image: np.ndarray) -> np.ndarray:
 
 
 def _cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of two images of zero mean; 0 if one of them is zero everywhere."""
+    """Return the correlation of two images of zero mean; 0 if one of them is zero everywhere."""
     scale = np.sqrt(np.sum(a * a) * np.sum(b * b))
     return float(np.sum(a * b) / scale) if scale else 0.0

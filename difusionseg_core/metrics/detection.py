@@ -33,7 +33,7 @@ MISSING = "average precision of boxes needs pycocotools: pip install pycocotools
 
 
 def is_available() -> bool:
-    """Whether pycocotools is installed."""
+    """Return whether pycocotools is installed."""
     return importlib.util.find_spec("pycocotools") is not None
 
 
@@ -75,11 +75,11 @@ class DetectionScores:
         }
 
     def boxes(self, label: int) -> int:
-        """Number of annotated boxes of a class that count."""
+        """Return the number of annotated boxes of a class that count."""
         return int(self._matches[label].positives.sum())
 
     def average_precision(self, weights: np.ndarray | None = None) -> np.ndarray:
-        """AP (K, 10) in 0..1 by class and IoU threshold; not-a-number without annotated boxes.
+        """Return AP (K, 10) in 0..1 by class and IoU threshold; NaN without annotated boxes.
 
         Image n counts weights[n] times, once if `weights` is None. Precision is the best at the
         recall or above it, averaged over 101 recalls (Lin et al., "Microsoft COCO", ECCV 2014).
@@ -87,7 +87,7 @@ class DetectionScores:
         return np.array([_average_precision(self._matches[one], weights) for one in self.labels])
 
     def report(self, names: Sequence[str]) -> dict[str, object]:
-        """Plain values for a JSON file; `names` are the names of `labels`."""
+        """Return plain values for a JSON file; `names` are the names of `labels`."""
         precision = self.average_precision()
         at_50, over_all = precision[:, 0], precision.mean(axis=1)
         return {
@@ -146,7 +146,7 @@ def _evaluate(
 
 
 def _matches(images: Sequence[dict | None], number: int) -> _Matches:
-    """Of one class, from pycocotools' result for every image; None for images without boxes."""
+    """Collect one class from pycocotools' results by image (None for images without boxes)."""
     filled = [(index, one) for index, one in enumerate(images) if one is not None]
     thresholds = len(IOU_THRESHOLDS)
     positives = np.zeros(number, np.int64)
@@ -164,7 +164,7 @@ def _matches(images: Sequence[dict | None], number: int) -> _Matches:
 
 
 def _average_precision(matches: _Matches, weights: np.ndarray | None) -> np.ndarray:
-    """(10,) by IoU threshold."""
+    """Return (10,) by IoU threshold."""
     if weights is None:
         weights = np.ones(len(matches.positives), np.int64)
     positives = float(weights @ matches.positives)

@@ -39,7 +39,7 @@ def edge_preservation(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarra
 
 
 def _sobel(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Edge strength and orientation (-pi/2, pi/2] of `image`, (H, W) float64 each."""
+    """Return edge strength and orientation (-pi/2, pi/2] of `image`, (H, W) float64 each."""
     image = image.astype(np.float64)
     gx = cv2.Sobel(image, cv2.CV_64F, 1, 0, borderType=cv2.BORDER_CONSTANT)
     gy = cv2.Sobel(image, cv2.CV_64F, 0, 1, borderType=cv2.BORDER_CONSTANT)

@@ -28,7 +28,7 @@ SMALLEST_SIDE = 17
 
 
 def fusion_metrics(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray) -> dict[str, float]:
-    """All fusion metrics of one image, by their names in papers; the function of each defines it.
+    """Return all fusion metrics of one image by their names in papers.
 
     `visible` and `fused` are (H, W, 3) uint8 RGB or (H, W) uint8 grey, `thermal` is (H, W) uint8.
     Colour is converted to grey first, Y of ITU-R BT.601 rounded to whole levels (OpenCV's
@@ -83,5 +83,5 @@ def _require_images(visible: np.ndarray, thermal: np.ndarray, fused: np.ndarray)
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    """`image` as (H, W) uint8."""
+    """Return `image` as (H, W) uint8."""
     return image if image.ndim == 2 else cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)

@@ -37,6 +37,6 @@ def _shared_bits(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _bits(counts: np.ndarray) -> float:
-    """Entropy in bits of a histogram."""
+    """Return the entropy in bits of a histogram."""
     share = counts[counts > 0] / counts.sum()
     return float(np.sum(share * np.log2(1 / share)))

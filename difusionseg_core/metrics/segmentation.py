@@ -1,4 +1,4 @@
-"""Scores of class maps from one confusion matrix over all images.
+"""Scores of masks from one confusion matrix over all images.
 
 Each function takes counts (K, K) int64 as `confusion_matrix` makes them, rows by truth and columns
 by prediction, added up over images, and gives shares in 0..1. The sums are of integers and so
@@ -20,7 +20,7 @@ PROTOCOL = (
 
 
 def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int) -> np.ndarray:
-    """Pixel counts (K, K) int64, rows by truth, columns by prediction; add them up over images.
+    """Count pixels (K, K) int64, rows by truth, columns by prediction; add up over images.
 
     Pixels whose truth is 255 are left out; a prediction of 255 raises ValueError, as do ids
     outside the classes and maps of different sizes.
@@ -36,7 +36,7 @@ def confusion_matrix(truth: np.ndarray, prediction: np.ndarray, num_classes: int
 
 
 def class_iou(confusion: np.ndarray) -> np.ndarray:
-    """Intersection over union (K,) in 0..1.
+    """Return the intersection over union (K,) in 0..1.
 
     Not-a-number for classes in neither truth nor prediction.
     """
@@ -45,7 +45,7 @@ def class_iou(confusion: np.ndarray) -> np.ndarray:
 
 
 def class_accuracy(confusion: np.ndarray) -> np.ndarray:
-    """Share (K,) of a class's true pixels that were predicted as it, in 0..1.
+    """Return the share (K,) of a class's true pixels that were predicted as it, in 0..1.
 
     Not-a-number for classes that are not in the truth.
     """
@@ -63,7 +63,7 @@ def mean_accuracy(confusion: np.ndarray, from_class: int = 0) -> float:
 
 
 def overall_accuracy(confusion: np.ndarray, from_class: int = 0) -> float:
-    """Share of pixels predicted correctly, in 0..1, of those whose true class is counted."""
+    """Return the share of correctly predicted pixels, 0..1, of pixels with a counted class."""
     hits, pixels = np.diag(confusion)[from_class:], confusion.sum(1)[from_class:]
     return float(_share(hits.sum(), pixels.sum()))
 
@@ -79,11 +79,11 @@ def frequency_weighted_iou(confusion: np.ndarray, from_class: int = 0) -> float:
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Part / whole, not-a-number where whole is 0."""
+    """Return the part / whole, not-a-number where whole is 0."""
     part, whole = np.asarray(part), np.asarray(whole)
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
 def _mean(values: np.ndarray) -> float:
-    """Mean of the numbers among `values`; not-a-number if there are none."""
+    """Return the mean of the numbers among `values`; not-a-number if there are none."""
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")

@@ -69,7 +69,7 @@ def _multi_scale(source: np.ndarray, fused: np.ndarray) -> float:
 
 
 def _similarity(source: np.ndarray, fused: np.ndarray) -> tuple[float, float]:
-    """Means over windows of SSIM, and of its contrast and structure terms alone."""
+    """Return means over windows of SSIM, and of its contrast and structure terms alone."""
     moments = local_moments(source, fused, WINDOW, SIGMA)
     luminance = (2 * moments.mean_a * moments.mean_b + LUMINANCE_FLOOR) / (
         moments.mean_a**2 + moments.mean_b**2 + LUMINANCE_FLOOR
@@ -81,7 +81,7 @@ def _similarity(source: np.ndarray, fused: np.ndarray) -> tuple[float, float]:
 
 
 def _halved(image: np.ndarray) -> np.ndarray:
-    """Means of 2 x 2 pixels; an odd last row or column is dropped."""
+    """Return means of 2 x 2 pixels; an odd last row or column is dropped."""
     height, width = image.shape[0] // 2, image.shape[1] // 2
     even = image[: height * 2, : width * 2]
     return cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA)

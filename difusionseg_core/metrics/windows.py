@@ -30,7 +30,7 @@ def gaussian_filter(image: np.ndarray, size: int, sigma: float) -> np.ndarray:
 
 
 def local_moments(a: np.ndarray, b: np.ndarray, size: int, sigma: float) -> Moments:
-    """Moments of `a` and `b` (H, W) float64 under the window of `gaussian_filter`."""
+    """Return moments of `a` and `b` (H, W) float64 under the window of `gaussian_filter`."""
     mean_a, mean_b = gaussian_filter(a, size, sigma), gaussian_filter(b, size, sigma)
     return Moments(
         mean_a,

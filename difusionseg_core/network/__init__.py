@@ -1,1 +1,1 @@
-"""The network and its parts, one in each file; `model` joins them. Imports `classes` only."""
+"""The network and its parts, one per file; `model` joins them. Imports `classes` and `objects`."""

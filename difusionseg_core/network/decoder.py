@@ -132,7 +132,7 @@ class Decoder(nn.Module):
 
 
 def position_code(height: int, width: int, dim: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Sine position code (Carion et al., ECCV 2020) over 0..2 pi, sine and cosine alternating.
+    """Return the sine position code (Carion et al., ECCV 2020) over 0..2 pi, sine before cosine.
 
     For the rows (1, dim / 2, height, 1) and for the columns (1, dim / 2, 1, width); the whole code
     of a pixel is its row's followed by its column's.

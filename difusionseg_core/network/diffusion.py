@@ -1,6 +1,6 @@
-"""The diffusion process over the class map: noise levels, noising and sampler, as pure functions.
+"""The diffusion process over the mask: noise levels, noising and sampler, as pure functions.
 
-The state is a code of the class map, (B, C, h, w), scaled to be small compared with the noise; time
+The state is a code of the mask, (B, C, h, w), scaled to be small compared with the noise; time
 runs from 1 (noise only) to 0 (code only). Sampling is DDIM without added noise (Song et al., ICLR
 2021); classes are fed back as analog bits are (Chen et al., ICLR 2023).
 """
@@ -24,12 +24,12 @@ def log_snr(time: Tensor) -> Tensor:
 
 
 def signal_and_noise(level: Tensor) -> tuple[Tensor, Tensor]:
-    """Weights of signal and noise, squares summing to 1, for a log signal-to-noise ratio."""
+    """Return weights of signal and noise, squares summing to 1, for a log signal-to-noise ratio."""
     return level.sigmoid().sqrt(), (-level).sigmoid().sqrt()
 
 
 def add_noise(code: Tensor, noise: Tensor, level: Tensor) -> Tensor:
-    """The state at noise `level` (B,), which the decoder is trained to denoise."""
+    """Return the state at noise `level` (B,), which the decoder is trained to denoise."""
     signal, deviation = signal_and_noise(level.view(-1, 1, 1, 1))
     return signal * code + deviation * noise
 
@@ -44,7 +44,7 @@ def denoise(
     """Run the sampler and yield the decoder's features (B, C, h, w) of every step.
 
     `decode(state, level)` gives features for a state at a noise level (1,), `classify(features)`
-    logits (B, K, h, w), and `encode(labels)` the code of a class map (B, h, w). `noise` (B, C, h,
+    logits (B, K, h, w), and `encode(labels)` the code of a mask (B, h, w). `noise` (B, C, h,
     w) is the first state.
     """
     state = noise
@@ -60,7 +60,7 @@ def denoise(
 
 
 def advance(state: Tensor, code: Tensor, level: Tensor, next_level: Tensor) -> Tensor:
-    """The state at `next_level` (1,), if `code` is the class map predicted at `level`."""
+    """Return the state at `next_level` (1,), if `code` is of the mask predicted at `level`."""
     signal, deviation = signal_and_noise(level)
     residual = (state - signal * code) / deviation.clamp_min(1e-8)
     signal, deviation = signal_and_noise(next_level)

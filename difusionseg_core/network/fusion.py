@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from difusionseg_core.network.layers import conv_bn_relu, in_pieces, resize, winograd_pays
 from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD
-from difusionseg_core.network.upsampled_conv import SCALE, convolve_enlarged
+from difusionseg_core.network.upsampled_conv import SCALE, convolve_upsampled
 from difusionseg_core.network.winograd import convolve_rows, transform_kernel
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
@@ -67,12 +67,12 @@ class FusionModule(nn.Module):
         if winograd_pays(low):
             cross = self._cross_small
         else:
-            cross, low = self._cross_enlarged, resize(low, image.shape[-2:])
+            cross, low = self._cross_upsampled, resize(low, image.shape[-2:])
         fused = torch.cat([self._draw(cross, low, image, *rows) for rows in _stripes(image)], dim=2)
         return fused * self.color_gain(fused)
 
     def _draw(self, cross: Cross, low: Tensor, image: Tensor, top: int, bottom: int) -> Tensor:
-        """Rows `top` to `bottom` of the image, from as many more as the convolutions reach."""
+        """Compute rows `top` to `bottom` of the image, from all rows that the convolutions read."""
         height = image.shape[2]
         # `cross` and `output` reach three rows further; four are whole rows of the small map.
         first, last = max(top - 4, 0), min(bottom + 4, height)
@@ -81,8 +81,8 @@ class FusionModule(nn.Module):
         drawn = self.output(cross(low, high[:, :, : last - first], first))
         return drawn[:, :, top - first : bottom - first]
 
-    def _cross_enlarged(self, low: Tensor, high: Tensor, first: int) -> Tensor:
-        """`cross` of both branches, for the rows of `high`, which start at `first`."""
+    def _cross_upsampled(self, low: Tensor, high: Tensor, first: int) -> Tensor:
+        """Return `cross` of both branches, for the rows of `high`, which start at `first`."""
         return self.cross(torch.cat([low[:, :, first : first + high.shape[2]], high], dim=1))
 
     def _cross_small(self, low: Tensor, high: Tensor, first: int) -> Tensor:
@@ -100,7 +100,7 @@ class FusionModule(nn.Module):
         crossed = torch.empty_like(high, memory_format=torch.channels_last)
         maps = (low.permute(0, 2, 3, 1), high.permute(0, 2, 3, 1), crossed.split(1))
         for small, detail, target in zip(*maps, strict=True):
-            drawn = convolve_enlarged(small, kernel_of_low, conv.bias, *low_rows)
+            drawn = convolve_upsampled(small, kernel_of_low, conv.bias, *low_rows)
             tiles = convolve_rows(detail, kernel)
             for rows, more, place in zip(drawn, tiles, target.split(SCALE, dim=2), strict=True):
                 rows.view(more.shape).add_(more)
@@ -109,7 +109,7 @@ class FusionModule(nn.Module):
 
 
 def _stripes(image: Tensor) -> list[tuple[int, int]]:
-    """Rows (first, last + 1) to draw at once."""
+    """Return rows (first, last + 1) to draw at once."""
     height = image.shape[2]
     if not in_pieces():
         return [(0, height)]
@@ -141,7 +141,7 @@ class LumaFusion(nn.Module):
 
     def forward(self, features: Tensor, image: Tensor) -> Tensor:
         """Fuse an image (B, 4, H, W) with its features to RGB (B, 3, H, W) in 0..1."""
-        rgb, thermal = pictures(image)
+        rgb, thermal = denormalized(image)
         luma = luminance(rgb)
         both = torch.cat([luma, thermal], dim=1)
         detail = self.high(F.pixel_unshuffle(both, 2))
@@ -153,7 +153,7 @@ class LumaFusion(nn.Module):
 
 
 def _brightness(both: Tensor, size: torch.Size) -> Tensor:
-    """(B, 3, h, w) of luma and thermal (B, 2, H, W): both reduced, and the thermal mean; -1..3."""
+    """Map luma and thermal (B, 2, H, W) to (B, 3, h, w), -1..3: both reduced, thermal mean."""
     # The middle pixels of each 4x4; before a pooling OpenVINO would reorder the whole image.
     small = F.interpolate(both, scale_factor=0.25, mode="bilinear")
     mean = small[:, 1:].mean((2, 3), keepdim=True)
@@ -161,7 +161,7 @@ def _brightness(both: Tensor, size: torch.Size) -> Tensor:
     return 4 * torch.cat([small, mean.expand_as(small[:, 1:])], dim=1) - 1
 
 
-def pictures(image: Tensor) -> tuple[Tensor, Tensor]:
+def denormalized(image: Tensor) -> tuple[Tensor, Tensor]:
     """Undo the normalisation of (B, 4, H, W): RGB (B, 3, H, W), thermal (B, 1, H, W), in 0..1."""
     mean, std = (image.new_tensor(values).view(4, 1, 1) / 255 for values in (IMAGE_MEAN, IMAGE_STD))
     restored = (image * std + mean).clamp(0, 1)
@@ -169,13 +169,13 @@ def pictures(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def luminance(rgb: Tensor) -> Tensor:
-    """Brightness (B, 1, H, W) of (B, 3, H, W)."""
+    """Return brightness (B, 1, H, W) of (B, 3, H, W)."""
     red, green, blue = rgb.split(1, dim=1)  # sums over so few channels are slow
     return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 
 def _chroma_gain(chroma: Tensor, luma: Tensor) -> Tensor:
-    """The largest factor up to 1 that keeps `luma + factor * chroma` within 0..1."""
+    """Return the largest factor up to 1 that keeps `luma + factor * chroma` within 0..1."""
     tiny = 1e-4
     red, green, blue = chroma.split(1, dim=1)
     highest = torch.maximum(torch.maximum(red, green), blue).clamp_min(tiny)

@@ -40,7 +40,7 @@ class InferenceGraph(nn.Module):
     def encode(
         self, rgb: Tensor, thermal: Tensor, noise: Tensor
     ) -> tuple[Tensor, Encoded, tuple[Tensor, ...]]:
-        """The fused image, what the diffusion needs, once for each noise, and the object maps."""
+        """Return the fused image, the encoding repeated for each noise, and the object maps."""
         encoded = self.model.encode(_normalize(rgb, thermal))
         fused = (encoded.fused * 255).round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
         maps = self.model.find_objects(encoded)
@@ -48,7 +48,7 @@ class InferenceGraph(nn.Module):
         return fused, encoded.repeated(noise.shape[0] // rgb.shape[0]), objects
 
     def classify(self, features: Tensor, encoded: Encoded, fused: Tensor) -> tuple[Tensor, Tensor]:
-        """The decoder's last features -> labels and confidence."""
+        """Map the decoder's last features to labels and confidence."""
         batch, height, width = fused.shape[:3]
         every = self.model.label_stride
         shape = (batch, height // every, width // every)

@@ -45,7 +45,7 @@ class Conv3x3(nn.Conv2d):
 def conv_norm(
     in_channels: int, out_channels: int, kernel: int, groups: int | None
 ) -> nn.Sequential:
-    """Convolution without bias, then a norm: group norm with `groups`, or batch norm for None."""
+    """Make a convolution without bias and a norm: group norm with `groups`, None: batch norm."""
     conv: nn.Conv2d
     if kernel == 3:
         conv = Conv3x3(in_channels, out_channels, bias=False)
@@ -63,7 +63,7 @@ def conv_bn_relu(
     dilation: int = 1,
     groups: int = 1,
 ) -> tuple[nn.Conv2d, nn.BatchNorm2d, nn.ReLU]:
-    """Same-size convolution with bias, batch norm, ReLU: three layers for an `nn.Sequential`."""
+    """Make a same-size convolution with bias, batch norm, ReLU: layers of an `nn.Sequential`."""
     conv: nn.Conv2d
     if kernel == 3 and dilation == groups == 1:
         conv = Conv3x3(in_channels, out_channels)
@@ -80,7 +80,7 @@ def conv_bn_relu(
 
 
 def separable_conv(channels: int, out_channels: int) -> nn.Sequential:
-    """Depthwise 3x3, batch norm, ReLU, pointwise: a 3x3 convolution at a ninth of the cost."""
+    """Make depthwise 3x3, batch norm, ReLU, pointwise: a ninth of a 3x3 convolution's cost."""
     return nn.Sequential(
         nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
         nn.BatchNorm2d(channels),
@@ -90,12 +90,12 @@ def separable_conv(channels: int, out_channels: int) -> nn.Sequential:
 
 
 def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
-    """Bilinear, pixel centres as in OpenCV (align_corners False)."""
+    """Resize bilinearly, with pixel centres as in OpenCV (align_corners False)."""
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
-    """`layer(x)` without autocast, where rounding could change the class."""
+    """Compute `layer(x)` without autocast, because rounding could change the class."""
     if not torch.is_autocast_enabled(x.device.type):
         return layer(x)
     with torch.autocast(x.device.type, enabled=False):
@@ -103,12 +103,12 @@ def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
 
 
 def winograd_pays(x: Tensor) -> bool:
-    """Whether Winograd's algorithm is faster for `x`: in eager float32 on a CPU."""
+    """Return whether Winograd's algorithm is faster for `x`: in eager float32 on a CPU."""
     return in_pieces() and not x.is_cuda and not torch.is_autocast_enabled(x.device.type)
 
 
 def in_pieces() -> bool:
-    """Whether to process large maps a few rows at a time, to save cache and memory.
+    """Return whether to process large maps a few rows at a time, to save cache and memory.
 
     True in eager inference. Training needs the whole map for its gradients, and a compiler, which
     sees the whole graph, splits it better itself.

@@ -62,7 +62,7 @@ class Encoded:
     joined_guide: Tensor
 
     def repeated(self, times: int) -> Encoded:
-        """Each image's encoding for `times` noises at once; of one image without copies."""
+        """Return each image's encoding for `times` noises at once; of one image without copies."""
         return Encoded(
             *(
                 value[:, None].expand(-1, times, -1, -1, -1).flatten(0, 1)
@@ -147,7 +147,7 @@ class DiFusionSeg(nn.Module):
         return Output(encoded.fused, resize(logits, image.shape[-2:]), self.find_objects(encoded))
 
     def encode(self, image: Tensor) -> Encoded:
-        """Everything before the diffusion."""
+        """Compute everything before the diffusion."""
         features, detail = self.neck(self.backbone(image))
         fused = self.fusion(features, image)
         guide = self.join(torch.cat([features, self.fusion_down(fused)], dim=1))
@@ -175,18 +175,18 @@ class DiFusionSeg(nn.Module):
         )
 
     def noise_shape(self, image: Tensor) -> tuple[int, int, int, int]:
-        """(B, dim, h, w) of the noise that starts the sampler for an image (B, 4, H, W)."""
+        """Return (B, dim, h, w) of the noise that starts the sampler for an image (B, 4, H, W)."""
         rows, columns = (-(-side // self.stride) for side in image.shape[-2:])
         return len(image), self.dim, rows, columns
 
     def decode(self, encoded: Encoded, state: Tensor, level: Tensor) -> Tensor:
-        """One denoising step: the decoder's features for a state at noise `level` (B,)."""
+        """Do one denoising step: the decoder's features for a state at noise `level` (B,)."""
         on_state = self.join.weight[:, self.dim :]
         x = nn.functional.conv2d(state, on_state) + encoded.joined_guide
         return self.decoder(x, self.time_embedding(level))
 
     def segment(self, features: Tensor, encoded: Encoded) -> Tensor:
-        """The decoder's features -> final logits (B, K, H/4, W/4)."""
+        """Map the decoder's features to the final logits (B, K, H/4, W/4)."""
         if self.refinement is None:
             return in_float32(self.classifier, features)
         return self.refinement(features, encoded.detail)
@@ -198,7 +198,7 @@ class DiFusionSeg(nn.Module):
         return self.objects(encoded.features, encoded.detail)
 
     def encode_classes(self, labels: Tensor) -> Tensor:
-        """Class ids (B, h, w), 255 for ignored pixels -> their code (B, dim, h, w)."""
+        """Map class ids (B, h, w), 255 for ignored pixels, to their code (B, dim, h, w)."""
         rows = labels.long().masked_fill(labels == IGNORE, self.num_classes)
         codes = (2 * self.class_embedding.weight.sigmoid() - 1) * CODE_SCALE
         return nn.functional.embedding(rows, codes).permute(0, 3, 1, 2)

@@ -34,7 +34,7 @@ class ObjectMaps:
     extent: Tensor
 
     def peaks(self) -> Tensor:
-        """(B, 3, H/4, W/4) scores 0 to 1 of cells that are the best of their 3x3, 0 elsewhere."""
+        """Return (B, 3, H/4, W/4) scores, 0 to 1, of local maxima in 3x3 cells, 0 elsewhere."""
         scores = self.heat.float().sigmoid()
         return scores * (scores == F.max_pool2d(scores, 3, stride=1, padding=1))
 

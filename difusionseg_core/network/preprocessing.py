@@ -16,7 +16,7 @@ _SCALE = 1.0 / np.array(IMAGE_STD, np.float64)
 
 
 def normalize(rgb: np.ndarray, thermal: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8 RGB and (H, W) uint8 thermal -> (4, H', W') float32 for the network.
+    """Map (H, W, 3) uint8 RGB and (H, W) uint8 thermal to (4, H', W') float32 for the network.
 
     H' and W' are H and W rounded up to multiples of 4; the added rows and columns repeat the edge.
     """
@@ -32,13 +32,13 @@ def normalize(rgb: np.ndarray, thermal: np.ndarray) -> np.ndarray:
     return image
 
 
-def pad(picture: np.ndarray) -> np.ndarray:
+def pad(image: np.ndarray) -> np.ndarray:
     """Repeat edge rows and columns of an image (H, W, ...) up to multiples of 4, if needed."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     added = _round_up(height) - height, _round_up(width) - width
     if added == (0, 0):
-        return picture
-    return np.pad(picture, [(0, added[0]), (0, added[1])] + [(0, 0)] * (picture.ndim - 2), "edge")
+        return image
+    return np.pad(image, [(0, added[0]), (0, added[1])] + [(0, 0)] * (image.ndim - 2), "edge")
 
 
 def _round_up(length: int) -> int:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 def sample(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
-    """Sum of samples at offsets from each pixel, separately for each head.
+    """Return the sum of samples at offsets from each pixel, separately for each head.
 
     `values` (B, dim, h, w), `offsets` (B, h, w, heads, points, 2) in pixels, x first, `weights`
     (B, h, w, heads, points) -> (B, dim, h, w). Each head samples its own dim / heads channels;

@@ -9,21 +9,21 @@ SCHEDULES = ("published", "chained")
 
 
 def check_steps(steps: int) -> int:
-    """`steps` if it is a number of diffusion steps, 1 to 20; ValueError otherwise."""
+    """Return `steps` if it is a number of diffusion steps, 1 to 20; ValueError otherwise."""
     if not 1 <= steps <= MAX_STEPS:
         raise ValueError(f"diffusion steps must be 1 to {MAX_STEPS}, not {steps}")
     return steps
 
 
 def check_schedule(schedule: str) -> str:
-    """`schedule` if it is a known name; ValueError otherwise."""
+    """Return `schedule` if it is a known name; ValueError otherwise."""
     if schedule not in SCHEDULES:
         raise ValueError(f"schedule '{schedule}' is unknown; use one of {', '.join(SCHEDULES)}")
     return schedule
 
 
 def time_steps(steps: int, schedule: str) -> list[tuple[float, float]]:
-    """Times (now, next) of each step, from 1 (noise only) towards 0 (class map only).
+    """Return times (now, next) of each step, from 1 (noise only) towards 0 (mask only).
 
     With `chained`, each step starts at the time where the last one ended. `published` is the
     paper's code: a step ends one further than where the next one starts, so that the decoder's

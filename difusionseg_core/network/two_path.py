@@ -78,7 +78,7 @@ def _strided(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
 
 
 def separable(in_channels: int, out_channels: int) -> tuple[nn.Module, ...]:
-    """Depthwise 3x3 and pointwise convolution, a batch norm after each."""
+    """Make a depthwise 3x3 and a pointwise convolution, with a batch norm after each."""
     return (
         nn.Conv2d(in_channels, in_channels, 3, padding=1, groups=in_channels, bias=False),
         nn.BatchNorm2d(in_channels),

@@ -17,7 +17,7 @@ _POINTS = (0.0, 0.75, -0.75, 1.5, -1.5)  # and infinity; as exact in float32 as 
 
 
 def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """`F.conv2d(x, weight, bias, padding=1)` for float32 and weights (out, in, 3, 3).
+    """Return `F.conv2d(x, weight, bias, padding=1)` for float32 and weights (out, in, 3, 3).
 
     The result lies in channels-last memory. No gradients.
     """
@@ -33,7 +33,7 @@ def conv3x3(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def transform_kernel(weight: Tensor) -> Tensor:
-    """Weights (out, in, 3, 3) at the points: (36, in, out), for `convolve_rows`."""
+    """Return weights (out, in, 3, 3) at the points: (36, in, out), for `convolve_rows`."""
     kernel = weight.permute(2, 3, 1, 0).reshape(9, -1)
     return (_transforms()[1] @ kernel).view(_REACH**2, weight.shape[1], len(weight))
 
@@ -69,7 +69,7 @@ def convolve_rows(image: Tensor, kernel: Tensor) -> Iterator[Tensor]:
 
 
 def _transforms() -> tuple[Tensor, Tensor, Tensor]:
-    """(36, 36) for tiles of the input, (36, 9) for kernels, (16, 36) for products."""
+    """Return (36, 36) for tiles of the input, (36, 9) for kernels, (16, 36) for products."""
     evaluate = torch.linalg.inv(_powers(_REACH)).T
     tile, kernel, product = (
         torch.kron(one, one).float() for one in (evaluate, _powers(3), _powers(_TILE).T)
@@ -78,6 +78,6 @@ def _transforms() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _powers(count: int) -> Tensor:
-    """Powers 0 to `count` - 1 of every point, one row each; infinity has only the highest."""
+    """Return powers 0 to `count` - 1 of every point by row; infinity has the highest only."""
     points = torch.tensor(_POINTS, dtype=torch.float64)[:, None] ** torch.arange(count)
     return torch.cat([points, torch.eye(count, dtype=torch.float64)[-1:]])

@@ -38,7 +38,7 @@ def find_objects(
     width: int,
     least_score: float = LEAST_SCORE,
 ) -> list[DetectedObject]:
-    """The objects of one image of `height` x `width` pixels, best first.
+    """Return the objects of one image of `height` x `width` pixels, best first.
 
     `peaks` (3, h, w) are scores of `OBJECT_CLASSES` at local maxima and 0 elsewhere, `extents`
     (4, h, w) distances in pixels from a cell's middle to left, top, right and bottom of the box.
@@ -78,12 +78,12 @@ def find_objects(
 
 
 def box_iou(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """(N,) intersections over unions of a box (x, y, width, height) with others (N, 4)."""
+    """Return (N,) intersections over unions of a box (x, y, width, height) with others (N, 4)."""
     return _iou(box, others)
 
 
 def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(...) intersections over unions of boxes (..., 4), x, y, width and height."""
+    """Return (...) intersections over unions of boxes (..., 4), x, y, width and height."""
     first = np.maximum(a[..., :2], b[..., :2])
     last = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
     intersection = (last - first).clip(min=0).prod(axis=-1)

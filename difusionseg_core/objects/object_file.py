@@ -24,7 +24,7 @@ OBJECTS_FILE = "objects.json"
 def object_entries(
     image: str, objects: Sequence[DetectedObject], label_set: LabelSet
 ) -> list[dict[str, object]]:
-    """The entries of one image."""
+    """Return the entries of one image."""
     return [
         {
             "image": image,
@@ -39,7 +39,7 @@ def object_entries(
 def tracked_entries(
     image: str, found: FrameObjects, label_set: LabelSet
 ) -> list[dict[str, object]]:
-    """The entries of one image, with track ids and temperatures."""
+    """Return the entries of one image, with track ids and temperatures."""
     entries = object_entries(image, found.objects, label_set)
     for index, (entry, track) in enumerate(zip(entries, found.ids, strict=True)):
         if track is not None:
@@ -58,7 +58,7 @@ def write_objects(path: Path, entries: Sequence[Mapping[str, object]]) -> None:
 
 
 def read_objects(path: Path, label_set: LabelSet) -> dict[str, list[DetectedObject]]:
-    """Objects by image name. Raises ValueError, in one line, for a file of another form."""
+    """Return objects by image name. Raises ValueError, in one line, for a file of another form."""
     labels = {name: label for label, name in enumerate(label_set.class_names)}
     try:
         entries = json.loads(path.read_text("utf-8"))

@@ -94,7 +94,7 @@ class Tracker:
         return track.id
 
     def _camera_shift(self, image: np.ndarray | None) -> np.ndarray:
-        """(x, y) in pixels by which the image moved since the last frame."""
+        """Return (x, y) in pixels by which the image moved since the last frame."""
         before, self._small = self._small, None
         if image is None:
             return np.zeros(2)
@@ -180,7 +180,7 @@ def _matches(
     tracks: Sequence[_Track],
     least: float,
 ) -> list[tuple[int, _Track]]:
-    """Pairs of a detection's index and a track of its class, the largest overlaps first."""
+    """Return pairs of a detection's index and a track of its class, the largest overlaps first."""
     overlaps = []
     for index in candidates:
         found = detections[index]

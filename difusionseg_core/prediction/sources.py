@@ -49,7 +49,7 @@ class PairSource:
 
 
 def open_files(rgb: str, thermal: str, palette: str = "auto") -> PairSource:
-    """Two images, two folders with all in them, two patterns such as "vi/*.png", or two videos.
+    """Open two images, two folders (with subfolders), two patterns ("vi/*.png") or two videos.
 
     `palette` is that of thermal images in pseudo-colours. Raises DataError.
     """
@@ -73,7 +73,7 @@ def open_recording(
     slop: float = 0.05,
     thermal_time_offset: float = 0.0,
 ) -> PairSource:
-    """The pairs of a rosbag2 recording, paired as the node does, named by the RGB stamp [s].
+    """Return the pairs of a rosbag2 recording, paired as the node does, named by the RGB stamp [s].
 
     Raises RecordingError.
     """
@@ -104,7 +104,7 @@ def _recorded(rgb: RecordedMessage, thermal: RecordedMessage) -> InputPair:
 
 
 def _pair_files(rgb: str, thermal: str) -> tuple[list[tuple[str, Path, Path]], list[str]]:
-    """(name, RGB file, thermal file) of each pair, and a line for each image without partner."""
+    """Return (name, RGB file, thermal file) by pair, and a line for each unpaired image."""
     if Path(rgb).exists() and Path(thermal).exists() and not (_is_deep(rgb) or _is_deep(thermal)):
         found, alone = pair_images(Path(rgb), Path(thermal))
         return [(pair.name, pair.visible, pair.thermal) for pair in found], alone
@@ -119,7 +119,7 @@ def _pair_files(rgb: str, thermal: str) -> tuple[list[tuple[str, Path, Path]], l
 
 
 def _found(given: str) -> dict[str, Path]:
-    """The images in a folder and all below it, or that match a pattern, by relative name."""
+    """Return the images in a folder and all below it, or that match a pattern, by relative name."""
     folder = Path(given)
     if folder.is_dir():
         files = {str(path.relative_to(folder).with_suffix("")): path for path in folder.rglob("*")}
@@ -136,7 +136,7 @@ def _found(given: str) -> dict[str, Path]:
 
 
 def _is_deep(given: str) -> bool:
-    """Whether images are in folders below the folder."""
+    """Return whether images are in folders below the folder."""
     folder = Path(given)
     return folder.is_dir() and any(
         is_image(path) and path.parent != folder for path in folder.rglob("*")

@@ -15,7 +15,7 @@ from difusionseg_core.recordings.topic_choice import Topics
 def with_recorded_calibrations(
     cameras: CameraSettings, path: Path, topics: Topics
 ) -> tuple[CameraSettings, list[str]]:
-    """The settings with the calibrations that they lack, from the first camera_info of each camera.
+    """Add the missing calibrations to the settings, from the first camera_info of each camera.
 
     The lines say, camera by camera, why there is none. Raises RecordingError.
     """

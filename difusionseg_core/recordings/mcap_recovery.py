@@ -60,12 +60,12 @@ class McapRecovery:
         """In words, what is wrong with the file."""
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file is kept open."""
 
     def messages(
         self, connections: Collection[Connection]
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Messages of some of `connections`, sorted by time within each chunk."""
+        """Yield messages of some of `connections`, sorted by time within each chunk."""
         by_id = {item.id: item for item in connections}
         with self._path.open("rb") as file:
             for records in _record_groups(file):
@@ -117,7 +117,7 @@ def _scan(path: Path, size: int, changed_ns: int) -> _Scan:
 
 
 def _record_groups(file: Any) -> Iterator[list[Any] | _Lost | _End]:
-    """Schemas, channels and messages, chunk by chunk; ends where nothing more is readable."""
+    """Yield schemas, channels and messages by chunk; end where nothing more is readable."""
     from mcap.records import Chunk
     from mcap.stream_reader import StreamReader, breakup_chunk
 

@@ -41,7 +41,7 @@ DEFINITIONS = {
 
 @cache
 def object_types() -> Any:
-    """The rosbags type store that knows these types."""
+    """Return the rosbags type store that knows these types."""
     store = get_typestore(Stores.ROS2_HUMBLE)
     for name, text in DEFINITIONS.items():
         store.register(get_types_from_msg(text, name))

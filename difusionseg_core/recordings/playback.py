@@ -100,7 +100,7 @@ class RecordingSource:
         self._recording.close()
 
     def items(self) -> Iterator[Item]:
-        """One pass. Raises RecordingError if the recording is damaged."""
+        """Yield the items of one pass. Raises RecordingError if the recording is damaged."""
         due_ns, before_ns = 0, None
         for message in self._recording.messages(self._names):
             if before_ns is not None:
@@ -120,7 +120,7 @@ class RecordingSource:
                 )
 
     def _step(self, step_ns: int, played_ns: int) -> int:
-        """Time between two messages in the replay, for that between them in the recording."""
+        """Return the time between two messages in the replay, from that in the recording."""
         if 0 <= step_ns <= self._longest_pause_ns:
             return step_ns
         kind = (
@@ -150,10 +150,10 @@ class FolderSource:
         self.frames = len(pairs)
 
     def close(self) -> None:
-        """Nothing is kept open."""
+        """Do nothing: no file is kept open."""
 
     def items(self) -> Iterator[Item]:
-        """One pass. Raises DataError for an image that cannot be read."""
+        """Yield the items of one pass. Raises DataError for an image that cannot be read."""
         for number, pair in enumerate(self._data_set.pairs):
             frame = read_frame(pair, self._data_set.label_set)
             images = {RGB: frame.rgb, THERMAL: frame.thermal, MASK: frame.labels}
@@ -176,7 +176,7 @@ def open_source(
     notice: Callable[[str], object] = _ignore,
     **topics: str | None,
 ) -> Source:
-    """A recording or a data-set folder, whichever is at `path`.
+    """Return a recording or a data-set folder, whichever is at `path`.
 
     Args:
         path: the recording or folder.
@@ -198,12 +198,12 @@ def open_source(
 
 
 def _ending(topic: str, kind: str) -> str:
-    """The ending that a topic of compressed images has in the replay."""
+    """Return the ending that a topic of compressed images has in the replay."""
     return (transport_ending(topic) or "/compressed") if kind == COMPRESSED_IMAGE else ""
 
 
 def instants(items: Iterable[Item]) -> Iterator[list[Item]]:
-    """Items in groups: all up to the one that completes a pair of RGB and thermal images.
+    """Yield items in groups: all up to the one that completes a pair of RGB and thermal images.
 
     What has no later stamp than the pair (its mask) goes with it. What is left over after the last
     pair makes a group without a pair.

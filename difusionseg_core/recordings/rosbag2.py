@@ -34,7 +34,7 @@ _UNSET_HASH = "RIHS00_" + 64 * "0"
 
 
 def is_recording(path: Path) -> bool:
-    """Whether `path` looks like a recording rather than a data-set folder."""
+    """Return whether `path` looks like a recording rather than a data-set folder."""
     if path.is_dir():
         return (path / "metadata.yaml").is_file() or bool(storage_files(path))
     return path.is_file()
@@ -71,14 +71,14 @@ class RecordedMessage:
         return seconds * 1_000_000_000 + nanoseconds
 
     def deserialize(self) -> Any:
-        """The message as a rosbags dataclass. Raises RecordingError where the bytes are broken."""
+        """Return the message as a rosbags dataclass. Raises RecordingError for damaged bytes."""
         try:
             return _types().deserialize_cdr(self.data, self.type)
         except Exception as error:  # rosbags raises many kinds on damaged bytes
             raise RecordingError(f"a message on {self.topic} is damaged: {error}") from error
 
     def image(self) -> np.ndarray:
-        """(H, W) or (H, W, 3) RGB, see `camera_images.decode`. Raises BadImage."""
+        """Return (H, W) or (H, W, 3) RGB, see `camera_images.decode`. Raises BadImage."""
         return camera_images.decode(self.deserialize())
 
 
@@ -145,11 +145,11 @@ class Recording:
         return self._reader.connections
 
     def count(self, topic: str) -> int:
-        """Number of messages on a topic."""
+        """Return the number of messages on a topic."""
         return sum(item.msgcount for item in self._reader.connections if item.topic == topic)
 
     def choose_topics(self, **names: str | None) -> Topics:
-        """Which topics are the cameras'; arguments are those of `topic_choice.choose_topics`.
+        """Choose the cameras' topics; arguments are those of `topic_choice.choose_topics`.
 
         Raises RecordingError, which lists what there is, for a camera that is not found.
         """
@@ -160,7 +160,7 @@ class Recording:
             raise RecordingError(f"{self.path} has {error}") from error
 
     def messages(self, topics: Iterable[str]) -> Iterator[RecordedMessage]:
-        """Messages on these topics in order of recording. Raises RecordingError where damaged."""
+        """Yield messages on these topics in recorded order. Raises RecordingError for damage."""
         wanted = set(topics)
         connections = [item for item in self._reader.connections if item.topic in wanted]
         if not connections:  # rosbags would read all topics
@@ -247,7 +247,7 @@ class RecordingWriter:
         encoding: str,
         recorded_ns: int | None = None,
     ) -> None:
-        """An (H, W) or (H, W, C) array as sensor_msgs/Image of a matching encoding.
+        """Write an (H, W) or (H, W, C) array as sensor_msgs/Image of a matching encoding.
 
         `recorded_ns` is the time of recording, that of the stamp where None.
         """
@@ -257,7 +257,7 @@ class RecordingWriter:
     def write_compressed(
         self, topic: str, stamp_ns: int, frame_id: str, data: bytes, format: str
     ) -> None:
-        """File bytes as sensor_msgs/CompressedImage; see `camera_images.compress`."""
+        """Write file bytes as sensor_msgs/CompressedImage; see `camera_images.compress`."""
         fields = {"format": format, "data": np.frombuffer(data, np.uint8)}
         self._write(topic, COMPRESSED_IMAGE, stamp_ns, frame_id, fields)
 
@@ -270,7 +270,7 @@ class RecordingWriter:
         height: int,
         calibration: Calibration | None = None,
     ) -> None:
-        """A sensor_msgs/CameraInfo; without a calibration that of a camera that has none."""
+        """Write a sensor_msgs/CameraInfo; without a calibration, that of an uncalibrated camera."""
         region = _types().types["sensor_msgs/msg/RegionOfInterest"](
             x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
         )

@@ -25,7 +25,7 @@ _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 def storage_files(path: Path) -> list[Path]:
-    """The .mcap and .db3 files at `path` (a file or a folder), also compressed, by name."""
+    """Return the .mcap and .db3 files at `path` (a file or a folder), also compressed, by name."""
     if path.is_file():
         return [path] if _ending(path) else []
     files = [file for file in path.iterdir() if file.is_file() and _ending(file)]
@@ -83,7 +83,7 @@ class SalvagedReader:
     def messages(
         self, connections: Collection[Connection]
     ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Messages of some of `connections`, file by file in the order of time."""
+        """Yield messages of some of `connections`, file by file in the order of time."""
         wanted = {id(item) for item in connections}
         for part in self._parts:
             of_part = [item for item in part.connections if id(item) in wanted]
@@ -93,7 +93,7 @@ class SalvagedReader:
 
 
 def _open(file: Path, stack: ExitStack) -> tuple[Any, str | None]:
-    """A reader of one file, closed by `stack`, and in words what is wrong with the file."""
+    """Return a reader of one file, closed by `stack`, and in words what is wrong with the file."""
     if file.suffix == ".zstd":
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="difusionseg.")))
         file = _unpack(file, folder / file.stem)
@@ -126,7 +126,7 @@ def _unpack(file: Path, target: Path) -> Path:
 
 
 def _with_write_ahead_log(file: Path, folder: Path) -> Path:
-    """A copy of an SQLite file that contains what a killed recorder left in its log."""
+    """Return a copy of an SQLite file that contains what a killed recorder left in its log."""
     for ending in ("", "-wal"):
         shutil.copyfile(f"{file}{ending}", folder / f"{file.name}{ending}")
     with sqlite3.connect(folder / file.name) as connection:
@@ -136,7 +136,7 @@ def _with_write_ahead_log(file: Path, folder: Path) -> Path:
 
 
 def _metadata(path: Path) -> tuple[list[str], int | None]:
-    """File names and number of messages as metadata.yaml has them; none if it is unusable."""
+    """Return file names and message count from metadata.yaml; none if it is unusable."""
     try:
         content = YAML(typ="safe").load((path / "metadata.yaml").read_text())
         information = content["rosbag2_bagfile_information"]
@@ -147,7 +147,7 @@ def _metadata(path: Path) -> tuple[list[str], int | None]:
 
 
 def _uncompressed(data: bytes) -> bytes:
-    """A message, which rosbag2 may have compressed on its own."""
+    """Return a message, which rosbag2 may have compressed on its own."""
     if not data.startswith(_ZSTD_MAGIC):  # serialised messages begin with a zero byte
         return data
     import zstandard
@@ -162,5 +162,5 @@ def _ending(file: Path) -> bool:
 
 
 def _natural(file: Path) -> list[Any]:
-    """Sorts drive_2 before drive_10."""
+    """Return a sort key that puts drive_2 before drive_10."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", file.name)]

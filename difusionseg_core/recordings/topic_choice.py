@@ -76,18 +76,18 @@ def choose_topics(
 
 
 def base_of(topic: str) -> str:
-    """A topic's name without the ending that image_transport adds."""
+    """Return a topic's name without the ending that image_transport adds."""
     base, _, ending = topic.rpartition("/")
     return base if ending in TRANSPORTS else topic
 
 
 def transport_ending(topic: str) -> str:
-    """What image_transport added to the base of a topic: "", "/compressed", ..."""
+    """Return what image_transport added to the base of a topic: "", "/compressed", ..."""
     return topic[len(base_of(topic)) :]
 
 
 def images_in_words(types: dict[str, str]) -> str:
-    """The image topics of a recording, for a message."""
+    """Return the image topics of a recording, for a message."""
     images = sorted(topic for topic, kind in types.items() if kind in (IMAGE, COMPRESSED_IMAGE))
     if images:
         return f"its image topics are {', '.join(images)}"
@@ -112,13 +112,13 @@ def _conventional(types: dict[str, str], convention: str) -> str | None:
 
 
 def _bases(types: dict[str, str]) -> list[str]:
-    """Base names of all image topics, sorted."""
+    """Return base names of all image topics, sorted."""
     images = (topic for topic, kind in types.items() if kind in (IMAGE, COMPRESSED_IMAGE))
     return sorted({base_of(topic) for topic in images})
 
 
 def _of_base(types: dict[str, str], base: str) -> str | None:
-    """The topic of a base name, uncompressed if there is a choice."""
+    """Return the topic of a base name, uncompressed if there is a choice."""
     for topic in (base, *(f"{base}/{transport}" for transport in TRANSPORTS)):
         if types.get(topic) in (IMAGE, COMPRESSED_IMAGE):
             return topic
@@ -153,7 +153,7 @@ def _camera_info(types: dict[str, str], name: str | None, image_topic: str) -> s
 
 
 def _has(topic: str, words: Collection[str]) -> bool:
-    """Whether one of the words is a part of the name, with or without a number after it."""
+    """Return whether one of the words is a part of the name, with or without a number after it."""
     parts = re.split(r"[^a-z]+", topic.lower())
     return any(part == word for part in parts for word in words) or any(
         part.startswith(word) for part in parts for word in words if len(word) > 4

@@ -34,7 +34,7 @@ _COLUMNS = 3
 
 
 def histograms(values: Mapping[str, Sequence[float]]) -> bytes:
-    """A small histogram for each list of numbers, under its name, with the mean marked."""
+    """Draw a small histogram for each list of numbers, under its name, with the mean marked."""
     rows = -(-len(values) // _COLUMNS)
 
     def draw(figure: Figure) -> None:
@@ -53,7 +53,7 @@ def histograms(values: Mapping[str, Sequence[float]]) -> bytes:
 
 
 def confusion(shares: np.ndarray, names: Sequence[str]) -> bytes:
-    """A confusion matrix (K, K) of shares 0..1, rows by truth; not-a-number rows stay empty."""
+    """Draw a confusion matrix (K, K) of shares 0..1, rows by truth; NaN rows stay empty."""
     side = 1.8 + 0.45 * len(names)
 
     def draw(figure: Figure) -> None:
@@ -74,7 +74,7 @@ def confusion(shares: np.ndarray, names: Sequence[str]) -> bytes:
 
 
 def reliability(confidence: np.ndarray, accuracy: np.ndarray, share: np.ndarray) -> bytes:
-    """Accuracy over confidence, bin by bin (M,) 0..1, and the share of pixels in each bin."""
+    """Draw accuracy over confidence by bin, (M,) 0..1, and the share of pixels in each bin."""
     edges = np.linspace(0, 1, len(share) + 1)
     filled = share > 0
 
@@ -97,7 +97,7 @@ def time_lines(
     lines: Mapping[str, Mapping[str, tuple[ArrayLike, ArrayLike]]],
     unit: str = "time [s]",
 ) -> bytes:
-    """Charts below each other over one time axis: chart's name -> line's name -> (times, values).
+    """Draw charts over one time axis, from chart name -> line name -> (times, values).
 
     A chart with a single line has no legend. Gaps in a line are not-a-number values.
     """
@@ -117,7 +117,7 @@ def time_lines(
 
 
 def intervals(rows: Mapping[str, tuple[float, float, float]], unit: str) -> bytes:
-    """Estimates with their intervals, (low, middle, high) a row, against a line at zero."""
+    """Draw estimates with their intervals, (low, middle, high) a row, against a line at zero."""
     low, middle, high = np.array(list(rows.values())).T
     places = np.arange(len(rows))
 
@@ -134,7 +134,7 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], unit: str) -> byte
 
 
 def _png(width: float, height: float, draw: Callable[[Figure], None]) -> bytes:
-    """A PNG file of `width` x `height` inches that `draw` has drawn on."""
+    """Return a PNG file of `width` x `height` inches that `draw` has drawn on."""
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
         draw(figure)

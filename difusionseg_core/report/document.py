@@ -113,17 +113,17 @@ def write_report(report: Report, folder: Path) -> None:
 
 
 def to_html(report: Report) -> str:
-    """The page as one HTML file."""
+    """Return the page as one HTML file."""
     return _templates().get_template("report.html.j2").render(report=report)
 
 
 def to_markdown(report: Report) -> str:
-    """The page as Markdown; its pictures are files in pictures/."""
+    """Return the page as Markdown; its images are files in pictures/."""
     return _templates().get_template("report.md.j2").render(report=report, folder=PICTURES)
 
 
 def to_text(report: Report) -> str:
-    """The texts and tables, aligned, for a terminal."""
+    """Return the texts and tables, aligned, for a terminal."""
     lines = [report.title, report.subtitle]
     for section in report.sections:
         lines += ["", section.title]
@@ -165,7 +165,7 @@ def _templates() -> jinja2.Environment:
 
 
 def _escaped(text: object) -> str:
-    """Text that Markdown shows as it is, also in a table."""
+    """Return text that Markdown shows as it is, also in a table."""
     escaped = str(text)
     for character in "\\`*_<|":
         escaped = escaped.replace(character, f"\\{character}")

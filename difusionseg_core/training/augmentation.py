@@ -155,7 +155,7 @@ def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sa
 
 
 def _boxes_on(boxes: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """The boxes whose centre is on the region (H, W)."""
+    """Return the boxes whose centre is on the region (H, W)."""
     height, width = region.shape
     x = (boxes[:, [1, 3]].mean(1).astype(int)).clip(0, width - 1)
     y = (boxes[:, [2, 4]].mean(1).astype(int)).clip(0, height - 1)
@@ -167,7 +167,7 @@ def _moved(right: int, down: int) -> np.ndarray:
 
 
 def _clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The visible parts of boxes, without those that are mostly outside the image."""
+    """Return the visible parts of boxes, without those that are mostly outside the image."""
     clipped = boxes.copy()
     clipped[:, 1::2] = boxes[:, 1::2].clip(0, width)
     clipped[:, 2::2] = boxes[:, 2::2].clip(0, height)
@@ -210,7 +210,7 @@ def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 
 def exposure(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Too little light or too much: gain 1/8 to 4 before the image is clipped to 8 bits."""
+    """Under- or overexpose: gain 1/8 to 4 before the image is clipped to 8 bits."""
     gain = 2.0 ** rng.uniform(-3, 2)
     return cv2.LUT(rgb, np.clip(np.arange(256) * gain, 0, 255).astype(np.uint8))
 
@@ -244,7 +244,7 @@ def misalign(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Gaussian noise of a random deviation up to 12 of 255."""
+    """Add Gaussian noise with a random deviation up to 12 of 255."""
     noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(2, 12)
     return np.clip(image + noise, 0, 255).astype(np.uint8)
 

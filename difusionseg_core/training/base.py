@@ -52,7 +52,7 @@ class Training(pl.LightningModule):
 
     @abstractmethod
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The weighted losses of a batch by name."""
+        """Return the weighted losses of a batch by name."""
 
     def setup(self, stage: str) -> None:
         """Adopt the data set's classes. Raises ValueError if they do not fit the model."""
@@ -78,7 +78,7 @@ class Training(pl.LightningModule):
             )
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        """The loss of a batch, logged with its parts."""
+        """Return the loss of a batch, logged with its parts."""
         place = (data_of(self.trainer).seed, self.current_epoch, batch_index, self.global_rank)
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         for part in self.frozen:
@@ -161,7 +161,7 @@ class Training(pl.LightningModule):
 
 
 def training_of(trainer: pl.Trainer) -> Training:
-    """The training that a trainer runs."""
+    """Return the training that a trainer runs."""
     module = trainer.lightning_module
     assert isinstance(module, Training)
     return module
@@ -183,6 +183,6 @@ def freeze_parts(model: nn.Module, names: list[str]) -> list[nn.Module]:
 
 
 def channels_last(batch: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The batch with its image in the memory format in which convolutions are fastest."""
+    """Return the batch with its image in the memory format in which convolutions are fastest."""
     image = batch["image"].contiguous(memory_format=torch.channels_last)
     return {**batch, "image": image}

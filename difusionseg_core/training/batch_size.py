@@ -14,7 +14,7 @@ _SHARE = 0.8  # of the GPU's memory; the rest is for the optimizer and averaged 
 
 
 def find_batch_size(module: Training, data: PairData, device: torch.device) -> int:
-    """The largest power of two, at most the number of training pairs, that the GPU holds.
+    """Return the largest power of two, at most the number of training pairs, that the GPU holds.
 
     Raises ValueError if the device is not a GPU, or does not hold even one pair.
     """
@@ -33,7 +33,7 @@ def find_batch_size(module: Training, data: PairData, device: torch.device) -> i
 
 
 def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
-    """The largest of 1, 2, 4, ... up to `most` that fits. Raises ValueError if 1 does not."""
+    """Return the largest of 1, 2, 4, ... up to `most` that fits. ValueError if 1 does not."""
     size = 0
     while max(2 * size, 1) <= most and fits(max(2 * size, 1)):
         size = max(2 * size, 1)
@@ -43,7 +43,7 @@ def largest_that_fits(fits: Callable[[int], bool], most: int) -> int:
 
 
 def fits(module: Training, data: PairData, size: int, device: torch.device) -> bool:
-    """Whether losses and gradients of `size` pairs fit into the device's memory."""
+    """Return whether losses and gradients of `size` pairs fit into the device's memory."""
     pairs: ConcatDataset = ConcatDataset(data.parts)
     batch = default_collate([pairs[index % len(pairs)] for index in range(size)])
     module.to(device).train()

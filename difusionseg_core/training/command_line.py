@@ -90,7 +90,7 @@ class CommandLine(LightningCLI):
             raise
 
     def instantiate_trainer(self, **kwargs: object) -> pl.Trainer:
-        """The trainer, with checkpoints in the run's folder and safe stops."""
+        """Return the trainer, with checkpoints in the run's folder and safe stops."""
         trainer = super().instantiate_trainer(**kwargs)
         callbacks = callbacks_of(trainer)
         for callback in callbacks:
@@ -151,7 +151,7 @@ def _parse(arguments: list[str]) -> CommandLine:
 
 
 def with_shipped_configurations(arguments: list[str]) -> list[str]:
-    """The arguments, with the paths of shipped configurations instead of their names.
+    """Return the arguments, with the paths of shipped configurations instead of their names.
 
     Raises ValueError for a name that is neither a file nor shipped.
     """
@@ -190,7 +190,7 @@ def _run_of_rank(config: Namespace, runs: Path) -> Run:
 
 
 def _logging_to(logger: LoggerOptions, folder: Path, runs: Path) -> LoggerOptions:
-    """The configuration of loggers, with the run's folder if no other was chosen."""
+    """Return the configuration of loggers, with the run's folder if no other was chosen."""
     if logger is False:
         return logger
     if logger is None or logger is True:
@@ -241,7 +241,7 @@ def _stopped(line: CommandLine, stop: TrainingStopped) -> int:
 
 
 def option_names() -> set[str]:
-    """Names of all top-level options, without those of a class of Lightning."""
+    """Return names of all top-level options, without those of a class of Lightning."""
     names = set(OWN_OPTIONS) | {"help", "print_config", "trainer", "model", "data"}
     owners: Iterable[tuple[str, Callable[..., object]]] = [
         *(("model", training) for training in TRAININGS.values()),
@@ -254,7 +254,7 @@ def option_names() -> set[str]:
 
 
 def _nearest_options(arguments: list[str], error: BaseException) -> str:
-    """The likely names of misspelt options among the arguments, for the end of a message."""
+    """Return the likely names of misspelt options among the arguments, for the end of a message."""
     if not isinstance(error, ArgumentError):
         return ""
     known, hints = option_names(), []
@@ -268,7 +268,7 @@ def _nearest_options(arguments: list[str], error: BaseException) -> str:
 
 
 def _in_one_line(error: BaseException) -> str:
-    """The message; if jsonargparse wrapped an error of our own, the message of that."""
+    """Return the message; if jsonargparse wrapped an error of our own, the message of that."""
     while error.__cause__ and str(error).startswith("Does not validate against any"):
         error = error.__cause__
     return " ".join(str(error).split())

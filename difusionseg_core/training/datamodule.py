@@ -34,12 +34,12 @@ class JoinedPairs(ConcatDataset[Item]):
         return {**super().__getitem__(index), "index": index}
 
     def boxes_of(self, index: int) -> list[Box] | None:
-        """The annotated boxes; None if the data set has none."""
+        """Return the annotated boxes; None if the data set has none."""
         part, own_index = self._place(index)
         return part.boxes_of(own_index)
 
     def sample(self, index: int) -> Sample:
-        """The images as they are on the disk."""
+        """Return the images as they are on the disk."""
         part, own_index = self._place(index)
         return part.sample(own_index)
 
@@ -124,11 +124,11 @@ class PairData(pl.LightningDataModule):
         return _common_label_set([*self.parts, *self.validation.parts, *tested])
 
     def scored(self, testing: bool) -> PairDataset | JoinedPairs:
-        """The pairs of the validation, or of the test."""
+        """Return the pairs of the validation, or of the test."""
         return self.test if testing and self.test else self.validation
 
     def class_counts(self, num_classes: int) -> np.ndarray:
-        """(num_classes,) pixels of each class in all training pairs. Decodes all masks."""
+        """Return (num_classes,) pixels of each class in all training pairs. Decodes all masks."""
         counts = np.zeros(num_classes, np.int64)
         for part in self.parts:
             for index in range(len(part)):
@@ -137,12 +137,12 @@ class PairData(pl.LightningDataModule):
         return counts
 
     def _rank(self) -> tuple[int, int]:
-        """The rank of this process, and the number of ranks."""
+        """Return the rank of this process, and the number of ranks."""
         assert self.trainer is not None
         return self.trainer.global_rank, self.trainer.world_size
 
     def train_dataloader(self) -> DataLoader[Item]:
-        """The training pairs, in an order of each epoch."""
+        """Return the training pairs, in an order of each epoch."""
         for part in self.parts:
             part.preload()
         rank, ranks = self._rank()
@@ -157,7 +157,7 @@ class PairData(pl.LightningDataModule):
         return TrainingLoader(self.parts, self.batch_size, sampler, workers, self._progress)
 
     def state_dict(self) -> dict[str, int]:
-        """The position in the training's data; a part of every checkpoint."""
+        """Return the position in the training's data; a part of every checkpoint."""
         return dict(self._progress)
 
     def load_state_dict(self, state: dict[str, int]) -> None:
@@ -167,11 +167,11 @@ class PairData(pl.LightningDataModule):
         self._progress.update(state)
 
     def val_dataloader(self) -> DataLoader[Item]:
-        """The validation pairs, one at a time."""
+        """Return the validation pairs, one at a time."""
         return self._in_order(self.scored(testing=False))
 
     def test_dataloader(self) -> DataLoader[Item]:
-        """The test pairs, one at a time."""
+        """Return the test pairs, one at a time."""
         return self._in_order(self.scored(testing=True))
 
     def _in_order(self, pairs: PairDataset | JoinedPairs) -> DataLoader[Item]:
@@ -183,7 +183,7 @@ class PairData(pl.LightningDataModule):
 
 
 def as_list(names: str | list[str] | None) -> list[str]:
-    """One name, several, or none, as a list."""
+    """Return one name, several, or none, as a list."""
     return [names] if isinstance(names, str) else list(names or [])
 
 
@@ -195,7 +195,7 @@ def _check_scored(pairs: PairDataset, option: str) -> None:
 
 
 def count_classes(folders: str | list[str], classes: str | None = None) -> int:
-    """The number of classes of the first folder with labels; that of MSRS if none has any.
+    """Return the number of classes of the first folder with labels; that of MSRS if none has any.
 
     Raises DataError for a folder that is not a data set.
     """
@@ -292,12 +292,12 @@ class TrainingLoader(DataLoader[Item]):
 
 
 def is_held_out(position: int) -> bool:
-    """Whether the pair at a position in a folder of `split`, by name, is for validation."""
+    """Return whether the pair at a position in a folder of `split`, by name, is for validation."""
     return position % 5 == 0
 
 
 def not_held_out(position: int) -> bool:
-    """Whether it is for training."""
+    """Return whether it is for training."""
     return not is_held_out(position)
 
 

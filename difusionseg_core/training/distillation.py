@@ -36,7 +36,7 @@ class Lesson:
     logits: list[Tensor] = field(default_factory=list)
 
     def loss(self) -> Tensor:
-        """Divergence of the student's classes from the teacher's, a mean over pixels."""
+        """Return the divergence of the student's classes from the teacher's, a mean over pixels."""
         if not len(self.unlabelled):
             return self.logits[0].sum() * 0
         return self.weight * divergence(self.logits[0][self.unlabelled], self.probabilities)
@@ -58,7 +58,7 @@ class Teacher:
 
     @torch.no_grad()
     def probabilities(self, image: Tensor) -> Tensor:
-        """(B, 4, H, W) normalised -> (B, K, H, W) probabilities of the classes."""
+        """Map (B, 4, H, W) normalised to (B, K, H, W) probabilities of the classes."""
         self.model.to(image.device)
         return self.model(image).logits.softmax(dim=1)
 
@@ -86,7 +86,7 @@ class Teacher:
 
 
 def divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
-    """Kullback-Leibler divergence of classes from those of a teacher, nats per pixel.
+    """Return the Kullback-Leibler divergence of classes from a teacher's, nats per pixel.
 
     `logits` (B, K, h, w); `probabilities` (B, K, H, W) are averaged to their size.
     """

@@ -29,7 +29,7 @@ _MISSING = 0.01  # mean brightness of an image from no camera
 
 
 def fusion_losses(fused: Tensor, visible: Tensor, thermal: Tensor) -> dict[str, Tensor]:
-    """The terms by name, with their weights already in."""
+    """Return the terms by name, with their weights already in."""
     correlation = difference_correlation(fused, visible, thermal)
     return {
         "edges": EDGE_WEIGHT * (1 - edge_preservation(fused, visible, thermal)),
@@ -40,7 +40,7 @@ def fusion_losses(fused: Tensor, visible: Tensor, thermal: Tensor) -> dict[str, 
 
 
 def brightness_error(fused: Tensor, visible: Tensor) -> Tensor:
-    """Distance of the mean brightness from a narrow band around that of the RGB image.
+    """Return the distance of the mean brightness from a narrow band around the RGB image's.
 
     A bright thermal image would turn the fused one white. At night, when the RGB image shows
     little, it may become as bright as a dim day; without an RGB image there is no band.
@@ -53,7 +53,7 @@ def brightness_error(fused: Tensor, visible: Tensor) -> Tensor:
 
 
 def edge_preservation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """Qabf (Xydeas and Petrovic, 2000) as `metrics.edges` defines it: 0 to 0.975."""
+    """Return Qabf (Xydeas and Petrovic, 2000) as `metrics.edges` defines it: 0 to 0.975."""
     fused_strength, fused_angle = _edges(fused)
     kept = weight = fused_strength.new_zeros(len(fused))
     for source in (visible, thermal):
@@ -67,7 +67,7 @@ def edge_preservation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor
 
 
 def information_fidelity(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """VIF (Sheikh and Bovik, 2006), summed over both sources: 0 to about 2.
+    """Return VIF (Sheikh and Bovik, 2006), summed over both sources: 0 to about 2.
 
     As `metrics.fidelity` defines it, but without the finest of its scales, which costs as much as
     all others.
@@ -95,7 +95,7 @@ def information_fidelity(fused: Tensor, visible: Tensor, thermal: Tensor) -> Ten
 
 
 def _edges(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Strength and orientation of edges. Flat places get a tiny strength: gradients stay finite."""
+    """Return strength and orientation of edges; a tiny minimum keeps gradients finite."""
     gx, gy = sobel_parts(255 * image)
     strength = (gx * gx + gy * gy + 1e-2).sqrt()
     return strength, torch.atan(gy / torch.where(gx.abs() < 1e-3, torch.full_like(gx, 1e-3), gx))
@@ -106,7 +106,7 @@ def _sigmoid(value: Tensor, gain: float, slope: float, centre: float) -> Tensor:
 
 
 def _gaussian(images: Tensor, size: int, stride: int = 1) -> Tensor:
-    """Gaussian means of (B, C, H, W) at every `stride`-th place.
+    """Return Gaussian means of (B, C, H, W) at every `stride`-th place.
 
     Only for windows of `size` pixels that lie inside the image.
     """

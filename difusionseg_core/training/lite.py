@@ -80,7 +80,7 @@ class LiteTraining(Training):
         self.register_buffer("class_weight", torch.ones(self.info.num_classes), persistent=False)
 
     def _context(self) -> EfficientNetLite0:
-        """The part of the backbone with ImageNet weights."""
+        """Return the part of the backbone with ImageNet weights."""
         assert isinstance(self.model.backbone, TwoPathBackbone)
         return self.model.backbone.context
 
@@ -94,12 +94,12 @@ class LiteTraining(Training):
             )
         counts = torch.from_numpy(data_of(self.trainer).class_counts(self.info.num_classes))
         if not counts.any():
-            raise ValueError("no training pair has a class map")
+            raise ValueError("no training pair has a mask")
         shares = (counts / counts.sum()).clamp_min(_LEAST_SHARE).float()
         self.class_weight.copy_((shares.max() / shares) ** self.hparams["class_balance"])
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The losses of a batch by name."""
+        """Return the losses of a batch by name."""
         if self.teacher is None:
             return self._losses(batch)
         with self.teacher.lesson(self.model, batch, self.hparams["teacher_weight"]) as lesson:
@@ -120,7 +120,7 @@ class LiteTraining(Training):
         )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW and the schedule of its learning rate, step by step."""
+        """Return AdamW and the schedule of its learning rate, step by step."""
         learning_rate: float = self.hparams["learning_rate"]
         warmup: int = self.hparams["warmup"]
         parts: list[tuple[nn.Module, float]] = [

@@ -15,7 +15,7 @@ def cross_entropy(
     labels: Tensor,
     class_weight: Tensor | None = None,
 ) -> Tensor:
-    """Cross-entropy of logits resized to the labels, summed and divided by the number of pixels.
+    """Return the cross-entropy of logits resized to the labels, over the number of pixels.
 
     Ignored pixels (255) add nothing but count in the divisor, as in the paper's code. Weights of
     classes are (K,).
@@ -28,7 +28,7 @@ def cross_entropy(
 
 
 def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
-    """1 - mean IoU of the classes that occur, 0 to 1, in a form that has gradients.
+    """Return 1 - mean IoU of the classes that occur, 0 to 1, in a form that has gradients.
 
     Lovasz-Softmax (Berman et al., CVPR 2018): exact if every probability is 0 or 1.
     `logits` (B, K, h, w) are resized to `labels` (B, H, W); pixels with 255 are left out; it
@@ -53,14 +53,14 @@ def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def fusion_loss(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """Distance of the fused image to the brighter of both, and of its edges to the stronger."""
+    """Return the distance of the fused image to the brighter source, and of their edges."""
     brightness = F.l1_loss(fused, torch.maximum(visible, thermal))
     edges = F.l1_loss(sobel(fused), torch.maximum(sobel(visible), sobel(thermal)))
     return brightness + edges
 
 
 def synergy_loss(logits: Tensor, fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """Objects in the fused image should look as in the thermal one, the rest as in the visible.
+    """Return the distance of objects to the thermal image, and of the rest to the visible one.
 
     Objects are all pixels of other classes than 0 in the logits. Trains decoder and fusion.
     """
@@ -72,7 +72,7 @@ def synergy_loss(logits: Tensor, fused: Tensor, visible: Tensor, thermal: Tensor
 
 
 def difference_correlation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """Sum of correlations of differences (Aslantas & Bendes, AEU 2015), (B,) in -2..2.
+    """Return the sum of correlations of differences (Aslantas & Bendes, AEU 2015), (B,) in -2..2.
 
     The correlation of what the fused image adds to one source with the other source. All images
     have one channel. A flat image gives 0.
@@ -87,13 +87,13 @@ def difference_correlation(fused: Tensor, visible: Tensor, thermal: Tensor) -> T
 
 
 def sobel(image: Tensor) -> Tensor:
-    """|horizontal| + |vertical| Sobel response of every channel, zeros outside the image."""
+    """Return |horizontal| + |vertical| Sobel response of every channel, zeros outside."""
     gx, gy = sobel_parts(image)
     return gx.abs() + gy.abs()
 
 
 def sobel_parts(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Horizontal and vertical Sobel responses (B, C, H, W) float32, zeros outside the image."""
+    """Return horizontal and vertical Sobel responses (B, C, H, W) float32, zeros outside."""
     # Sums of shifted images: for one channel several times faster than a convolution on a CPU.
     x = F.pad(image.float(), (1, 1, 1, 1))
     down = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
@@ -102,7 +102,7 @@ def sobel_parts(image: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def heat_loss(heat: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """Focal loss of centre heatmaps (Zhou et al., "Objects as points", 2019), for each object.
+    """Return the focal loss of centre heatmaps (Zhou et al., "Objects as points", 2019).
 
     `heat` logits, `truth` 0..1 with exactly 1 at centres, `weight` of places, all (B, C, h, w).
     """
@@ -115,7 +115,7 @@ def heat_loss(heat: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
 
 
 def extent_loss(extent: Tensor, truth: Tensor, weight: Tensor) -> Tensor:
-    """1 - generalised IoU (Rezatofighi et al., CVPR 2019), mean over the cells with their weights.
+    """Return 1 - generalised IoU (Rezatofighi et al., CVPR 2019), weighted mean over cells.
 
     Extents (B, 4, h, w) are distances from a cell to left, top, right and bottom; `weight`
     (B, h, w). 0 if no cell has weight.

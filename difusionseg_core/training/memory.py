@@ -23,7 +23,7 @@ class MemoryBudget:
 
     @classmethod
     def of(cls, cache: str) -> MemoryBudget:
-        """Half of the free memory for "ram", nothing for "none". ValueError for another name."""
+        """Return half of the free memory for "ram", 0 for "none"; ValueError for other names."""
         if cache not in CACHES:
             raise ValueError(f"data.cache must be {' or '.join(CACHES)}, not '{cache}'")
         return cls(int(_SHARE * free_memory()) if cache == "ram" else 0)
@@ -37,7 +37,7 @@ class MemoryBudget:
 
 
 def free_memory() -> int:
-    """Bytes that this process may still use: of the machine, its container and its limits."""
+    """Return the bytes that this process may still use: machine, container and limits."""
     free = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     available = _number_after("MemAvailable:", Path("/proc/meminfo"))
     if available is not None:
@@ -61,7 +61,7 @@ def free_memory() -> int:
 
 
 def workers_that_fit(workers: int, batch_bytes: int, shared: Path = _SHARED_MEMORY) -> int:
-    """The number of loader workers, 0 if their batches do not fit into shared memory.
+    """Return the number of loader workers, 0 if their batches do not fit into shared memory.
 
     Containers often have 64 MB of it; a worker that finds it full dies with a bus error.
     """
@@ -80,7 +80,7 @@ def workers_that_fit(workers: int, batch_bytes: int, shared: Path = _SHARED_MEMO
 
 
 def size_of(arrays: Iterable[object]) -> int:
-    """Bytes of the arrays."""
+    """Return bytes of the arrays."""
     return sum(int(getattr(array, "nbytes", 0)) for array in arrays)
 
 

@@ -77,7 +77,7 @@ def object_targets(boxes: np.ndarray, labels: np.ndarray) -> ObjectTargets:
 
 
 def boxes_of_masks(labels: np.ndarray) -> np.ndarray:
-    """(N, 5) boxes of the connected regions of persons, bikes and cars in a class map (H, W).
+    """Return (N, 5) boxes of connected regions of persons, bikes and cars in a mask (H, W).
 
     Regions that are too wide to be one object are left out.
     """
@@ -92,7 +92,7 @@ def boxes_of_masks(labels: np.ndarray) -> np.ndarray:
 
 
 def _known(boxes: np.ndarray, labels: np.ndarray, label: int) -> np.ndarray:
-    """(H / 4, W / 4), 0 where a class may be outside its boxes, 1 elsewhere."""
+    """Return (H / 4, W / 4), 0 where a class may be outside its boxes, 1 elsewhere."""
     unknown = labels == label
     for _, left, top, right, bottom in boxes[boxes[:, 0] == label].tolist():
         rows = slice(max(int(top) - _MARGIN, 0), int(bottom) + _MARGIN)

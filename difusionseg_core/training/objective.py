@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difusionseg_core.network import diffusion
-from difusionseg_core.network.fusion import luminance, pictures
+from difusionseg_core.network.fusion import denormalized, luminance
 from difusionseg_core.network.model import DiFusionSeg, Encoded
 from difusionseg_core.network.object_head import ObjectMaps
 from difusionseg_core.training.fusion_objective import fusion_losses
@@ -37,7 +37,7 @@ def paper_losses(
     time: Tensor,
     noise: Tensor,
 ) -> dict[str, Tensor]:
-    """The paper's objective.
+    """Return the paper's objective.
 
     `image` (B, 4, H, W) normalised, `labels` (B, H, W); `visible` (B, 3, H, W) RGB and `thermal`
     (B, 1, H, W), stretched to 0..1, are the targets of the fused image; `time` (B,) in 0..1
@@ -64,7 +64,7 @@ def lite_losses(
     lovasz: float = 0.0,
     objects: dict[str, Tensor] | None = None,
 ) -> dict[str, Tensor]:
-    """The objective of `lite`: the paper's, with weights of classes (K,).
+    """Return the objective of `lite`: the paper's, with weights of classes (K,).
 
     The losses of fusion use brightness alone, because its colours are the RGB image's own. They are
     those of `fusion_objective` instead of the paper's. The coarse classifier, whose classes the
@@ -96,7 +96,7 @@ def lite_losses(
 def _fusion_losses(fused: Tensor, image: Tensor) -> dict[str, Tensor]:
     # Half of the images, and their middles, are enough for these losses.
     half = slice(0, None, 2)
-    fused, visible, thermal = (_middle(part[half]) for part in (fused, *pictures(image)))
+    fused, visible, thermal = (_middle(part[half]) for part in (fused, *denormalized(image)))
     return fusion_losses(luminance(fused), luminance(visible), thermal)
 
 
@@ -107,7 +107,7 @@ def _object_losses(maps: ObjectMaps, objects: dict[str, Tensor]) -> dict[str, Te
 
 
 def _middle(images: Tensor) -> Tensor:
-    """The middle quarter of (B, C, H, W) images."""
+    """Return the middle quarter of (B, C, H, W) images."""
     height, width = images.shape[-2:]
     return images[..., height // 4 : -(height // 4), width // 4 : -(width // 4)]
 
@@ -125,7 +125,7 @@ def _denoised(
 def draw_diffusion(
     model: DiFusionSeg, image: Tensor, feedback: float = 1.0
 ) -> tuple[Tensor, Tensor]:
-    """A random time (B,) below 0.999 and noise (B, dim, h, w) for a training batch.
+    """Return a random time (B,) below 0.999 and noise (B, dim, h, w) for a training batch.
 
     With the probability 1 - `feedback` the time of an image is 1 instead: noise alone.
     """

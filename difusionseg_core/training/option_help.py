@@ -36,7 +36,7 @@ loggers): difusionseg train --help_all, and --trainer.callbacks.help CLASS for o
 
 
 def help_text() -> str:
-    """The whole help text."""
+    """Return the whole help text."""
     shipped = ", ".join(sorted(path.stem for path in CONFIGURATIONS.glob("*.yaml")))
     lines = [_USAGE]
     lines += _section("run", ((f"--{name}", text) for name, text in OWN_OPTIONS.items()))
@@ -53,7 +53,7 @@ def print_help() -> None:
 
 
 def options_of(group: str, owner: type) -> Iterator[tuple[str, str]]:
-    """(option, its meaning and default) of each parameter of a class."""
+    """Yield (option, its meaning and default) of each parameter of a class."""
     meanings = {
         parameter.arg_name: " ".join((parameter.description or "").split())
         for parameter in parse(inspect.getdoc(owner) or "").params

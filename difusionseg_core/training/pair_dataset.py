@@ -99,7 +99,7 @@ class PairDataset(Dataset[Item]):
         return item
 
     def sample(self, index: int) -> Sample:
-        """The images as they are on disk; kept in memory while the budget lasts."""
+        """Return the images as they are on disk; kept in memory while the budget lasts."""
         sample = self._samples.get(index)
         if sample is None:
             sample = _sample(read_frame(self.pairs[index], self.label_set))
@@ -109,14 +109,14 @@ class PairDataset(Dataset[Item]):
         return sample
 
     def labels(self, index: int) -> np.ndarray:
-        """(H, W) uint8 class ids of a pair, without decoding its images; empty without labels."""
+        """Return (H, W) uint8 class ids of a pair without decoding its images; may be empty."""
         pair = self.pairs[index]
         if index in self._samples:
             return self._samples[index].labels
         return read_pair_labels(pair, self.label_set) if pair.labels else np.empty(0, np.uint8)
 
     def boxes_of(self, index: int) -> list[Box] | None:
-        """The annotated boxes; None if the data set has none."""
+        """Return the annotated boxes; None if the data set has none."""
         return read_frame(self.pairs[index], self.label_set).boxes
 
 

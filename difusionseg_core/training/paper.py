@@ -71,14 +71,14 @@ class PaperTraining(Training):
             raise ValueError("PaperTraining needs --data.augmentation PaperAugmentation")
 
     def losses(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The losses of a batch by name."""
+        """Return the losses of a batch by name."""
         image = batch["image"]
         time, noise = draw_diffusion(self.model, image)
         targets = batch["visible"], batch["thermal"]
         return paper_losses(self.model, image, batch["labels"], *targets, time, noise)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        """AdamW and the schedule of its learning rate, step by step."""
+        """Return AdamW and the schedule of its learning rate, step by step."""
         warmup: int = self.hparams["warmup"]
         optimizer = torch.optim.AdamW(
             decay_groups(self.model, self.hparams["weight_decay"]), self.hparams["learning_rate"]
@@ -96,7 +96,7 @@ class PaperTraining(Training):
 def decay_groups(
     model: nn.Module, weight_decay: float
 ) -> list[dict[str, list[nn.Parameter] | float]]:
-    """Parameter groups with weight decay, and without it for the backbone's norms.
+    """Return parameter groups with weight decay, and without it for the backbone's norms.
 
     The release intends to exclude every norm, but its patterns match only these 44 tensors.
     """
@@ -111,7 +111,7 @@ def decay_groups(
 
 
 def linear_factor(step: int, steps: int, warmup: int) -> float:
-    """Factor of the learning rate: decay from 1 to 0 over `steps`, times the warm-up's rise."""
+    """Return the learning rate's factor: decay from 1 to 0 over `steps`, times the warm-up."""
     decay = max(0.0, 1 - step / steps)
     if step >= warmup:
         return decay

@@ -42,7 +42,7 @@ class PaperAugmentation:
         self.class_share = class_share
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Arrays of crop size (h, w), padded at the bottom and on the right.
+        """Return arrays of crop size (h, w), padded at the bottom and on the right.
 
         "image" (4, h, w) float32 normalised, "labels" (h, w) int64, and undistorted, stretched to
         0..1 and float32 "visible" (3, h, w) RGB and "thermal" (1, h, w). Padding is 0, and 255 in
@@ -116,13 +116,13 @@ def _is_mixed(labels: np.ndarray, class_share: float) -> bool:
 
 
 def stretched(image: np.ndarray) -> np.ndarray:
-    """uint8 -> float32 from 0, its least value, to 1, its greatest; of one value only, zeros."""
+    """Map uint8 to float32, from 0 (its minimum) to 1 (its maximum); a constant to zeros."""
     low, high = float(image.min()), float(image.max())
     return ((image.astype(np.float32) - low) / (high - low + 1e-10)).clip(0, 1)
 
 
 def _padded(image: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:
-    """Pad (..., H, W) to (..., height, width) at the bottom and on the right."""
+    """Return pad (..., H, W) to (..., height, width) at the bottom and on the right."""
     height, width = image.shape[-2:]
     padded = np.full((*image.shape[:-2], *size), value, image.dtype)
     padded[..., :height, :width] = image

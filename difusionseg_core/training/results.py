@@ -125,7 +125,7 @@ def _load_best(trainer: pl.Trainer, module: Training) -> Best:
 
 
 def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str:
-    """Markdown: how and from what data the model was trained, and its scores, also on test data."""
+    """Return a Markdown card: how and from what data the model was trained, and its scores."""
     module, data = training_of(trainer), data_of(trainer)
     info, options = module.info, dict(module.hparams)
     parameters = sum(parameter.numel() for parameter in module.model.parameters())

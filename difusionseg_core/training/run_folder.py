@@ -33,7 +33,7 @@ class Run:
         return self.folder / CHECKPOINTS / LAST
 
     def config_file(self) -> Path:
-        """The file for the options; those of earlier parts of the training are kept."""
+        """Return the file for the options; those of earlier parts of the training are kept."""
         return _free(self.folder / "config.yaml")
 
     def mark_latest(self) -> None:
@@ -98,7 +98,7 @@ def open_run(
 
 
 def find_checkpoint(name: str, runs: Path) -> Path:
-    """The checkpoint file of a path, of a run's folder, or of "last" in a run or folder of runs."""
+    """Find the checkpoint of a path, of a run's folder, or of "last" in a run or its parent."""
     path = runs if name == "last" else Path(name)
     if path.is_dir():
         candidates = [path, path / LATEST]
@@ -150,7 +150,7 @@ def _folder_of_now(runs: Path) -> Path:
 
 
 def _free(path: Path) -> Path:
-    """The path, or if it exists the first free one of PATH_2, PATH_3, ..."""
+    """Return the path, or if it exists the first free one of PATH_2, PATH_3, ..."""
     number, free = 1, path
     while free.exists() or free.is_symlink():
         number += 1

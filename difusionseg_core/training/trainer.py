@@ -9,15 +9,15 @@ from difusionseg_core.training.datamodule import PairData
 
 
 def data_of(trainer: pl.Trainer) -> PairData:
-    """The data of a training that has started."""
+    """Return the data of a training that has started."""
     return trainer.datamodule  # type: ignore[attr-defined]  # Lightning does not declare it
 
 
 def callbacks_of(trainer: pl.Trainer) -> list[pl.Callback]:
-    """The trainer's callbacks, in their order; changes take effect."""
+    """Return the trainer's callbacks, in their order; changes take effect."""
     return trainer.callbacks  # type: ignore[attr-defined]  # Lightning does not declare it
 
 
 def rank() -> int:
-    """The number of this process among those of a training, before there is a trainer."""
+    """Return the number of this process among those of a training, before there is a trainer."""
     return rank_zero_only.rank  # type: ignore[attr-defined]  # Lightning does not declare it

@@ -20,7 +20,7 @@ _TITLES = ("RGB", "thermal", "fused", "predicted", "truth")
 _TILE = 240  # width of an image on the sheet, pixels
 
 
-class Pictures(pl.Callback):
+class ValidationImages(pl.Callback):
     """Sheets of frames and the confusion matrix.
 
     `count` frames are spread over the validation set, the same every time; `worst` frames are those
@@ -90,13 +90,13 @@ class Pictures(pl.Callback):
 
 
 def image_score(truth: np.ndarray, predicted: np.ndarray, num_classes: int) -> float | None:
-    """Mean IoU of the classes in one image's masks (H, W), None without a labelled pixel."""
+    """Return the mean IoU of the classes in one image (H, W), None without a labelled pixel."""
     confusion = confusion_matrix(truth, predicted, num_classes)
     return float(np.nanmean(class_iou(confusion))) if confusion.any() else None
 
 
 def confusion_figure(confusion: np.ndarray, names: tuple[str, ...]) -> Figure:
-    """A chart of a confusion matrix (K, K): the share of each true class (row) by prediction."""
+    """Draw a confusion matrix (K, K): the share of each true class (row) by prediction."""
     shares = confusion / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
     side = 2 + 0.5 * len(names)
     figure = Figure(figsize=(side, side), layout="constrained")

@@ -1,1 +1,4 @@
-"""What bringup starts, as data, and how it is started with or without `launch`."""
+"""What the launch files start, as data, with or without ROS's `launch`.
+
+Imports `common` and the core's `recordings`.
+"""

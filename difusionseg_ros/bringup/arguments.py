@@ -1,4 +1,4 @@
-"""Launch arguments: their names on a command line and in another launch file, and their values."""
+"""Launch arguments: their names on the command line and in other launch files, and their values."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 
 class BadArgument(ValueError):
-    """A launch argument cannot be used; the message is one line that names it."""
+    """A launch argument is invalid; the message is one line that names it."""
 
 
 @dataclass(frozen=True)
 class Argument:
     """A launch argument, given as `name:=value`. An empty default means "not given".
 
-    An included launch file shares all launch configurations with its parent, whose `model` or
-    `namespace` is somebody else's. There such an argument has the name `prefix` + `name`. On a
-    command line both names are known.
+    An included launch file shares all launch configurations with its parent, where `model` or
+    `namespace` may belong to other nodes. So a parent uses the name `prefix` + `name`. On the
+    command line, both names work.
     """
 
     name: str
@@ -29,14 +29,14 @@ class Argument:
 
     @property
     def included_name(self) -> str:
-        """The name that no other launch file uses."""
+        """The name for use in other launch files."""
         return self.prefix + self.name
 
 
 def read_arguments(tokens: Sequence[str], known: Sequence[Argument]) -> dict[str, str]:
-    """Values by name from `name:=value` tokens; the default of each that is not given.
+    """Return the values by name from `name:=value` tokens, with defaults for all others.
 
-    Raises BadArgument for a token that is not of this form and for an unknown name.
+    Raises BadArgument for a token of another form and for an unknown name.
     """
     names = {argument.included_name: argument.name for argument in known}
     names |= {argument.name: argument.name for argument in known}
@@ -54,12 +54,12 @@ def read_arguments(tokens: Sequence[str], known: Sequence[Argument]) -> dict[str
 
 
 def path(value: str) -> str:
-    """The path with a leading ~ expanded; a shell leaves that of `bag:=~/recording` alone."""
+    """Return the path with a leading ~ expanded, which shells do not do in `bag:=~/recording`."""
     return str(Path(value).expanduser()) if value else value
 
 
 def number(values: Mapping[str, str], name: str, least: float = -math.inf) -> float:
-    """The value of the argument `name`, at least `least`. Raises BadArgument."""
+    """Return the value of the argument `name`, at least `least`. Raises BadArgument."""
     try:
         value = float(values[name])
     except ValueError:
@@ -71,7 +71,7 @@ def number(values: Mapping[str, str], name: str, least: float = -math.inf) -> fl
 
 
 def port(values: Mapping[str, str], name: str) -> int:
-    """The TCP port that the argument `name` gives. Raises BadArgument."""
+    """Return the TCP port in the argument `name`. Raises BadArgument."""
     text = values[name]
     if not text.isdecimal() or int(text) > 65535:
         raise BadArgument(f"{name} is '{text}'; it must be a port, 0 to 65535")
@@ -79,7 +79,7 @@ def port(values: Mapping[str, str], name: str) -> int:
 
 
 def is_true(values: Mapping[str, str], name: str) -> bool:
-    """Whether the argument `name` is true. Raises BadArgument for neither true nor false."""
+    """Return whether the argument `name` is true. Raises BadArgument unless true or false."""
     if values[name].lower() not in ("true", "false"):
         raise BadArgument(f"{name} is '{values[name]}'; it must be true or false")
     return values[name].lower() == "true"

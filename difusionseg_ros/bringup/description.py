@@ -1,8 +1,9 @@
-"""What bringup starts, written once: the launch files read it, and so does `scripts/run bringup`.
+"""What bringup starts, for the launch files and for `scripts/run bringup`.
 
     scripts/run bringup rgb_topic:=/camera/image_raw thermal_topic:=/lepton/image_raw model:=lite
 
-takes the arguments of `ros2 launch difusionseg_ros bringup.launch.py`, where there is no `launch`.
+takes the arguments of `ros2 launch difusionseg_ros bringup.launch.py`, for machines without
+`launch`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ PACKAGE = "difusionseg_ros"
 
 NAMESPACE = Argument("namespace", "", "namespace of the nodes and topics, such as robot1")
 RGB_TOPIC = Argument("rgb_topic", "rgb/image", "base topic of RGB images, also in a bag", "")
-THERMAL_TOPIC = Argument("thermal_topic", "thermal/image", "that of thermal images", "")
+THERMAL_TOPIC = Argument(
+    "thermal_topic", "thermal/image", "base topic of thermal images, also in a bag", ""
+)
 SIM_TIME = Argument("use_sim_time", "", "true: take the time from /clock", "")
 
 BRINGUP_ARGUMENTS = (
@@ -49,19 +52,19 @@ BRINGUP_ARGUMENTS = (
     NAMESPACE,
     SIM_TIME,
     Argument("respawn", "true", "true: start the fusion node again when it dies"),
-    Argument("respawn_delay", "5.0", "time until then [s]"),
+    Argument("respawn_delay", "5.0", "delay before that restart [s]"),
     Argument("rviz", "false", "true: show the topics in rviz2"),
     Argument("viewer", "false", "true: show the topics in a browser"),
     Argument("viewer_port", "8080", "port of the viewer on 127.0.0.1; 0: any free port"),
     Argument("viewer_control", "false", "true: the viewer may change steps, opacity and slop"),
     Argument("bag", "", "recording or data-set folder to replay into the node; empty: none"),
-    Argument("loop", "false", "true: replay the bag over and over"),
+    Argument("loop", "false", "true: replay the bag in a loop"),
 )
 REPLAY_ARGUMENTS = (
     Argument("bag", "", "recording or data-set folder to replay; required", "replay_"),
     Argument("rate", "10.0", "frames per second of a data-set folder", "replay_"),
     Argument("speed", "1.0", "pace of a recording; 2 is twice as fast", "replay_"),
-    Argument("loop", "false", "true: replay the bag over and over", "replay_"),
+    Argument("loop", "false", "true: replay the bag in a loop", "replay_"),
     Argument("clock", "false", "true: publish the time of recording on /clock", "replay_"),
     RGB_TOPIC,
     THERMAL_TOPIC,
@@ -73,7 +76,7 @@ Describe = Callable[[Mapping[str, str], Surroundings], list[Process]]
 def bringup_processes(
     values: Mapping[str, str], around: Surroundings = NOTHING_AROUND
 ) -> list[Process]:
-    """What bringup starts, for the values of BRINGUP_ARGUMENTS. Raises BadArgument."""
+    """Return what bringup starts, for the values of BRINGUP_ARGUMENTS. Raises BadArgument."""
     share = Path(get_package_share_directory(PACKAGE))
     params_file = Path(path(values["params_file"]) or share / "config" / "fusion_node.yaml")
     if not params_file.is_file():
@@ -122,7 +125,7 @@ def bringup_processes(
 def replay_processes(
     values: Mapping[str, str], around: Surroundings = NOTHING_AROUND
 ) -> list[Process]:
-    """What replay.launch.py starts, for the values of REPLAY_ARGUMENTS. Raises BadArgument."""
+    """Return what replay.launch.py starts, for values of REPLAY_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
         raise BadArgument("name what to replay: bag:=RECORDING_OR_FOLDER")
     values = {**values, **_base_topics(values), "bag": path(values["bag"])}
@@ -133,14 +136,14 @@ def replay_processes(
 
 
 def main() -> int:
-    """The launch-less `bringup`; returns the exit status."""
+    """Run bringup without ROS's `launch`; returns the exit status."""
     return start_described("bringup", __doc__, BRINGUP_ARGUMENTS, bringup_processes)
 
 
 def start_described(
     name: str, description: str, arguments: Sequence[Argument], describe: Describe
 ) -> int:
-    """Run what `describe` makes of the command line's `name:=value` arguments, or print the help.
+    """Run the processes that `describe` returns for the `name:=value` arguments, or print the help.
 
     Returns the exit status.
     """
@@ -157,8 +160,8 @@ def start_described(
 
 
 def open_bag(values: Mapping[str, str], mask: str | None = None) -> Source:
-    """The recording or folder that `bag` names. Raises BadArgument."""
-    # Imported here, since a launch file must load without what reads recordings.
+    """Open the recording or folder that `bag` names. Raises BadArgument."""
+    # Imported here: launch files must load without the packages that read recordings.
     from difusionseg_core.recordings.playback import open_source
 
     topics = _recorded_topics(values)
@@ -179,8 +182,8 @@ def _node_parameters(
     if values["use_sim_time"]:
         parameters["use_sim_time"] = is_true(values, "use_sim_time")
     if values["bag"]:
-        # A replay is reliable, and no image of it need be lost: a camera usually sends best effort,
-        # by which Fast DDS loses many images of a megabyte.
+        # A replay publishes reliably, so that no image is lost. Cameras usually publish best
+        # effort, and then Fast DDS loses many images of a megabyte.
         for topic in _image_topics(values, around).values():
             parameters[f"qos_overrides.{topic}.subscription.reliability"] = "reliable"
     return parameters
@@ -197,7 +200,7 @@ def _camera_remaps(values: Mapping[str, str]) -> dict[str, str]:
                 f"{_transport(argument.name)}:=compressed"
             )
         if topic != argument.default:
-            # A camera's camera_info is in the namespace of its image.
+            # The camera_info topic is in the namespace of the image topic.
             siblings = topic.rpartition("/")[0]
             camera = argument.default.rpartition("/")[0]
             remaps[argument.default] = topic
@@ -211,7 +214,7 @@ def _replay(
     values: Mapping[str, str], around: Surroundings, parameters: Mapping[str, float | bool]
 ) -> Process:
     remaps = _camera_remaps(values)
-    # The node adds the transport to its base topics, the replay names such topics in full.
+    # The node adds the transport to base topics; the replay needs full topic names.
     compressed = {
         f"{base}/{transport}": around.topic(base, values["namespace"], remaps) + f"/{transport}"
         for base in (RGB_TOPIC.default, THERMAL_TOPIC.default)
@@ -227,7 +230,7 @@ def _replay(
 
 
 def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
-    """The arguments `rgb_transport` and `thermal_transport` that fit the bag."""
+    """Return `rgb_transport` and `thermal_transport` as the bag needs them."""
     source = open_bag(values)
     source.close()
     return {
@@ -238,7 +241,7 @@ def _recorded_transports(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _image_topics(values: Mapping[str, str], around: Surroundings) -> dict[str, str]:
-    """The full names of the two topics that the node takes images from, by argument."""
+    """Return the full names of the node's two image topics, by argument."""
     remaps = _camera_remaps(values)
     return {
         argument.name: around.topic(argument.default, values["namespace"], remaps)
@@ -248,9 +251,9 @@ def _image_topics(values: Mapping[str, str], around: Surroundings) -> dict[str, 
 
 
 def _recorded_topics(values: Mapping[str, str]) -> dict[str, str]:
-    """The replay's parameters that name the cameras' topics in the recording, if not default.
+    """Return the replay's parameters for the topics in the recording, if not default.
 
-    The replay finds a topic by its base name, however its images are compressed.
+    The replay finds a topic by its base name, with or without compression.
     """
     return {
         argument.name: values[argument.name]
@@ -260,7 +263,7 @@ def _recorded_topics(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _base_topics(values: Mapping[str, str]) -> dict[str, str]:
-    """The arguments that name the cameras' topics, without the ending of compressed images."""
+    """Return the arguments for the camera topics, without the suffix of compressed images."""
     return {item.name: base_of(values[item.name]) for item in (RGB_TOPIC, THERMAL_TOPIC)}
 
 

@@ -1,10 +1,10 @@
-"""What evaluate_bag starts: replay, fusion node, and the evaluation node that ends it all.
+"""What evaluate_bag starts: replay, fusion node, and evaluation node, which ends the others.
 
     scripts/run evaluate_bag bag:=sample output:=evaluation.json
 
 takes the arguments of `ros2 launch difusionseg_ros evaluate_bag.launch.py`. The recording plays in
-real time: a computer that is too slow drops frames, and the scores include that. Without ROS and
-without drops, `difusionseg evaluate-bag` does the same.
+real time: a computer that is too slow drops frames, which lowers the scores. `difusionseg
+evaluate-bag` evaluates without ROS and without drops.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ _START_TIMEOUT = 600.0  # seconds the replay waits while the network is loaded
 def evaluate_bag_processes(
     values: Mapping[str, str], around: Surroundings = NOTHING_AROUND
 ) -> list[Process]:
-    """What to start, for the values of EVALUATE_BAG_ARGUMENTS. Raises BadArgument."""
+    """Return what to start, for the values of EVALUATE_BAG_ARGUMENTS. Raises BadArgument."""
     if not values["bag"]:
         raise BadArgument("name what to replay: bag:=RECORDING_OR_FOLDER")
     values = {**values, "bag": path(values["bag"]), "output": path(values["output"])}
@@ -68,7 +68,7 @@ def evaluate_bag_processes(
             f"bag: {values['bag']} has no ground truth on {MASK}; name its topic with mask_topic"
         )
     brought_up = {item.name: values[item.name] for item in _TAKEN_OVER} | {"bag": values["bag"]}
-    # A node that died would have missed images: it is not started again.
+    # No restart: a node that died has missed images.
     defaults = {**read_arguments((), BRINGUP_ARGUMENTS), "respawn": "false"}
     node, replay = bringup_processes({**defaults, **brought_up}, around)
     pace = {
@@ -93,7 +93,7 @@ def evaluate_bag_processes(
 
 
 def main() -> int:
-    """The launch-less `evaluate_bag`; returns the exit status."""
+    """Run evaluate_bag without ROS's `launch`; returns the exit status."""
     return start_described("evaluate_bag", __doc__, EVALUATE_BAG_ARGUMENTS, evaluate_bag_processes)
 
 

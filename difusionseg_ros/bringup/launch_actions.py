@@ -1,8 +1,8 @@
-"""Turns the description of bringup into actions of ROS's `launch`. Only launch files import this.
+"""Convert the description of bringup to actions of ROS's `launch`. Only launch files import this.
 
-A launch file of ours may be included in another. All that it declares stays inside of it, it takes
-nothing from the other's launch arguments by chance, and the other continues whatever happens to our
-nodes: only a launch file that was started by itself ends the launch.
+Other launch files can include ours. Then our declarations stay in our file, we read no launch
+argument of the parent by accident, and the parent continues if our nodes end: our launch file ends
+the launch only if it was started directly.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LOG = launch.logging.get_logger("difusionseg_ros")
 
 
 def actions(arguments: Sequence[Argument], describe: Describe) -> list[Action]:
-    """Actions that declare `arguments` and start what `describe` makes of their values."""
+    """Return actions that declare `arguments` and start the processes that `describe` returns."""
     declared = [
         DeclareLaunchArgument(
             item.included_name,
@@ -67,13 +67,13 @@ def _start(
         return _Nodes(describe(values, around), alone).actions
     except Exception as error:
         if alone:
-            raise  # launch logs it in one line and ends with status 1
+            raise  # launch logs this in one line and ends with status 1
         _LOG.error(f"nothing is started: {error}. The rest of the launch continues")
         return []
 
 
 def _own_command_line(context: LaunchContext) -> list[str] | None:
-    """What our launch file was given by `ros2 launch`; None if it is included in another."""
+    """Return the arguments from `ros2 launch`; None if another launch file includes ours."""
     members = context.get_locals_as_dict()
     root = getattr(members.get("event"), "launch_description", None)
     entities = [
@@ -96,7 +96,7 @@ def _own_command_line(context: LaunchContext) -> list[str] | None:
 
 
 def _report_unused(given: dict[str, str], arguments: Sequence[Argument]) -> None:
-    """Log which launch arguments of the parent have names of ours and are not used."""
+    """Log which launch arguments of the parent have the names of ours but are not used."""
     unused = [
         item
         for item in arguments
@@ -110,9 +110,9 @@ def _report_unused(given: dict[str, str], arguments: Sequence[Argument]) -> None
 
 
 class _Nodes:
-    """The nodes of one launch file as `actions`, and what follows when one of them ends.
+    """The nodes of one launch file as `actions`, and the reaction to the end of each.
 
-    `alone`: there is nothing else in the launch, which ends when they do. Raises NotInstalled.
+    `alone`: the launch has no other nodes, and ends with these. Raises NotInstalled.
     """
 
     def __init__(self, processes: Sequence[Process], alone: bool) -> None:
@@ -143,7 +143,7 @@ class _Nodes:
     def _ended(
         self, process: Process, event: ProcessExited, context: LaunchContext
     ) -> list[Action]:
-        """What follows the end of a process; RuntimeError ends the launch with status 1."""
+        """React to the end of a process; a RuntimeError ends the launch with status 1."""
         if context.is_shutdown or self._ending:
             return []
         status = event.returncode
@@ -157,12 +157,12 @@ class _Nodes:
         if not process.essential and not (process.failure_ends_all and status):
             return []
         if self._alone:
-            raise RuntimeError(text)  # `Shutdown` would leave status 0
+            raise RuntimeError(text)  # `Shutdown` would end with status 0
         _LOG.error(f"{text}; the rest of the launch continues without it")
         return self._end(text) if self._has_an_end else []
 
     def _end(self, reason: str) -> list[Action]:
-        """End everything that is ours, and the launch if there is nothing else."""
+        """End our nodes, and the launch if it has no others."""
         self._ending = True
         if self._alone:
             return [Shutdown(reason=reason)]

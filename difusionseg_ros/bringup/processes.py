@@ -1,4 +1,4 @@
-"""Runs ROS 2 programs as child processes: start them together, end them together."""
+"""Run ROS 2 programs as child processes that start and end together."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import IO
 
 from ament_index_python.packages import PackageNotFoundError, get_package_prefix
 
-SHUTDOWN_TIMEOUT = 10.0  # seconds from the first signal until what still runs is killed
+SHUTDOWN_TIMEOUT = 10.0  # seconds from the first signal to the kill
 
 
 class NotInstalled(RuntimeError):
@@ -25,7 +25,7 @@ class NotInstalled(RuntimeError):
 
 @dataclass(frozen=True)
 class Process:
-    """A ROS 2 program to start, in terms that `launch_ros.actions.Node` and a shell both know."""
+    """A ROS 2 program to start, described for `launch_ros.actions.Node` and for a shell."""
 
     package: str
     executable: str
@@ -34,17 +34,17 @@ class Process:
     parameters: dict[str, str | float | bool] = field(default_factory=dict)
     params_file: str = ""
     remaps: dict[str, str] = field(default_factory=dict)
-    # Everything ends with an error when this one ends, unless it is started again.
+    # The end of this process ends all others with an error, unless it is started again.
     essential: bool = False
-    # Seconds after which a process that was killed or crashed is started again; None: never. One
-    # that ended with status 1 has said itself that it cannot run.
+    # Seconds after which a killed or crashed process is started again; None: never. A process that
+    # ends with status 1 has reported why it cannot run, and is not started again.
     respawn_delay: float | None = None
-    failure_ends_all: bool = False  # everything ends when this one ends with another status than 0
-    finishes: bool = False  # everything ends, without an error, when this one ends with status 0
+    failure_ends_all: bool = False  # a status other than 0 of this process ends all others
+    finishes: bool = False  # status 0 of this process ends all others without an error
 
 
 def command_line(process: Process) -> list[str]:
-    """The program's path and its arguments. Raises NotInstalled."""
+    """Return the program's path and its arguments. Raises NotInstalled."""
     ros_arguments = []
     if process.namespace:
         ros_arguments += ["-r", f"__ns:=/{process.namespace.strip('/')}"]
@@ -53,20 +53,20 @@ def command_line(process: Process) -> list[str]:
     if process.params_file:
         ros_arguments += ["--params-file", process.params_file]
     for name, value in process.parameters.items():
-        # Values are parsed as YAML, of which JSON is a part: the string "1" stays a string.
+        # ROS parses values as YAML, which includes JSON: the string "1" stays a string.
         ros_arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
     command = [_program(process), *process.arguments]
     return command + ["--ros-args", *ros_arguments] if ros_arguments else command
 
 
 def start(processes: Sequence[Process], output: IO | None = None) -> list[subprocess.Popen]:
-    """Start the processes; what they print goes to `output`, or where ours goes.
+    """Start the processes; they print to `output` (None: to this process's output).
 
-    They lead sessions of their own, so that a Ctrl-C in the terminal reaches them once: from `end`.
+    Each gets a new session, so that Ctrl-C in the terminal reaches it only once, through `end`.
     Raises NotInstalled, with nothing started.
     """
     commands = [command_line(process) for process in processes]
-    # A signal must not raise between a child's start and the caller's knowing of it.
+    # A signal must not raise before the caller has the list of the children.
     held: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, _: held.append(number))
@@ -87,7 +87,7 @@ def start(processes: Sequence[Process], output: IO | None = None) -> list[subpro
 
 
 def end(children: Sequence[subprocess.Popen]) -> None:
-    """Interrupt what `start` returned and still runs, wait, and kill what does not end."""
+    """Interrupt the running processes that `start` returned, wait, and kill those that remain."""
     for child in children:
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGINT)
@@ -101,17 +101,17 @@ def end(children: Sequence[subprocess.Popen]) -> None:
 
 
 def run(processes: Sequence[Process]) -> int:
-    """Run the processes until one ends them all, none is left, or a signal asks to; end the rest.
+    """Run the processes until one ends all others, none is left, or a signal arrives.
 
-    SIGINT, SIGTERM and SIGHUP end the processes too. Returns the exit status: 0 after a signal and
-    after a process that `finishes`, else that of the process that ended them all, or of the last
-    one that failed. Raises NotInstalled, with nothing started.
+    SIGINT, SIGTERM and SIGHUP end all processes. Returns the exit status: 0 after a signal and
+    after a process that `finishes`, else the status of the process that ended the others, or of
+    the last one that failed. Raises NotInstalled, with nothing started.
     """
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: received.append(number))
     children: list[subprocess.Popen | None] = [*start(processes)]
-    due: dict[int, float] = {}  # when a process is started again, by its place
+    due: dict[int, float] = {}  # by index: when to start the process again
     last_failure = 0
     try:
         while not received and (due or any(children)):
@@ -142,7 +142,7 @@ def run(processes: Sequence[Process]) -> int:
 
 
 def _as_a_shell(status: int) -> int:
-    """The exit status of a shell for a child with that return code of Popen."""
+    """Return the exit status that a shell reports for a return code of Popen."""
     return 128 - status if status < 0 else status
 
 

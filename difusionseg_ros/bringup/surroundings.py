@@ -1,4 +1,4 @@
-"""What other launch files put around ours: a namespace and remaps that apply to our nodes."""
+"""Namespace and remaps that other launch files apply to our nodes."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Surroundings:
-    """`namespace` is that of PushRosNamespace, `remaps` (from, to) those of SetRemap."""
+    """`namespace` from PushRosNamespace, and `remaps` (from, to) from SetRemap."""
 
     namespace: str = ""
     remaps: Sequence[tuple[str, str]] = ()
 
     def inner_namespace(self, namespace: str) -> str:
-        """The full namespace of a node that asks for `namespace`, as launch_ros makes it."""
+        """Return the full namespace that launch_ros gives to a node with `namespace`."""
         if namespace.startswith("/"):
             return f"/{namespace.strip('/')}"
         parts = [part for part in (self.namespace.strip("/"), namespace.strip("/")) if part]
         return "/" + "/".join(parts)
 
     def topic(self, name: str, namespace: str, remaps: Mapping[str, str]) -> str:
-        """The full name of a node's topic `name`; the first remap that matches it counts.
+        """Return the full name of a node's topic `name`; the first matching remap applies.
 
-        The node is in `namespace`, as given to it, and has the `remaps` beside those around it.
+        `namespace` and `remaps` are the node's own, in addition to those around it.
         """
         inner = self.inner_namespace(namespace)
         for source, target in [*self.remaps, *remaps.items()]:

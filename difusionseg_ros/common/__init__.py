@@ -1,1 +1,4 @@
-"""What several nodes share: topics, image messages, parameters, logs, middleware, the run loop."""
+"""Code that several nodes share: topics, image messages, parameters, logs, the run loop.
+
+Imports the core, and no other room of this package.
+"""

@@ -1,4 +1,4 @@
-"""Simulated time without a clock is reported: nothing that waits for time would ever happen."""
+"""Report simulated time without a clock: all timers of the node would wait forever."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ PATIENCE = 3.0  # seconds
 
 
 class ClockWatch:
-    """Warns when `use_sim_time` is set and nothing has arrived on /clock for `PATIENCE` seconds."""
+    """Warns if `use_sim_time` is set and nothing has arrived on /clock for `PATIENCE` seconds."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._reported = False
-        # A steady clock, since simulated time may stand still.
+        # A steady clock, because simulated time may stop.
         node.create_timer(PATIENCE, self.check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def check(self) -> None:

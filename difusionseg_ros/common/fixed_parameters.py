@@ -1,4 +1,4 @@
-"""Parameters that a node reads once, at its start: declared, checked, and described for --help."""
+"""Parameters that a node reads once, at its start: declaration, checks, and --help."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Parameter:
 
 
 def declare(node: Node, parameters: Sequence[Parameter]) -> dict[str, Any]:
-    """Declare them, read-only, and return their values by name; report those that do not apply.
+    """Declare parameters, read-only, and return their values by name; report unknown ones.
 
     Raises ValueError, in one line, for a value of the wrong type or out of range.
     """
@@ -54,7 +54,7 @@ def declare(node: Node, parameters: Sequence[Parameter]) -> dict[str, Any]:
 
 
 def described(parameters: Sequence[Parameter]) -> list[ParameterHelp]:
-    """The parameters for a program's `--help`."""
+    """Return the parameters for a program's `--help`."""
     return [
         ParameterHelp(
             item.name,

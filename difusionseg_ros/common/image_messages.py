@@ -1,8 +1,7 @@
-"""Between camera messages and arrays: the core's codec, joined with cv_bridge, and messages out.
+"""Conversion between image messages and arrays, with the core's codec and cv_bridge.
 
-What an encoding means, the checks and BadImage are those of
-`difusionseg_core.imaging.camera_images`. cv_bridge converts 8-bit colours whose rows have no
-padding; it trusts what it is given, so each message is checked first.
+Encodings, checks and BadImage are those of `difusionseg_core.imaging.camera_images`. cv_bridge
+converts 8-bit colours without row padding; it does not check messages, so this module does.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ _BY_CV_BRIDGE = ("bgr8", "rgba8", "bgra8", "mono8")
 
 
 def stamp_ns(header: Header) -> int:
-    """The stamp of a header in nanoseconds, also a negative one, which rclpy's Time refuses."""
+    """Return a header's stamp in nanoseconds; negative stamps too, which rclpy's Time refuses."""
     return header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
 
 
 def check_stamp(header: Header) -> None:
-    """Raise BadImage for an image without a usable stamp: it belongs to no other."""
+    """Raise BadImage if the image has no usable stamp and so cannot be paired."""
     camera_images.check_stamp(stamp_ns(header))
 
 
 def rgb_array(message: Image | CompressedImage, max_bytes: int, bits: int = 16) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, as `camera_images.rgb_array`. Raises BadImage."""
+    """Return (H, W, 3) uint8 RGB, as `camera_images.rgb_array`. Raises BadImage."""
     if isinstance(message, Image) and message.encoding in _BY_CV_BRIDGE:
         camera_images.check(message, _BY_CV_BRIDGE, max_bytes)
         if message.step == message.width * ENCODINGS[message.encoding].pixel_bytes:
@@ -48,10 +47,10 @@ def rgb_array(message: Image | CompressedImage, max_bytes: int, bits: int = 16) 
 
 
 def image_message(image: np.ndarray, encoding: str, header: Header) -> Image:
-    """An Image message from an (H, W) or (H, W, C) array whose type is that of the encoding."""
+    """Return an Image message from an (H, W) or (H, W, C) array of the encoding's type."""
     message = Image(header=header, height=image.shape[0], width=image.shape[1], encoding=encoding)
     message.is_bigendian = int(sys.byteorder == "big")
     message.step = image.nbytes // image.shape[0]
-    # rclpy copies an array of bytes at once, and checks anything else byte by byte.
+    # rclpy copies a byte array in one step; it checks other types byte by byte.
     message.data = array.array("B", image.tobytes())
     return message

@@ -1,4 +1,4 @@
-"""What the evaluation node counts: masks against ground truth, and the node's own figures."""
+"""Scores of the evaluation node: masks against ground truth, and latencies."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from difusionseg_core.evaluation.running_scores import MaskScores, StageLatencie
 from difusionseg_core.evaluation.statistics import Faults, distribution
 from difusionseg_ros.msg import FrameStatus, StageLatency
 
-_IDS = 256  # all ids of a mono8 mask; their names come later, with LabelInfo
+_IDS = 256  # all ids of a mono8 mask; LabelInfo brings their names later
 _STAGES = tuple(
-    # "total" counts from the stamp until published: in a replay it is the age of the recording.
+    # "total" is the time from stamp to publishing: in a replay it includes the recording's age.
     name
     for name in StageLatency.get_fields_and_field_types()
     if name != "total"
@@ -57,16 +57,16 @@ class LiveScores:
 
     @property
     def mean_iou(self) -> float:
-        """0..1, over all frames so far, class 0 counted; not-a-number before the first."""
+        """0..1 over all frames so far, class 0 counted; NaN before the first frame."""
         return self._masks.mean_iou
 
     @property
     def latency(self) -> float:
-        """Median from a pair's later image to its outputs [s]; not-a-number before the first."""
+        """Median time from a pair's later image to its outputs [s]; NaN before the first frame."""
         return self._stages.median
 
     def report(self) -> dict[str, object]:
-        """Plain values for a JSON file, only of what was received."""
+        """Return plain values for a JSON file, for the topics that were received."""
         report: dict[str, object] = {}
         if self.frames:
             report["segmentation"] = self._masks.report(self._name)

@@ -1,4 +1,4 @@
-"""Fast DDS as the middleware: room for images in shared memory, and no network if so asked."""
+"""Fast DDS settings: shared memory for large images, and no network if ROS is to stay local."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _FIRST_RMW_OF_3 = 9
 _LOCAL_FILE = "fastdds_localhost.xml"
 _LOCALHOST_ONLY, _RANGE = "ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 _SHARED_MEMORY = Path("/dev/shm")
-# A container has 64 MB by default. A process whose segment does not fit has no shared memory.
+# Containers have 64 MB by default. A process whose segment does not fit gets no shared memory.
 _LEAST_FREE = 256_000_000
 
 
 def use_image_transport() -> None:
-    """Have Fast DDS read config/fastdds.xml, in this process from `rclpy.init` on and in children.
+    """Make Fast DDS read config/fastdds.xml, in this process and its children.
 
-    If ROS is to talk to this computer only, it reads config/fastdds_localhost.xml, which does all
-    of that itself. If the user configured Fast DDS, or if shared memory is scarce, its
-    configuration stays as it is. Other middleware ignores all this.
+    Call this before `rclpy.init`. If ROS is restricted to this computer, Fast DDS reads
+    config/fastdds_localhost.xml instead. The configuration does not change if the user has
+    configured Fast DDS, or if shared memory is too small. Other middleware ignores all this.
     """
     local = is_local()
     configured = any(name in os.environ for name in (_PROFILES, _PROFILES_OF_3, _TRANSPORTS))
@@ -39,25 +39,25 @@ def use_image_transport() -> None:
         # ROS releases from Kilted on do not know ROS_LOCALHOST_ONLY.
         os.environ[_RANGE] = "LOCALHOST"
     elif local:
-        # Otherwise ROS adds transports of its own, which open sockets on every network.
+        # Otherwise ROS adds transports that open sockets on every network.
         os.environ[_RANGE] = "SYSTEM_DEFAULT"
 
 
 def is_local() -> bool:
-    """Whether ROS is to talk to this computer only."""
+    """Return whether ROS is restricted to this computer."""
     return os.environ.get(_LOCALHOST_ONLY) == "1" or os.environ.get(_RANGE) == "LOCALHOST"
 
 
 def other_users_of_shared_memory() -> list[str]:
-    """The users, other than this process's, that have segments of Fast DDS in shared memory.
+    """Return the other users who have Fast DDS segments in shared memory.
 
-    A process of root may use the segments of everybody; for it the list is empty.
+    The list is empty for a process of root, which can use the segments of all users.
     """
     users = set()
     if os.geteuid() == 0:
         return []
     for segment in _SHARED_MEMORY.glob("fast*"):
-        with contextlib.suppress(OSError, KeyError):  # removed meanwhile, or of a nameless user
+        with contextlib.suppress(OSError, KeyError):  # removed, or unknown user
             if segment.stat().st_uid != os.geteuid():
                 users.add(segment.owner())
     return sorted(users)
@@ -69,7 +69,7 @@ def _has_local_file() -> bool:
 
 
 def _profiles_variable() -> str | None:
-    """The variable that names a configuration file for this release's Fast DDS, if it has one."""
+    """Return the variable for a configuration file of this release's Fast DDS, if set."""
     try:
         rmw = Path(get_package_share_directory("rmw_fastrtps_shared_cpp"), "package.xml")
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""Report parameters that do not apply, and accept integers for doubles at run time."""
+"""Report unknown parameters, and accept integers for doubles at run time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _QOS = "qos_overrides."
 
 
 def report_unknown(node: Node, names: Iterable[str], others: Collection[str] = ()) -> None:
-    """Log a warning for each parameter that the node was given and does not have.
+    """Log a warning for each parameter that the node received but does not have.
 
-    `names` are the node's own parameters, `others` those of other nodes in the process. To
-    be called when the parameters are declared. QoS overrides: see `report_unknown_qos`.
+    `names` are the node's parameters, `others` those of other nodes in the process. Call this
+    after declaring the parameters. For QoS overrides see `report_unknown_qos`.
     """
     names = list(names)
     for name in _given(node):
@@ -33,7 +33,7 @@ def report_unknown(node: Node, names: Iterable[str], others: Collection[str] = (
 def report_unknown_qos(node: Node) -> None:
     """Log a warning for each QoS override that matches no topic of the node.
 
-    To be called when the topics exist.
+    Call this after creating publishers and subscriptions.
     """
     declared = list(node.get_parameters_by_prefix(_QOS.rstrip(".")))
     for name in _given(node):
@@ -44,7 +44,7 @@ def report_unknown_qos(node: Node) -> None:
 
 
 def report_foreign_files(node: Node, args: list[str] | None = None) -> None:
-    """Log a warning for each parameter file of the command line that names only other nodes."""
+    """Log a warning for each parameter file on the command line that names only other nodes."""
     name = node.get_fully_qualified_name()
     for file, entries in foreign_files(sys.argv if args is None else args, name):
         node.get_logger().warning(
@@ -54,10 +54,10 @@ def report_foreign_files(node: Node, args: list[str] | None = None) -> None:
 
 
 class LenientParameters(Node):
-    """A node that takes integers for doubles: `ros2 param set NODE slop 1` sets 1.0.
+    """A node that accepts integers for doubles: `ros2 param set NODE slop 1` sets 1.0.
 
-    A read-only parameter that is set to the value it has is no error, so that
-    `ros2 param load` takes a whole parameter file.
+    Setting a read-only parameter to its current value is no error, so that `ros2 param load`
+    accepts a complete parameter file.
     """
 
     defaults: Mapping[str, Any] = {}  # of the parameters, by name

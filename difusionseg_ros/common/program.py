@@ -1,4 +1,4 @@
-"""How every executable node starts and ends: help, arguments, signals, ROS."""
+"""Start and end of every executable: help, arguments, signals, ROS."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WIDTH = 100
 
 @dataclass(frozen=True)
 class ParameterHelp:
-    """A parameter for `--help`; `allowed` is in words, empty without a limit."""
+    """A parameter for `--help`; `allowed` is the range as text, empty without a limit."""
 
     name: str
     default: Any
@@ -56,8 +56,8 @@ Work = Callable[[threading.Event, list[str]], int]
 def run(program: Program, args: list[str] | None, work: Work) -> int:
     """Run `work(stop, arguments)` between the start and the end of ROS; returns the exit status.
 
-    `args` is the command line, the program's name first; None: that of this process. `work` gets
-    what ROS was given of it. SIGINT and SIGTERM set `stop`, and `work` then returns soon. A
+    `args` is the command line with the program's name first; None: that of this process. `work`
+    gets the arguments for ROS. SIGINT and SIGTERM set `stop`; `work` must then return soon. A
     ValueError or OSError from `work` is logged in one line, with status 1. Unknown arguments give
     status 2.
     """
@@ -77,7 +77,7 @@ def run(program: Program, args: list[str] | None, work: Work) -> int:
         )
         return 2
 
-    # Not rclpy's handlers: they shut ROS down while a frame is still being processed.
+    # Not rclpy's handlers, which shut ROS down while a frame is being processed.
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -88,7 +88,7 @@ def run(program: Program, args: list[str] | None, work: Work) -> int:
         )
         try:
             rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
-        except RuntimeError as error:  # arguments or a parameter file that cannot be read
+        except RuntimeError as error:  # unreadable arguments or parameter file
             print(f"{program.name}: {_one_line(error)}", file=sys.stderr)
             return 1
         try:
@@ -101,7 +101,7 @@ def run(program: Program, args: list[str] | None, work: Work) -> int:
 
 
 def help_text(program: Program) -> str:
-    """What `--help` prints."""
+    """Return the text of `--help`."""
     lines = [
         f"usage: {program.name} [--help] [--version] [--ros-args [-p NAME:=VALUE] "
         "[--params-file FILE] [-r FROM:=TO]]",
@@ -122,7 +122,7 @@ def help_text(program: Program) -> str:
 
 
 def version() -> str:
-    """The version in this package's package.xml."""
+    """Return the version in this package's package.xml."""
     share = get_package_share_directory("difusionseg_ros")
     return ElementTree.parse(Path(share, "package.xml")).findtext("version", "unknown")
 

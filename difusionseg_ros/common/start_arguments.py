@@ -1,7 +1,7 @@
-"""The command line that a node starts with: its own arguments, and parameters in ROS's.
+"""The command line of a node: arguments for ROS, other arguments, and parameter files.
 
-ROS refuses an integer for a parameter that is a double, and a list of both. Neither YAML nor people
-see a difference between 0 and 0.0, so such values become doubles before ROS reads them.
+ROS refuses an integer for a double parameter, and a list of integers and doubles. Users expect 0
+and 0.0 to be equal, so this module converts such values to doubles before ROS reads them.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _PARAMETERS = "ros__parameters"
 
 
 def own_arguments(args: Sequence[str]) -> list[str]:
-    """What is not for ROS: everything outside of `--ros-args ... --`."""
+    """Return the arguments that are not for ROS: all outside of `--ros-args ... --`."""
     return [token for token, for_ros in _tokens(args) if not for_ros]
 
 
 def parameter_files(args: Sequence[str]) -> list[str]:
-    """The files that `--params-file` names, in their order."""
+    """Return the files that `--params-file` names, in order."""
     tokens = list(_tokens(args))
     return [
         token
@@ -33,10 +33,10 @@ def parameter_files(args: Sequence[str]) -> list[str]:
 
 
 def with_doubles(args: Sequence[str], defaults: Mapping[str, Any], folder: Path) -> list[str]:
-    """The arguments with doubles for integers, where a parameter's default is a float or a tuple.
+    """Return the arguments with doubles for integers if a parameter's default is a float or tuple.
 
-    A parameter file that needs changes is replaced with a changed copy in `folder`. What cannot be
-    read stays as it is, for ROS to complain about.
+    A parameter file that needs changes is replaced with a changed copy in `folder`. Unreadable
+    arguments and files stay as they are; ROS reports them.
     """
     changed: list[str] = []
     before = ""
@@ -51,10 +51,10 @@ def with_doubles(args: Sequence[str], defaults: Mapping[str, Any], folder: Path)
 
 
 def as_declared(value: Any, default: Any) -> Any:
-    """The value as the type of the default asks: doubles for integers; others as they are.
+    """Return the value with doubles for integers if the default is a double.
 
-    A list of numbers becomes one of the default's type; it may come as text, which is how
-    `ros2 param` sends a mixed list.
+    A list of numbers becomes a list of the default's type. It may be given as text, because
+    `ros2 param` sends a mixed list as text. Other values stay as they are.
     """
     if isinstance(default, float) and type(value) is int:
         return float(value)
@@ -75,7 +75,7 @@ def as_declared(value: Any, default: Any) -> Any:
 
 
 def foreign_files(args: Sequence[str], node: str) -> Iterator[tuple[str, list[str]]]:
-    """Parameter files none of whose entries is for `node` (its full name), with their entries."""
+    """Yield parameter files without an entry for `node` (its full name), with their entries."""
     for file in parameter_files(args):
         try:
             entries = list(_node_names(yaml.safe_load(Path(file).read_text())))
@@ -86,7 +86,7 @@ def foreign_files(args: Sequence[str], node: str) -> Iterator[tuple[str, list[st
 
 
 def _tokens(args: Sequence[str], keep_marks: bool = False) -> Iterator[tuple[str, bool]]:
-    """The tokens, and whether each is for ROS; `--ros-args` and its `--` only if asked for."""
+    """Yield the tokens, and whether each is for ROS; `--ros-args` and `--` only if asked for."""
     for_ros = False
     for token in args:
         if token == "--ros-args" or (for_ros and token == "--"):
@@ -129,7 +129,7 @@ def _file_with_doubles(file: str, defaults: Mapping[str, Any], copy: Path) -> st
 
 
 def _visit(content: Any, visitor: Callable[[dict[str, Any]], None]) -> None:
-    """Call the visitor with every mapping of parameters below `content`."""
+    """Call the visitor with each mapping of parameters in `content`."""
     if not isinstance(content, dict):
         return
     for key, value in content.items():
@@ -150,7 +150,7 @@ def _node_names(content: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _pattern(entry: str) -> re.Pattern[str]:
-    """Of full node names: `/**` stands for any namespaces, `/*` for one."""
+    """Return a pattern for full node names: `/**` matches any namespaces, `/*` one."""
     parts = [re.escape(part) for part in entry.strip("/").split("/")]
     wild = {re.escape("**"): r"(/\w+)*", re.escape("*"): r"/\w+"}
     return re.compile("".join(wild.get(part, f"/{part}") for part in parts))

@@ -1,4 +1,4 @@
-"""Log lines that would repeat with every frame, at a limited rate."""
+"""A rate limit for log lines that would repeat with every frame."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
 class ThrottledLog:
-    """Logs errors and warnings, one line for each subject at most every `period()` seconds.
+    """Logs errors and warnings, at most one line per subject in `period()` seconds.
 
-    rclpy's own throttle counts by the place in the code, so that two cameras with the same fault
-    would hide each other.
+    rclpy's throttle counts by place in the code: of two cameras with the same fault it would log
+    only one.
     """
 
     def __init__(self, logger: RcutilsLogger, period: Callable[[], float]) -> None:
@@ -21,12 +21,12 @@ class ThrottledLog:
         self._last: dict[str, float] = {}
 
     def error(self, subject: str, text: str) -> None:
-        """Log "subject: text" unless a line about the subject was logged just before."""
+        """Log "subject: text" unless the subject had a line in the last `period()` seconds."""
         if self._is_due(subject):
             self._logger.error(f"{subject}: {text}")
 
     def warning(self, subject: str, text: str) -> None:
-        """The same, as a warning."""
+        """Log a warning in the same way."""
         if self._is_due(subject):
             self._logger.warning(f"{subject}: {text}")
 

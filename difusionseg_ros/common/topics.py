@@ -17,8 +17,8 @@ from difusionseg_ros.msg import ClassColors, FrameStatus, HotSpot, ObjectTempera
 class Topic:
     """A topic of the node: its name relative to the namespace, and its message class.
 
-    What is received is best effort, what is sent reliable (REP 2003); `latched` topics keep their
-    last message for those who subscribe later.
+    Subscriptions are best effort, publishers reliable (REP 2003). `latched` topics keep their last
+    message for late subscribers.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Topic:
     latched: bool = False
 
     def qos(self) -> QoSProfile:
-        """A new profile each time, because rclpy writes QoS overrides into the one it is given."""
+        """Return a new QoS profile on each access, because rclpy writes QoS overrides into it."""
         return QoSProfile(
             depth=1 if self.latched else 5,
             reliability=ReliabilityPolicy.BEST_EFFORT

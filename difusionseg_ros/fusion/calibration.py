@@ -25,7 +25,7 @@ class Undistortion:
     def alignment(
         self, settings: Settings, rgb: CameraInfo | None, thermal: CameraInfo | None, now: float
     ) -> Alignment:
-        """The alignment of a frame at the time `now` [s], and the `faults` that it found.
+        """Return the alignment of a frame at the time `now` [s], and the `faults` that it found.
 
         Calibrations in the parameters go before those of camera_info.
         A camera_info may come after the first images: only when it has been missing for
@@ -56,7 +56,7 @@ class Undistortion:
 
 
 def rectified_info(info: CameraInfo, calibration: Calibration) -> CameraInfo:
-    """The camera_info of the image that `calibration` undistorted."""
+    """Return the camera_info of the image that `calibration` undistorted."""
     rectified = copy.copy(info)
     rectified.width, rectified.height = calibration.width, calibration.height
     rectified.distortion_model = "plumb_bob"

@@ -121,7 +121,7 @@ class FrameProcessor:
     def _arrays(
         self, frame: Frame, settings: Settings
     ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-        """RGB (H, W, 3), thermal grey (h, w) uint8 and degrees Celsius (h, w) float32.
+        """Return RGB (H, W, 3), thermal grey (h, w) uint8 and degrees Celsius (h, w) float32.
 
         None for missing or bad images, and for temperatures that are unknown or not needed.
         """
@@ -183,7 +183,7 @@ class FrameProcessor:
         frame: Frame,
         settings: Settings,
     ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None, CameraInfo | None]:
-        """The same, showing the same view in the same size, and the camera_info of that view.
+        """Align the arrays to one view and size; return them and the camera_info of that view.
 
         None for an image that cannot. Without both calibrations, both images keep their distortion,
         and log and diagnostics say which camera is the reason.
@@ -217,7 +217,7 @@ class FrameProcessor:
 
 
 def _age(clock: Clock, stamp: TimeMessage) -> float:
-    """Seconds since the stamp; NaN if the stamp cannot be of this clock.
+    """Return seconds since the stamp; NaN if the stamp cannot be of this clock.
 
     A stamp in the future, or more than an hour ago, is of another clock: that of a recording, of a
     simulation, or of a computer that is not synchronised.

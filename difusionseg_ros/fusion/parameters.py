@@ -50,7 +50,7 @@ class Limits:
     run_time: bool = False
 
     def text(self) -> str:
-        """The allowed values in words, such as "1 to 20"; empty where there is no limit."""
+        """Return the allowed values in words, such as "1 to 20"; empty where there is no limit."""
         if self.choices:
             return ", ".join(self.choices)
         if self.length > 1:
@@ -58,7 +58,7 @@ class Limits:
         return "" if self.minimum is None else f"{self.minimum:g} to {self.maximum:g}"
 
     def allows(self, value: Any) -> bool:
-        """Whether a value of the right type is within the limits."""
+        """Return whether a value of the right type is within the limits."""
         if self.choices:
             return value in self.choices
         if self.length > 1:
@@ -353,7 +353,7 @@ class Settings:
                 raise BadParameter(f"parameter '{name}' {error}") from error
 
     def calibration(self, name: str) -> Calibration | None:
-        """The calibration in a parameter's text; None for an empty one. Raises ValueError."""
+        """Return the calibration in a parameter's text; None if empty. Raises ValueError."""
         text = getattr(self, name)
         return parse_calibration(text) if text.strip() else None
 
@@ -370,17 +370,17 @@ class Settings:
         )
 
     def changed(self, values: Mapping[str, Any]) -> Settings:
-        """These settings with other values for some. Raises BadParameter."""
+        """Return these settings with other values for some. Raises BadParameter."""
         return dataclasses.replace(self, **{name: _plain(value) for name, value in values.items()})
 
 
 def limits_by_name() -> dict[str, Limits]:
-    """Limits of every parameter, in the order of the documentation."""
+    """Return limits of every parameter, in the order of the documentation."""
     return {item.name: item.metadata["limits"] for item in dataclasses.fields(Settings)}
 
 
 def described() -> list[ParameterHelp]:
-    """The parameters for a program's `--help`."""
+    """Return the parameters for a program's `--help`."""
     return [
         ParameterHelp(item.name, item.default, limits.description, limits.text())
         for item, limits in zip(
@@ -411,7 +411,7 @@ def declare_parameters(node: Node) -> Settings:
 
 
 def checked_change(settings: Settings, parameters: list) -> tuple[Settings, SetParametersResult]:
-    """New settings for an on-set callback and its answer; the old ones where it refuses."""
+    """Return new settings for an on-set callback and its answer; the old ones where it refuses."""
     known = limits_by_name()
     values = {item.name: item.value for item in parameters if item.name in known}
     try:
@@ -421,7 +421,7 @@ def checked_change(settings: Settings, parameters: list) -> tuple[Settings, SetP
 
 
 def _plain(value: Any) -> Any:
-    """Return arrays as tuples, whatever rclpy holds them in."""
+    """Return arrays as tuples, for any sequence type of rclpy."""
     return value if isinstance(value, str | int | float | bool) else tuple(value)
 
 

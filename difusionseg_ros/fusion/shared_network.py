@@ -69,7 +69,7 @@ class SharedPredictor(Predictor):
     def batch(
         self, pairs: Sequence[tuple[np.ndarray | None, np.ndarray | None]]
     ) -> list[Prediction]:
-        """As `Predictor` does; the time of inference includes the wait for the network."""
+        """Run as `Predictor.batch` does; inference time includes the wait for the network."""
         return [self._predict(rgb, thermal) for rgb, thermal in pairs]
 
     def _predict(self, rgb: np.ndarray | None, thermal: np.ndarray | None) -> Prediction:
@@ -91,7 +91,7 @@ class Call:
     outcome: Future[Prediction] = field(default_factory=Future)
 
     def fits(self, other: Call) -> bool:
-        """Whether both can be in one batch."""
+        """Return whether both can be in one batch."""
         return self.steps == other.steps and self._size() == other._size()
 
     def _size(self) -> tuple[int, ...]:

@@ -58,7 +58,7 @@ class Thermometer:
             self._raise_alarm(spot)
 
     def status(self, name: str, settings: Settings) -> DiagnosticStatus:
-        """Say what the counts mean, and where the hot spot is."""
+        """Describe the meaning of the counts, and the hot spot."""
         spot = self._spot
         guessed = " (guessed)" if settings.thermal_unit == "auto" else ""
         level, message = DiagnosticStatus.OK, f"thermal counts are {self._unit}{guessed}"

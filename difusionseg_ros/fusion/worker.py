@@ -28,7 +28,7 @@ class NewestWinsWorker(Generic[Job]):
         self._thread.start()
 
     def submit(self, job: Job) -> None:
-        """Queue a job and return at once; ignored after `stop`."""
+        """Queue a job and return immediately; ignored after `stop`."""
         with self._changed:
             if self._stopping:
                 return

@@ -22,7 +22,7 @@ Images = Sequence[tuple[float, int, bytes]]
 
 
 def make_clip(streams: Mapping[str, Images]) -> bytes | None:
-    """An MP4 with the images of all streams side by side; None if there are no images.
+    """Return an MP4 with the images of all streams side by side; None if there are no images.
 
     At each moment it shows the newest image of each stream, with its name and time.
     """

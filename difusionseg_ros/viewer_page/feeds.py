@@ -96,11 +96,11 @@ class TopicFeed:
         return kept[-1].number if kept else 0
 
     def recent(self) -> list[Received]:
-        """The last few messages, oldest first."""
+        """Return the last few messages, oldest first."""
         return list(self._kept)
 
     async def after(self, number: int) -> Received:
-        """The newest message, as soon as there is one with a higher number."""
+        """Return the newest message, as soon as there is one with a higher number."""
         while self.number <= number:
             await self._arrival.wait()
         return self._kept[-1]

@@ -91,7 +91,7 @@ def overall(node: str, statuses: Sequence[Entry]) -> dict[str, str]:
 
 
 def classes_entry(message: ClassColors) -> list[dict[str, object]]:
-    """Id, name and colour (0..255) of each class."""
+    """Return id, name and colour (0..255) of each class."""
     return [
         {
             "id": each.class_id,
@@ -103,7 +103,7 @@ def classes_entry(message: ClassColors) -> list[dict[str, object]]:
 
 
 def frame_entry(message: FrameStatus, age: float) -> dict[str, object]:
-    """A frame's status; times in milliseconds, `age` in seconds."""
+    """Return a frame's status; times in milliseconds, `age` in seconds."""
     return {
         "age": age,
         "mode": _MODES.get(message.mode, "unknown"),

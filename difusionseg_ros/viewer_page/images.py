@@ -20,22 +20,22 @@ Draw = Callable[[object], np.ndarray]
 
 
 def color_image(message: object) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a message in any encoding of an RGB camera. Raises BadImage."""
+    """Return (H, W, 3) uint8 RGB of a message in any encoding of an RGB camera. Raises BadImage."""
     return rgb_array(message, MAX_BYTES)
 
 
 def one_channel(message: object) -> np.ndarray:
-    """(H, W) uint8, uint16 or float32 of a thermal, mask or confidence message. Raises BadImage."""
+    """Decode (H, W) uint8, uint16 or float32, thermal, mask or confidence. Raises BadImage."""
     return thermal_array(message, MAX_BYTES)
 
 
 def thermal_image(message: object) -> np.ndarray:
-    """(H, W) uint8: 8-bit images as they are, others stretched by their percentiles."""
+    """Return (H, W) uint8: 8-bit images as they are, others stretched by their percentiles."""
     return to_uint8(one_channel(message))
 
 
 def stretched(percent: float) -> Draw:
-    """Draws a thermal image between its `percent` and 100 - `percent` percentiles."""
+    """Return a function that stretches a thermal image between two percentiles."""
 
     def draw(message: object) -> np.ndarray:
         counts = one_channel(message).astype(np.float32)
@@ -48,20 +48,20 @@ def stretched(percent: float) -> Draw:
 
 
 def confidence_image(message: object) -> np.ndarray:
-    """(H, W, 3) uint8: a confidence of 0 is dark violet, of 1 yellow (viridis)."""
+    """Return (H, W, 3) uint8: a confidence of 0 is dark violet, of 1 yellow (viridis)."""
     grey = confidence_bytes(one_channel(message))
     return cv2.applyColorMap(grey, cv2.COLORMAP_VIRIDIS)[..., ::-1]
 
 
 def confidence_bytes(confidence: np.ndarray) -> np.ndarray:
-    """Confidence, float32 of 0..1 or uint8 of 0..255, as uint8 of 0..255."""
+    """Return confidence, float32 of 0..1 or uint8 of 0..255, as uint8 of 0..255."""
     if confidence.dtype == np.uint8:
         return confidence
     return (255 * np.nan_to_num(confidence)).clip(0, 255).round().astype(np.uint8)
 
 
 def jpeg(image: np.ndarray) -> bytes:
-    """A JPEG of an (H, W) or (H, W, 3) uint8 RGB image, at most MAX_WIDTH wide. Raises BadImage."""
+    """Encode an (H, W) or (H, W, 3) uint8 RGB image as JPEG, at most MAX_WIDTH wide."""
     height, width = image.shape[:2]
     if width > MAX_WIDTH:
         size = MAX_WIDTH, max(1, round(height * MAX_WIDTH / width))

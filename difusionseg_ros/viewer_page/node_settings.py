@@ -65,7 +65,7 @@ class NodeSettings:
         self._pending.add_done_callback(self._take_values)
 
     def describe(self) -> list[dict[str, object]]:
-        """The sliders for the page, with their current values (None: unknown)."""
+        """Return the sliders for the page, with their current values (None: unknown)."""
         limits = limits_by_name()
         return [
             {
@@ -93,7 +93,7 @@ class NodeSettings:
         self._set.call_async(request).add_done_callback(lambda done: answer(_answered(done)))
 
     def _refusal(self, name: object, value: object) -> str:
-        """Why the value cannot be sent to the node; empty if it can."""
+        """Return why the value cannot be sent to the node; empty if it can."""
         if name not in _SLIDERS_BY_NAME:
             return f"parameter '{name}' cannot be changed here"
         if isinstance(value, bool) or not isinstance(value, int | float):

@@ -45,7 +45,7 @@ class Packet:
     payload: bytes
 
     def encoded(self) -> bytes:
-        """Length of the header (4 bytes, big-endian), header, payload."""
+        """Return the length of the header (4 bytes, big-endian), header, payload."""
         header = json.dumps(self.header, allow_nan=False).encode()
         return len(header).to_bytes(4, "big") + header + self.payload
 
@@ -70,7 +70,7 @@ class Stream(ABC):
             feed.release()
 
     async def after(self, number: int, executor: Executor) -> tuple[int, Packet | None]:
-        """Number and packet of the newest messages after `number`; None if they cannot be shown.
+        """Return number and packet of the newest messages after `number`; None if undrawable.
 
         Start with `newest`. Packets are made in the executor.
         """
@@ -108,12 +108,12 @@ class ImageStream(Stream):
         self._clip: deque[tuple[float, int, bytes]] = deque()
 
     def clip(self) -> list[tuple[float, int, bytes]]:
-        """(arrival by time.monotonic(), stamp [ns], JPEG), oldest first, of the last 10 s."""
+        """Return (arrival by time.monotonic(), stamp [ns], JPEG) of the last 10 s, oldest first."""
         begin = monotonic() - CLIP_SECONDS
         return [item for item in self._clip.copy() if item[0] >= begin]
 
     def make(self, received: Received) -> Packet:
-        """A JPEG of the message."""
+        """Return a JPEG of the message."""
         message = received.message()
         image = self._draw(message)
         encoded = jpeg(image)
@@ -195,7 +195,7 @@ class ValueStream(Stream):
         return Packet(header, zlib.compress(data, 1))
 
     def _objects(self, stamp_ns: int) -> list[dict[str, object]]:
-        """Class, id, score, box [pixels] and, if known, temperatures of the objects of a frame."""
+        """Return class, id, score, box [pixels] and any temperatures of a frame's objects."""
         detections = _nearest(self._from.objects, stamp_ns, _NEAR_NS)
         if detections is None:
             return []

@@ -14,7 +14,7 @@ from statistics import median
 from tqdm import tqdm
 
 from difusionseg_core.classes import MSRS
-from difusionseg_core.data.data_yaml import Layout
+from difusionseg_core.data.data_yaml import DataSetLayout
 from difusionseg_core.data.file_names import images_by_name
 from difusionseg_core.data.folder import DataSet, ImagePair, open_data_set
 from difusionseg_core.data.groups import find_groups
@@ -70,7 +70,7 @@ class DataSetJob:
     without: str | None = None
     baselines: bool = False
     classes: str | None = None
-    folders: Layout | None = None
+    folders: DataSetLayout | None = None
     registration: Path | None = None
 
 
@@ -128,7 +128,7 @@ def evaluate_data_set(job: DataSetJob) -> dict[str, object]:
 
 
 def _with_boxes(data_set: DataSet, folder: Path | None) -> DataSet:
-    """The data set with the box files of another folder; images without a file have no boxes."""
+    """Return the data set with box files of another folder; images without a file have none."""
     if folder is None:
         return data_set
     if data_set.label_set is None:
@@ -145,7 +145,7 @@ def _with_boxes(data_set: DataSet, folder: Path | None) -> DataSet:
 
 
 def _files_in(folder: Path | None, pairs: Sequence[ImagePair]) -> dict[str, Path] | None:
-    """The image file of every pair, by name."""
+    """Return the image file of every pair, by name."""
     if folder is None:
         return None
     if not folder.is_dir():
@@ -191,7 +191,7 @@ def _predictor(options: PredictorOptions, data_set: DataSet) -> Predictor:
 
 
 def _options(job: DataSetJob, data_set: DataSet, predictor: Predictor | None) -> dict[str, object]:
-    """What determines the results; a stopped run continues only with the same options."""
+    """Return what determines the results; a stopped run continues only with the same options."""
     options: dict[str, object] = {
         "data": str(job.data),
         "split": job.split,

@@ -62,7 +62,7 @@ class EvaluatedImages:
     mask: Path | None
 
     def strip(self, name: str) -> np.ndarray:
-        """RGB, thermal, fused image, prediction and truth of one image, side by side.
+        """Return RGB, thermal, fused image, prediction and truth of one image, side by side.
 
         Masks are shown over images; the legend of the page has their colours.
         """
@@ -83,7 +83,7 @@ class EvaluatedImages:
 
     @staticmethod
     def _below(frame: DataSetFrame, tiles: Mapping[str, np.ndarray]) -> np.ndarray:
-        """The background of a prediction: the fused image, which also shows night scenes."""
+        """Return the background of a prediction: the fused image, which also shows night scenes."""
         fused = tiles.get("fused")
         return fused if fused is not None and fused.shape == frame.rgb.shape else frame.rgb
 
@@ -92,13 +92,13 @@ class EvaluatedImages:
 
 
 def evaluation_page(
-    metrics: Mapping, images: Sequence[ImageScores], pictures: EvaluatedImages, run: Mapping
+    metrics: Mapping, images: Sequence[ImageScores], evaluated: EvaluatedImages, run: Mapping
 ) -> Report:
-    """The page of `metrics` (see `summarize`), of `images` and of the `run`.
+    """Return the page of `metrics` (see `summarize`), of `images` and of the `run`.
 
     `run` holds its options, machine and time.
     """
-    label_set = pictures.data_set.known_label_set
+    label_set = evaluated.data_set.known_label_set
     rows = [table_row(image) for image in images]
     sections = []
     if "segmentation" in metrics:
@@ -114,7 +114,7 @@ def evaluation_page(
     if "calibration" in metrics:
         sections.append(_calibration(metrics["calibration"]))
     sections.append(_histograms(rows))
-    sections += _best_and_worst(rows, pictures)
+    sections += _best_and_worst(rows, evaluated)
     if metrics["problems"]:
         sections.append(Section("Skipped", list(metrics["problems"])))
     sections.append(_run(run))
@@ -284,7 +284,7 @@ def _groups(metrics: Mapping) -> Section:
 
 
 def _value_at(values: Mapping, keys: Sequence[str]) -> float | None:
-    """The number at `values[keys[0]][keys[1]]...`; None if it is missing."""
+    """Return the number at `values[keys[0]][keys[1]]...`; None if it is missing."""
     for key in keys[:-1]:
         values = values.get(key, {})
     return values.get(keys[-1])
@@ -342,7 +342,7 @@ def _best_and_worst(rows: Sequence[Mapping], evaluated: EvaluatedImages) -> list
 
 
 def class_legend(label_set: LabelSet) -> Legend:
-    """The colours of masks; the background is not coloured."""
+    """Return the colours of masks; the background is not coloured."""
     entries = enumerate(zip(label_set.class_names, label_set.display_palette, strict=True))
     return Legend(
         [
@@ -380,7 +380,7 @@ def _run(run: Mapping) -> Section:
 
 
 def _number(value: float | None) -> str:
-    """A score for a table; a dash if there is none."""
+    """Return a score for a table; a dash if there is none."""
     if value is None or not np.isfinite(value):
         return "–"
     digits = 4 if abs(value) < 1 else 3 if abs(value) < 10 else 1

@@ -232,6 +232,6 @@ def _workers() -> int:
 
 @contextmanager
 def _scorers(images: int) -> Iterator[Executor]:
-    """Processes that score, one thread each; for a few images a thread, which starts sooner."""
+    """Open processes that score, with one thread each; for a few images one thread."""
     with ThreadPoolExecutor(1) if images < _FEW else process_pool(_workers()) as pool:
         yield pool

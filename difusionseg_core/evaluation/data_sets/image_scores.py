@@ -36,7 +36,7 @@ class ScoredImages:
 
 
 @dataclass
-class MapCounts:
+class MaskCounts:
     """Counts of masks, of one image or many.
 
     `metrics.segmentation` and `metrics.boundary` define `confusion` (K, K) and `boundary` (K, 4).
@@ -50,13 +50,13 @@ class MapCounts:
 class ImageScores:
     """Scores of one image; the dicts by source: "model", and baselines if requested.
 
-    `maps` is empty without a class map of the data set, `boxes` without a box file, `fusion`
+    `masks` is empty without a mask of the data set, `boxes` without a box file, `fusion`
     without fused image, and `calibration` (15, 3) None without confidence. `seconds` is the
     model's time, None if none ran.
     """
 
     name: str
-    maps: dict[str, MapCounts] = field(default_factory=dict)
+    masks: dict[str, MaskCounts] = field(default_factory=dict)
     boxes: dict[str, BoxScore] = field(default_factory=dict)
     fusion: dict[str, dict[str, float]] = field(default_factory=dict)
     calibration: np.ndarray | None = None
@@ -65,7 +65,7 @@ class ImageScores:
     true_boxes: list[TrueBox] | None = None
 
     def to_json(self) -> dict:
-        """Plain lists, dicts and numbers, from which `from_json` restores the scores."""
+        """Return plain lists, dicts and numbers, from which `from_json` restores the scores."""
         return {
             "name": self.name,
             "maps": {
@@ -73,7 +73,7 @@ class ImageScores:
                     "confusion": counts.confusion.tolist(),
                     "boundary": counts.boundary.tolist(),
                 }
-                for source, counts in self.maps.items()
+                for source, counts in self.masks.items()
             },
             "boxes": {source: asdict(score) for source, score in self.boxes.items()},
             "fusion": self.fusion,
@@ -90,7 +90,7 @@ class ImageScores:
         return cls(
             values["name"],
             {
-                source: MapCounts(
+                source: MaskCounts(
                     np.array(counts["confusion"], np.int64), np.array(counts["boundary"], np.int64)
                 )
                 for source, counts in values["maps"].items()
@@ -166,7 +166,7 @@ def _score_labels(
     if frame.labels is not None:
         confusion = confusion_matrix(frame.labels, labels, num_classes)
         boundary = boundary_counts(frame.labels, labels, num_classes)
-        scores.maps[source] = MapCounts(confusion, boundary)
+        scores.masks[source] = MaskCounts(confusion, boundary)
         if confidence is not None and source == MODEL:
             scores.calibration = calibration_counts(frame.labels, labels, confidence)
     if frame.boxes is not None:

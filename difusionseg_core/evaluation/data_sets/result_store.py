@@ -81,7 +81,7 @@ class Store:
             )
 
     def _read(self) -> dict[str, ImageScores]:
-        """The scores that are there; a truncated last line is removed."""
+        """Return the scores that are there; a truncated last line is removed."""
         self._file.seek(0)
         done, whole = {}, 0
         for line in iter(self._file.readline, ""):
@@ -100,7 +100,7 @@ def _text(values: Mapping[str, object]) -> str:
 
 
 def read_results(folder: Path) -> list[ImageScores]:
-    """The scores of every image of a finished evaluation of a data set or of recordings, in order.
+    """Read the scores of every image of a finished evaluation, in order.
 
     Frames of several recordings are named RECORDING/STAMP. Raises ValueError, in one line, for a
     folder that is not an evaluation.

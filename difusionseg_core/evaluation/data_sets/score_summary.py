@@ -29,7 +29,7 @@ PROTOCOLS = {
 def summarize(
     images: Sequence[ImageScores], label_set: LabelSet, groups: Mapping[str, Collection[str]]
 ) -> dict[str, object]:
-    """Plain numbers for a JSON file; what could not be measured is left out.
+    """Return plain numbers for a JSON file; what could not be measured is left out.
 
     `groups` holds names of images by name of group.
     """
@@ -38,7 +38,7 @@ def summarize(
     }
     whole = _scores(images, MODEL, label_set)
     sources = dict.fromkeys(
-        source for one in images for source in (*one.maps, *one.boxes, *one.objects)
+        source for one in images for source in (*one.masks, *one.boxes, *one.objects)
     )
     baselines = {
         source: _scores(images, source, label_set) for source in sources if source != MODEL
@@ -62,14 +62,14 @@ def summarize(
 
 
 def table_row(image: ImageScores) -> dict[str, str | float]:
-    """One line of a table: the name of the image, then its metrics."""
+    """Return one row of a table: the name of the image, then its metrics."""
     return {"name": image.name, **image_metrics(image)}
 
 
 def image_metrics(image: ImageScores) -> dict[str, float]:
-    """The metrics of one image by name; those of a baseline end in its name."""
+    """Return the metrics of one image by name; those of a baseline end in its name."""
     row = {}
-    for source, counts in image.maps.items():
+    for source, counts in image.masks.items():
         row[_column("mIoU", source)] = segmentation.mean_iou(counts.confusion)
         row[_column("mIoU_without_0", source)] = segmentation.mean_iou(counts.confusion, 1)
         row[_column("accuracy", source)] = segmentation.overall_accuracy(counts.confusion)
@@ -86,15 +86,15 @@ def image_metrics(image: ImageScores) -> dict[str, float]:
     return {key: value for key, value in row.items() if value == value}  # without not-a-number
 
 
-def sum_of_maps(images: Sequence[ImageScores], source: str) -> tuple[np.ndarray, np.ndarray]:
-    """Confusion matrix and outline counts over the images that have them; there must be one."""
-    maps = [one.maps[source] for one in images if source in one.maps]
-    confusion = np.sum([one.confusion for one in maps], axis=0)
-    return confusion, np.sum([one.boundary for one in maps], axis=0)
+def sum_of_masks(images: Sequence[ImageScores], source: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return confusion matrix and outline counts over all images with masks (at least one)."""
+    masks = [one.masks[source] for one in images if source in one.masks]
+    confusion = np.sum([one.confusion for one in masks], axis=0)
+    return confusion, np.sum([one.boundary for one in masks], axis=0)
 
 
 def sum_of_boxes(images: Sequence[ImageScores], source: str) -> BoxScore:
-    """Counts over the images that have boxes."""
+    """Return counts over the images that have boxes."""
     total = BoxScore()
     for one in images:
         if source in one.boxes:
@@ -103,7 +103,7 @@ def sum_of_boxes(images: Sequence[ImageScores], source: str) -> BoxScore:
 
 
 def mean_fusion(images: Sequence[ImageScores]) -> dict[str, dict[str, float | None]]:
-    """Means over images by source and metric; None if infinite, as PSNR may be."""
+    """Return means over images by source and metric; None if infinite, as PSNR may be."""
     sources = dict.fromkeys(source for one in images for source in one.fusion)
     return {
         source: _means([one.fusion[source] for one in images if source in one.fusion])
@@ -111,8 +111,8 @@ def mean_fusion(images: Sequence[ImageScores]) -> dict[str, dict[str, float | No
     }
 
 
-def map_scores(confusion: np.ndarray, boundary: np.ndarray, from_class: int) -> dict[str, float]:
-    """The averages over classes, by name."""
+def mask_scores(confusion: np.ndarray, boundary: np.ndarray, from_class: int) -> dict[str, float]:
+    """Return the averages over classes, by name."""
     return {
         "mIoU": segmentation.mean_iou(confusion, from_class),
         "mAcc": segmentation.mean_accuracy(confusion, from_class),
@@ -125,11 +125,11 @@ def map_scores(confusion: np.ndarray, boundary: np.ndarray, from_class: int) -> 
 def _scores(
     images: Sequence[ImageScores], source: str, label_set: LabelSet
 ) -> dict[str, dict[str, object]]:
-    """Segmentation, boxes, objects and calibration of one source, as far as available."""
+    """Return segmentation, boxes, objects and calibration of one source, as far as available."""
     scores: dict[str, dict[str, object]] = {}
-    labelled = [one for one in images if source in one.maps]
+    labelled = [one for one in images if source in one.masks]
     if labelled:
-        confusion, boundary = sum_of_maps(labelled, source)
+        confusion, boundary = sum_of_masks(labelled, source)
         by_class = {
             "class_IoU": segmentation.class_iou(confusion),
             "class_accuracy": segmentation.class_accuracy(confusion),
@@ -138,8 +138,8 @@ def _scores(
         scores["segmentation"] = {
             "images": len(labelled),
             "pixels": int(confusion.sum()),
-            **_finite(map_scores(confusion, boundary, 0)),
-            "without_class_0": _finite(map_scores(confusion, boundary, 1)),
+            **_finite(mask_scores(confusion, boundary, 0)),
+            "without_class_0": _finite(mask_scores(confusion, boundary, 1)),
             **{
                 key: _finite(dict(zip(label_set.class_names, values.tolist(), strict=True)))
                 for key, values in by_class.items()

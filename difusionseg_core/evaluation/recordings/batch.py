@@ -120,7 +120,7 @@ def _recording_job(
 
 
 def _unique_names(recordings: Sequence[Path]) -> list[str]:
-    """A folder name for each recording: its own name, with a number if several share it."""
+    """Return a folder name for each recording: its own name, with a number if several share it."""
     names: list[str] = []
     for recording in recordings:
         stem = recording.resolve().stem
@@ -135,14 +135,14 @@ def _unique_names(recordings: Sequence[Path]) -> list[str]:
 def _outcomes(
     jobs: Sequence[RecordingJob], job: BatchJob
 ) -> Iterator[tuple[RecordingJob, Outcome]]:
-    """Outcomes of all jobs, as they finish."""
+    """Return outcomes of all jobs, as they finish."""
     if job.cluster:
         return _on_cluster(jobs, job.cluster)
     return _here(jobs, min(job.workers, len(jobs)))
 
 
 def _here(jobs: Sequence[RecordingJob], workers: int) -> Iterator[tuple[RecordingJob, Outcome]]:
-    """In processes that share the cores; for one worker in this process, with progress."""
+    """Run in processes that share the cores; one worker: in this process, with progress."""
     if workers == 1:
         for job in jobs:
             yield job, _outcome(job)

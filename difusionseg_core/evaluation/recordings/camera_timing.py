@@ -52,7 +52,7 @@ class CameraTiming:
         self._newest = stamp_ns
 
     def warnings(self) -> list[str]:
-        """A line for jumps in each direction, with the largest."""
+        """Return a line for jumps in each direction, with the largest."""
         lines = []
         for way, jumps in (("forward", self._jumps_forward), ("back", self._jumps_back)):
             if jumps:
@@ -65,7 +65,7 @@ class CameraTiming:
         return lines
 
     def report(self) -> dict[str, object]:
-        """Plain values for a JSON file.
+        """Return plain values for a JSON file.
 
         `rate_hz` is images per second of the time covered. `jitter_ms` is the standard deviation
         of the intervals that are not gaps; a gap is an interval of more than 1.5 times the median.

@@ -45,7 +45,7 @@ class Pairing:
         return round(self.slop * 1e9)
 
     def pairer(self) -> NearestStampPairer:
-        """A new pairer. Raises ValueError for values out of range."""
+        """Return a new pairer. Raises ValueError for values out of range."""
         return NearestStampPairer(
             self.slop_ns, self.queue_size, round(self.thermal_time_offset * 1e9)
         )
@@ -82,13 +82,13 @@ class HeaderScan:
         return len(self._pairs) // 3
 
     def warnings(self) -> list[str]:
-        """What is doubtful about the stamps, one line each."""
+        """Return what is doubtful about the stamps, one line each."""
         return [
             f"{role}: {line}" for role, camera in self.cameras.items() for line in camera.warnings()
         ]
 
     def pairs(self) -> Iterator[PlacedPair]:
-        """All pairs in the order of time, which is also that of the places."""
+        """Yield all pairs in the order of time, which is also that of the places."""
         numbers = iter(self._pairs)
         for rgb, thermal, offset_ns in zip(numbers, numbers, numbers, strict=True):
             truth = self._truth_of_rgb[rgb]
@@ -165,7 +165,7 @@ def scan_headers(
 def _checked_stamp(
     message: RecordedMessage, stamps: str, encodings: tuple[str, ...] | None, max_bytes: int | None
 ) -> int:
-    """The time in nanoseconds of a message that the node would take; it arrived when recorded.
+    """Return the time [ns] of a message that the node accepts; arrival is the recorded time.
 
     Raises BadImage or RecordingError.
     """

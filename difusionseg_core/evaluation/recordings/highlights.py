@@ -57,7 +57,7 @@ class Highlights:
             del kept[_SHOWN:]
 
     def film_strip(self) -> Figure:
-        """Frames spread evenly over the recording, with their times."""
+        """Return frames spread evenly over the recording, with their times."""
         tiles = self._strip_tiles
         columns = min(_STRIP_COLUMNS, len(tiles))
         blank = np.full_like(tiles[0], 255)
@@ -70,7 +70,7 @@ class Highlights:
         return Figure("film_strip.jpg", _jpeg(np.concatenate(rows)), text, wide=True)
 
     def rows(self) -> dict[str, list[Figure]]:
-        """Figures by title. A short recording has each frame once."""
+        """Return figures by title. A short recording has each frame once."""
         best = {stamp for _, stamp, _ in self._best}
         worst = [item for item in self._worst if item[1] not in best]
         return {
@@ -90,7 +90,7 @@ class Highlights:
         }
 
     def _marked(self, prediction: Prediction, found: FrameObjects) -> np.ndarray:
-        """The fused image with classes and objects."""
+        """Return the fused image with classes and objects."""
         fused = blur_classes(prediction.fused, prediction.labels, self._blur)
         image = overlay(fused, prediction.labels, self._label_set)
         captions = found.captions(self._label_set)

@@ -72,7 +72,7 @@ class RecordedObjects:
             self._table.writerow(row)
 
     def report(self) -> dict[str, dict[str, float]]:
-        """Detections, tracks and, if known, temperatures [degrees Celsius] by class."""
+        """Return detections, tracks and, if known, temperatures [degrees Celsius] by class."""
         report: dict[str, dict[str, float]] = {}
         for name, count in self._counts.items():
             report[name] = {"detections": count, "tracks": len(self._tracks[name])}

@@ -22,7 +22,7 @@ _SHARES_SHOWN = 5
 def recording_page(
     metrics: Mapping, folder: Path, label_set: LabelSet, highlights: Highlights
 ) -> Report:
-    """The page of `metrics`, which metrics.json in `folder` holds, and of the time line."""
+    """Return the page of `metrics`, which metrics.json in `folder` holds, and of the time line."""
     pairs = metrics["pairs"]
     sections = [
         Section("Cameras", [_cameras(metrics["cameras"])]),
@@ -144,7 +144,7 @@ def _time_line(metrics: Mapping, folder: Path, label_set: LabelSet) -> list[Figu
 
 
 def _averaged(path: Path, count: int | None = None) -> dict[str, np.ndarray]:
-    """The columns of a table of `count` rows (None: count them first), averaged to some points.
+    """Return columns of a table of `count` rows (None: count first), averaged to few points.
 
     Not-a-number where no cell is filled.
     """
@@ -189,12 +189,12 @@ def _segmentation(scores: Mapping, label_set: LabelSet) -> Section:
         f"mIoU {_number(scores['mIoU'])} over {scores['frames']} frames: {scores['protocol']}.",
     )
     shares = np.divide(confusion, true, out=np.full(confusion.shape, np.nan), where=true > 0)
-    picture = Figure(
+    matrix = Figure(
         "confusion.png",
         charts.confusion(shares, label_set.class_names),
         "Of the pixels of a true class (row), how many per cent were predicted as which.",
     )
-    return Section("Segmentation", [by_class, picture])
+    return Section("Segmentation", [by_class, matrix])
 
 
 def _objects(by_class: Mapping) -> Table:
@@ -225,5 +225,5 @@ def _run(metrics: Mapping) -> Section:
 
 
 def _number(value: float | None) -> str:
-    """A dash where there is none."""
+    """Return a dash where there is none."""
     return "–" if value is None else f"{value:.4g}"

@@ -104,7 +104,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
         reader = stack.enter_context(
             FrameReader(recording, topics, options.cameras, label_set.num_classes, found.faults)
         )
-        # None: silent where nobody watches.
+        # None: silent if the output is not a terminal.
         bar = tqdm(found.pairs(), total=len(found), unit="pair", disable=None if progress else True)
         for pair in bar:
             frame = reader.read(pair)
@@ -163,7 +163,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
 
 
 def _class_ids(names: Sequence[str], label_set: LabelSet) -> list[int]:
-    """The ids of these classes. Raises ValueError for a name that is none."""
+    """Return the ids of these classes. Raises ValueError for a name that is none."""
     for name in names:
         if name not in label_set.class_names:
             raise ValueError(
@@ -174,7 +174,7 @@ def _class_ids(names: Sequence[str], label_set: LabelSet) -> list[int]:
 
 
 def _conversion(cameras: CameraSettings) -> dict[str, object]:
-    """The parameters of the conversion, for a JSON file."""
+    """Return the parameters of the conversion, for a JSON file."""
     return {
         **{f"thermal_{name}": value for name, value in asdict(cameras.thermal).items()},
         "temperature": asdict(cameras.temperature),
@@ -185,7 +185,7 @@ def _conversion(cameras: CameraSettings) -> dict[str, object]:
 
 
 def write_json(path: Path, content: object) -> None:
-    """Plain numbers and text; raises ValueError for numbers that JSON cannot say."""
+    """Write plain numbers and text; raises ValueError for numbers that JSON does not have."""
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
@@ -210,7 +210,7 @@ class _Table:
 
 
 def _timing(found: HeaderScan, evaluated: int) -> dict[str, object]:
-    """The cameras, and what became of their images."""
+    """Return the cameras, and what became of their images."""
     counts = found.counts
     return {
         "cameras": {role: camera.report() for role, camera in found.cameras.items()},
@@ -228,9 +228,9 @@ def _timing(found: HeaderScan, evaluated: int) -> dict[str, object]:
 
 
 def _write_rates(path: Path, found: HeaderScan) -> None:
-    """Messages of each camera, and pairs, by second since the beginning of the recording.
+    """Write messages of each camera, and pairs, by second since the start of the recording.
 
-    Seconds without any are left out: a clock may jump by years.
+    Seconds without messages are left out, because a clock may jump by years.
     """
     columns = [*found.cameras, "pairs"]
     with _Table(path, ["second", *columns]) as table:
@@ -239,7 +239,7 @@ def _write_rates(path: Path, found: HeaderScan) -> None:
 
 
 def _why_no_pairs(found: HeaderScan, pairing: Pairing) -> str:
-    """The end of a line about a recording without pairs."""
+    """Return the end of a line about a recording without pairs."""
     if found.apart_ns is None:
         reasons = "; ".join(found.faults.lines())
         return f"has no pair: a camera sent no usable image{': ' if reasons else ''}{reasons}"

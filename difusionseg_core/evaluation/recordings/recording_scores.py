@@ -7,7 +7,7 @@ from array import array
 import numpy as np
 
 from difusionseg_core.classes import LabelSet
-from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores, MapCounts
+from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores, MaskCounts
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
 from difusionseg_core.evaluation.running_scores import MaskScores, StageLatencies
 from difusionseg_core.evaluation.statistics import milliseconds
@@ -74,7 +74,7 @@ class Scores:
             confusion = self._masks.add(frame.labels, prediction.labels)
             row["mIoU"] = mean_iou(confusion)
             boundary = boundary_counts(frame.labels, prediction.labels, len(self._shares))
-            scores.maps[MODEL] = MapCounts(confusion, boundary)
+            scores.masks[MODEL] = MaskCounts(confusion, boundary)
         if len(self) % self._fusion_every == 0 and min(frame.thermal.shape) >= SMALLEST_SIDE:
             metrics = fusion_metrics(frame.rgb, frame.thermal, prediction.fused)
             for name, values in self._fusion.items():
@@ -85,7 +85,7 @@ class Scores:
         return row, scores
 
     def report(self) -> dict[str, object]:
-        """Plain values for a JSON file; what could not be measured is left out."""
+        """Return plain values for a JSON file; what could not be measured is left out."""
         report: dict[str, object] = {
             "offset_ms": milliseconds(self._offsets),
             "class_shares": {
@@ -122,10 +122,10 @@ class Latencies:
         )
 
     def report(self) -> dict[str, dict[str, float] | None]:
-        """Distributions by stage, in milliseconds."""
+        """Return distributions by stage, in milliseconds."""
         return self._stages.report()
 
 
 def _finite(value: float) -> float | None:
-    """None for values that JSON lacks: PSNR is infinite if an image equals both sources."""
+    """Return none for values that JSON lacks: PSNR is infinite if an image equals both sources."""
     return value if np.isfinite(value) else None

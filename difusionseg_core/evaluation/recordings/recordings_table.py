@@ -27,9 +27,9 @@ _COLUMNS = {
 
 
 def summary_row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
-    """A recording's metrics.json in one row; None for what it lacks.
+    """Return a recording's metrics.json in one row; None for what it lacks.
 
-    `latency_ms` is the median from messages to class map.
+    `latency_ms` is the median time from messages to mask.
     """
     cameras, dropped = report["cameras"], report["dropped"]
     refused = ("rgb_refused", "thermal_refused", "pairs_refused")
@@ -50,7 +50,7 @@ def summary_row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def total(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Figures over all pairs of all recordings; segmentation from one confusion matrix."""
+    """Return figures over all pairs of all recordings; segmentation from one confusion matrix."""
     summed: dict[str, Any] = {"pairs": sum(report["pairs"]["evaluated"] for report in reports)}
     labelled = [report["segmentation"] for report in reports if "segmentation" in report]
     if labelled:
@@ -69,7 +69,7 @@ def total(reports: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown; columns that no row fills are left out."""
+    """Return markdown; columns that no row fills are left out."""
     names = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
     lines = [names, ["---"] * len(names)]
     lines += [

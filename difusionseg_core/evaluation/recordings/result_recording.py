@@ -24,7 +24,7 @@ FUSED, MASK, CONFIDENCE = "fused/image", "segmentation/mask", "segmentation/conf
 OBJECTS, TEMPERATURES = "objects", "objects/temperature"
 _RESULTS = (FUSED, MASK, CONFIDENCE, OBJECTS, TEMPERATURES)
 # In names of message types that can show a person.
-_PICTURES = ("image", "video", "packet", "cloud", "scan")
+_VISUAL_TYPES = ("image", "video", "packet", "cloud", "scan")
 
 
 class ResultRecording:
@@ -33,7 +33,7 @@ class ResultRecording:
     The topics are named as the node's and lie where the RGB topic does: /front/fused/image for
     /front/rgb/image. A result has the RGB image's stamp and comes right after the pair it was
     made of. With `blur`, classes to blur, it is de-identified: the fused image is blurred, and
-    camera images and other pictures, `left_out` by topic, are not copied. Used as a context
+    camera images, videos and point clouds, `left_out` by topic, are not copied. Used as a context
     manager: `add` frames, then `finish`; the recording appears when all went well. Raises
     RecordingError where the recording has such topics already, FileExistsError where there is
     something at `path`.
@@ -54,7 +54,7 @@ class ResultRecording:
             topic
             for topic, kind in recording.topics.items()
             if topic not in kept
-            and any(word in kind.rpartition("/")[2].lower() for word in _PICTURES)
+            and any(word in kind.rpartition("/")[2].lower() for word in _VISUAL_TYPES)
             and not kind.endswith("CameraInfo")
         )
         rgb_topic = topics.rgb
@@ -86,17 +86,17 @@ class ResultRecording:
         """Write what was made of a frame. Frames come in the order of time."""
         self._copy_until(frame.recorded_ns)
         fused = blur_classes(prediction.fused, prediction.labels, self._blur)
-        pictures = {
+        images = {
             FUSED: (fused, "rgb8"),
             MASK: (prediction.labels, "mono8"),
             CONFIDENCE: (prediction.confidence, "32FC1"),
         }
-        for name, (picture, encoding) in pictures.items():
+        for name, (image, encoding) in images.items():
             self._writer.write_image(
                 self._topics[name],
                 frame.stamp_ns,
                 frame.frame_id,
-                picture,
+                image,
                 encoding,
                 recorded_ns=frame.recorded_ns,
             )

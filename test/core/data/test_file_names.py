@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from difusionseg_core.cli.main import main
-from difusionseg_core.data.data_yaml import Layout
+from difusionseg_core.data.data_yaml import DataSetLayout
 from difusionseg_core.data.file_names import read_names
 from difusionseg_core.data.folder import (
     find_data_set,
@@ -62,7 +62,7 @@ def test_several_folders_of_a_side_must_be_told_apart(tmp_path, capsys) -> None:
     write(tmp_path / "rgb" / "1.png", tmp_path / "vis" / "1.png", tmp_path / "ir" / "1.png")
     with pytest.raises(DataError, match="holds rgb and vis; name one of them with --rgb-dir"):
         open_data_set(tmp_path)
-    assert names(tmp_path, folders=Layout("", visible="vis")) == ["1"]
+    assert names(tmp_path, folders=DataSetLayout("", visible="vis")) == ["1"]
     assert main(["check-data", str(tmp_path)]) == 1
     assert main(["check-data", str(tmp_path), "--rgb-dir", "rgb"]) == 0
 

@@ -14,7 +14,7 @@ from difusionseg_core.evaluation.comparison import compare
 from difusionseg_core.evaluation.comparison_images import difference_figures
 from difusionseg_core.evaluation.data_sets.image_scores import (
     ImageScores,
-    MapCounts,
+    MaskCounts,
     ScoredImages,
     score_image,
 )
@@ -30,9 +30,9 @@ def evaluation(accuracy: float, seed: int, images: int = 40, gain: float = 0.0):
     for number in range(images):
         right = rng.binomial(1000, accuracy, 2)
         confusion = np.array([[right[0], 1000 - right[0]], [1000 - right[1], right[1]]])
-        maps = {"model": MapCounts(confusion, np.zeros((2, 4), np.int64))}
+        masks = {"model": MaskCounts(confusion, np.zeros((2, 4), np.int64))}
         fusion = {"model": dict.fromkeys(KEYS, 0.5 + number / 100 + gain)}
-        scores.append(ImageScores(f"{number:03}", maps=maps, fusion=fusion))
+        scores.append(ImageScores(f"{number:03}", masks=masks, fusion=fusion))
     return scores
 
 
@@ -79,7 +79,7 @@ def test_intervals_cover_as_often_as_they_say():
     first, second = evaluation(0.8, 3, 200), evaluation(0.8, 4, 200)
     one = compare({"a": first, "b": second}).differences["accuracy"]["b"]
     gains = [
-        (np.trace(b.maps["model"].confusion) - np.trace(a.maps["model"].confusion)) / 2000
+        (np.trace(b.masks["model"].confusion) - np.trace(a.masks["model"].confusion)) / 2000
         for a, b in zip(first, second, strict=True)
     ]
     standard_error = np.std(gains) / np.sqrt(len(gains))

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 
 from difusionseg_core.network.fusion import FusionModule
 from difusionseg_core.network.layers import Conv3x3, resize
-from difusionseg_core.network.upsampled_conv import SCALE, convolve_enlarged
+from difusionseg_core.network.upsampled_conv import SCALE, convolve_upsampled
 from difusionseg_core.network.winograd import conv3x3
 
 
@@ -61,14 +61,14 @@ def test_the_layer_still_learns_and_is_traced_as_a_plain_convolution() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 7)])
 @pytest.mark.parametrize("from_row", [0, 1])
-def test_convolves_an_enlarged_map_at_its_own_size(size, from_row) -> None:
+def test_convolves_an_upsampled_map_at_its_own_size(size, from_row) -> None:
     generator = torch.Generator().manual_seed(0)
     small = torch.randn(*size, 24, generator=generator)
     weight = torch.randn(10, 24, 3, 3, generator=generator) / 15
     bias = torch.randn(10, generator=generator)
-    enlarged = resize(small.double().permute(2, 0, 1)[None], [SCALE * side for side in size])
-    exact = F.conv2d(enlarged, weight.double(), bias.double(), padding=1)[0].permute(1, 2, 0)
-    rows = convolve_enlarged(small, weight, bias, from_row, size[0])
+    upsampled = resize(small.double().permute(2, 0, 1)[None], [SCALE * side for side in size])
+    exact = F.conv2d(upsampled, weight.double(), bias.double(), padding=1)[0].permute(1, 2, 0)
+    rows = convolve_upsampled(small, weight, bias, from_row, size[0])
     found = torch.cat([small.new_empty(0, SCALE * size[1], 10), *(part.clone() for part in rows)])
     torch.testing.assert_close(found.double(), exact[SCALE * from_row :], rtol=0, atol=1e-5)
 
