@@ -43,7 +43,7 @@ def command_lines(root):
                     yield page.relative_to(root), shlex.split(line, comments=True)
 
 
-def test_links_lead_somewhere(root):
+def test_links_are_valid(root):
     broken = []
     for page in pages(root):
         for link in re.findall(r"\]\(([^)\s]+)\)", without_code(page.read_text("utf-8"))):
@@ -67,7 +67,7 @@ def test_files_that_are_named_exist(root):
     assert not absent
 
 
-def test_commands_are_understood(root, capsys):
+def test_commands_parse(root, capsys):
     parser = program.make_parser()
     for page, words in command_lines(root):
         command, where = " ".join(words), f"{page}: {' '.join(words)}"

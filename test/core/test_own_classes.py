@@ -37,7 +37,7 @@ def yard(tmp_path_factory):
     return root
 
 
-def test_own_classes_from_a_folder_to_a_model(yard, tmp_path, capsys) -> None:
+def test_custom_classes_from_a_folder_to_a_model(yard, tmp_path, capsys) -> None:
     assert main(["check-data", str(yard), "--output", str(tmp_path / "checked")]) == 0
     reports = json.loads((tmp_path / "checked" / "report.json").read_text())
     assert [[one["name"] for one in report["classes"]] for report in reports] == [NAMES] * 2

@@ -28,7 +28,7 @@ def pair() -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def test_results_have_the_size_of_the_pictures(model, pair) -> None:
+def test_results_have_the_size_of_the_images(model, pair) -> None:
     predictor = Predictor(model, device="cpu")
     result = predictor(*pair)
     assert (result.fused.shape, result.fused.dtype) == ((61, 83, 3), np.uint8)
@@ -85,7 +85,7 @@ def test_half_precision_stays_close(model, pair) -> None:
     assert np.abs(half.fused.astype(int) - exact.fused).max() <= 2
 
 
-def test_a_missing_camera_is_a_black_picture(model, pair) -> None:
+def test_a_missing_camera_is_a_black_image(model, pair) -> None:
     rgb, thermal = pair
     predictor = Predictor(model, device="cpu")
     black = predictor(rgb, np.zeros_like(thermal))
@@ -104,7 +104,7 @@ def test_a_missing_camera_is_a_black_picture(model, pair) -> None:
         ((0, 8, 3), (0, 8), "empty"),
     ],
 )
-def test_bad_pictures_are_refused(model, rgb, thermal, complaint) -> None:
+def test_bad_images_are_refused(model, rgb, thermal, complaint) -> None:
     with pytest.raises(ValueError, match=complaint):
         Predictor(model, device="cpu")(np.zeros(rgb, np.uint8), np.zeros(thermal, np.uint8))
 
@@ -152,7 +152,7 @@ def test_normalization_and_padding(pair) -> None:
     assert np.array_equal(image[:, :, 83], image[:, :, 82])
 
 
-def test_out_of_memory_has_a_name_and_the_cpu_is_a_way_on(model, pair, monkeypatch) -> None:
+def test_after_out_of_memory_the_cpu_can_be_used(model, pair, monkeypatch) -> None:
     """No GPU is needed: the error is PyTorch's own, raised where the network runs."""
     predictor = Predictor(model, device="cpu")
     expected = predictor(*pair)

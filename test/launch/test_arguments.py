@@ -55,7 +55,7 @@ def parameters(observer, node, *names):
     return future.result().values
 
 
-def test_nothing_of_the_parent_comes_in_and_nothing_is_left(launch, parent, observer):
+def test_arguments_do_not_leak_between_launch_files(launch, parent, observer):
     parent = launch(parent(DECLARED + "printed('BEFORE'), included('bringup'), printed('AFTER'),"))
     before = ast.literal_eval(parent.wait_for(r"BEFORE (.*)")[1])
     after = ast.literal_eval(parent.wait_for(r"AFTER (.*)")[1])
@@ -107,7 +107,7 @@ def recording(tmp_path):
         ("PushRosNamespace('fleet'), PushRosNamespace('north'),", "/fleet/north"),
     ],
 )
-def test_a_replay_under_a_pushed_namespace_is_listened_to_reliably(
+def test_under_a_pushed_namespace_a_replay_is_received_reliably(
     launch, parent, observer, recording, around, base
 ):
     launch(

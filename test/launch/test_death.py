@@ -31,7 +31,7 @@ def test_a_killed_node_is_started_again_and_the_driver_lives_on(launch, parent):
     assert parent.stop() in (0, 1)  # 1: the driver, sleep, knows no SIGINT
 
 
-def test_a_killed_node_that_is_not_started_again_leaves_the_driver_alone(launch, parent):
+def test_a_killed_node_without_restart_does_not_end_the_driver(launch, parent):
     parent = launch(parent("driver, included('bringup', fusion_respawn='false'),"))
     driver = parent.wait_for_start("driver")
     os.kill(parent.wait_for_start("fusion_node"), signal.SIGKILL)
@@ -50,7 +50,7 @@ def test_a_killed_node_that_is_not_started_again_leaves_the_driver_alone(launch,
         ("rgb_topic='/camera/image_raw/compressed'", "rgb_transport:=compressed"),
     ],
 )
-def test_what_cannot_start_leaves_the_driver_alone(launch, parent, arguments, printed):
+def test_a_node_that_cannot_start_does_not_end_the_driver(launch, parent, arguments, printed):
     parent = launch(parent(f"included('bringup', {arguments}), driver,"))
     parent.wait_for(printed)
     assert is_running(parent.wait_for_start("driver"))
@@ -76,7 +76,9 @@ def test_a_node_that_cannot_configure_is_started_again(launch, parent):
         ("modle:=lite", "unknown argument 'modle'; did you mean model?"),
     ],
 )
-def test_alone_what_cannot_start_ends_the_launch_with_an_error(launch, ours, argument, printed):
+def test_alone_a_node_that_cannot_start_ends_the_launch_with_an_error(
+    launch, ours, argument, printed
+):
     bringup = launch(ours("bringup"), argument)
     assert bringup.wait() == 1
     assert printed in "".join(bringup.lines)
@@ -94,7 +96,7 @@ def test_alone_the_viewer_outlives_the_node(launch, ours):
     assert bringup.stop() == 0
 
 
-def test_alone_and_not_started_again_a_killed_node_ends_the_launch_with_an_error(launch, ours):
+def test_alone_a_killed_node_without_restart_ends_the_launch_with_an_error(launch, ours):
     bringup = launch(ours("bringup"), "respawn:=false")
     os.kill(bringup.wait_for_start("fusion_node"), signal.SIGKILL)
     assert bringup.wait() == 1

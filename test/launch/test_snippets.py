@@ -41,7 +41,7 @@ def folder(root, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", STARTED)
-def test_a_snippet_starts_what_it_says(launch, folder, name):
+def test_a_snippet_starts_its_nodes(launch, folder, name):
     started = launch(folder / name)
     for _ in STARTED[name]:
         started.wait_for(r"process started with pid")

@@ -83,7 +83,7 @@ def test_options_reach_the_subscription(graph):
     assert subscriber.sub.callback_group is group
 
 
-def test_the_depth_alone_is_a_quality_of_service(graph):
+def test_an_integer_is_a_queue_depth(graph):
     node, _ = graph
     assert Subscriber(node, Temperature, "heat", 3).sub.qos_profile.depth == 3
     assert Subscriber(node, Temperature, "heat").sub.qos_profile.depth == 10

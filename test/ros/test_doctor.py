@@ -76,7 +76,7 @@ def test_a_recording(tmp_path):
     assert not report(rgb, thermal)[1]
 
 
-def test_what_follows_from_the_topics():
+def test_parameters_and_commands_for_the_topics():
     topics = "/front/color/compressed", "/lepton/image/compressedDepth"
     assert settings_for(*topics) == {
         "rgb_transport": "compressed",

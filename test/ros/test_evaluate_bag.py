@@ -25,7 +25,7 @@ SIZE = 48, 64
 SECOND, MS = 1_000_000_000, 1_000_000
 
 
-def test_its_defaults_are_the_nodes():
+def test_defaults_are_those_of_the_node():
     settings = dataclasses.asdict(Settings())
     for name, value in dataclasses.asdict(Pairing()).items():
         assert settings[name] == value
@@ -118,7 +118,7 @@ OTHER_LENS = json.dumps(calibration_yaml(dataclasses.replace(CALIBRATION, d=(0.1
     ],
     ids=["defaults", "registration", "calibrations", "fixed", "crop", "minmax"],
 )
-def test_pixels_are_those_of_the_node(bench, untrained_weights, tmp_path, parameters):
+def test_images_are_those_of_the_node(bench, untrained_weights, tmp_path, parameters):
     """The same messages and the same parameter file give the same images."""
     rng = np.random.default_rng(0)
     # Of one stamp once corrected, so that each pair is certain at once, live too.

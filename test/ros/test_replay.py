@@ -143,7 +143,7 @@ def test_pairs_of_a_folder_one_by_one(context, spin_until, replay, folder):
     assert (deep == 2000).all()
 
 
-def test_it_plays_in_time_and_loses_nothing(context, spin_until, replay, recording):
+def test_it_plays_in_real_time_and_loses_nothing(context, spin_until, replay, recording):
     node, listener = replay(recording, speed=0.5), Listener(RECORDED, context=context)
     player = threading.Thread(target=node.play, args=(lambda: False,))
     begin = time.monotonic()
@@ -162,7 +162,7 @@ def test_a_loop_goes_back_to_the_recorded_stamps(context, spin_until, replay, re
     assert stamps[3] > stamps[4]
 
 
-def test_it_may_be_started_again(context, spin_until, replay, recording):
+def test_a_second_replay_can_start(context, spin_until, replay, recording):
     listener = Listener(RECORDED, context=context)
     for times in (1, 2):
         node = replay(recording)
@@ -237,7 +237,7 @@ def test_the_program_ends_cleanly_on_a_signal(context, spin_until, start, folder
     assert "Traceback" not in errors
 
 
-def test_the_program_refuses_what_is_damaged(start, recording):
+def test_the_program_refuses_damaged_recordings(start, recording):
     file = recording / "drive.mcap"
     file.write_bytes(file.read_bytes()[:600])
     process = start(input=recording)
@@ -272,7 +272,7 @@ def test_the_time_of_recording_is_published_on_clock(context, spin_until, replay
     assert 100.0 <= seconds[0] < 100.1 and 100.1 < seconds[-1] < 101.0
 
 
-def test_a_jump_of_the_recorders_clock_is_not_waited_for(tmp_path, context, spin_until, replay):
+def test_a_jump_of_the_recorders_clock_is_shortened(tmp_path, context, spin_until, replay):
     year = 31_557_600 * SECOND
     with RecordingWriter(tmp_path / "drive") as writer:
         for stamp in (SECOND, SECOND + SECOND // 10, 56 * year, 56 * year + SECOND // 10):

@@ -123,7 +123,7 @@ def recording(tmp_path):
     return tmp_path / "recording"
 
 
-def test_bag_is_replayed_where_the_node_listens(recording):
+def test_bag_is_replayed_to_the_nodes_topics(recording):
     node, replay = bringup(f"bag:={recording}", "namespace:=robot")
     assert replay.executable == "replay"
     assert replay.parameters == {"input": str(recording), "loop": False}
@@ -137,7 +137,7 @@ def test_bag_is_replayed_where_the_node_listens(recording):
     }
 
 
-def test_bag_with_topics_of_its_own(recording):
+def test_bag_with_other_topics(recording):
     node, replay = bringup(
         f"bag:={recording}",
         "rgb_topic:=/front/color",
@@ -177,7 +177,7 @@ def test_the_viewers_port_and_control_reach_it():
     assert viewer.parameters == {"port": 8080, "control": True}
 
 
-def test_names_of_an_including_launch_file_work_too():
+def test_prefixed_argument_names_work():
     assert bringup("fusion_model:=a", "fusion_namespace:=robot") == bringup(
         "model:=a", "namespace:=robot"
     )
@@ -269,7 +269,7 @@ def test_bad_arguments_give_one_line(start_bringup):
     assert errors.count("\n") == 1
 
 
-def test_launch_files_start_what_the_data_says(root):
+def test_launch_files_start_the_described_processes(root):
     pytest.importorskip("launch_ros", reason="the real launch is not installed")
     from launch import LaunchContext
     from launch.launch_description_sources import get_launch_description_from_python_launch_file

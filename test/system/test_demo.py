@@ -65,7 +65,7 @@ def check_pictures(results, names):
             assert image.shape == ((HEIGHT, WIDTH, 3) if channels == 3 else (HEIGHT, WIDTH))
 
 
-def test_a_folder_becomes_pictures_and_figures(demo, folder, tmp_path):
+def test_a_folder_becomes_images_and_figures(demo, folder, tmp_path):
     finished = demo(folder)
     assert finished.returncode == 0, finished.stderr
     results = tmp_path / "results"
@@ -116,7 +116,7 @@ def test_a_recording_with_unequal_stamps_and_no_truth(demo, tmp_path):
     check_pictures(tmp_path / "results", [f"1.{number}00000000" for number in range(4)])
 
 
-def test_a_foreign_output_folder_is_left_alone(demo, folder, tmp_path):
+def test_a_foreign_output_folder_is_not_changed(demo, folder, tmp_path):
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "thesis.tex").write_text("years of work")
     finished = demo(folder)
@@ -133,7 +133,7 @@ def test_a_node_that_cannot_start_is_explained(demo, folder, tmp_path):
     assert sorted(item.name for item in tmp_path.iterdir()) == ["data"]  # nothing half-written
 
 
-def test_an_input_that_is_none_gives_one_line(demo, tmp_path):
+def test_an_unusable_input_gives_one_line(demo, tmp_path):
     finished = demo(tmp_path / "nothing")
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1

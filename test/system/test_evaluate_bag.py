@@ -96,7 +96,7 @@ def test_scores_are_right_and_written_when_the_truth_ends(start, peer, tmp_path)
     assert "mIoU 0.6250 over 3 frames" in errors
 
 
-def test_a_signal_ends_it_with_what_it_has(start, peer, tmp_path):
+def test_a_signal_ends_it_with_the_scores_so_far(start, peer, tmp_path):
     output = tmp_path / "scores.json"
     process = start("evaluation_node", "--ros-args", "-p", f"output:={output}")
     scene = Scene(peer)
@@ -116,7 +116,7 @@ def test_a_signal_ends_it_with_what_it_has(start, peer, tmp_path):
         (("output:=/",), "parameter 'output': / exists; name another"),
     ],
 )
-def test_what_cannot_be_scored_is_one_line(start, parameters, said):
+def test_unscorable_input_is_reported_in_one_line(start, parameters, said):
     given = [argument for parameter in parameters for argument in ("-p", parameter)]
     process = start("evaluation_node", "--ros-args", *given)
     _, errors = process.communicate(timeout=60)
@@ -153,7 +153,7 @@ def test_a_recording_is_replayed_and_scored(start, recording, untrained_weights,
     assert "car" in found["class_shares"]
 
 
-def test_what_is_started_and_with_what(recording):
+def test_the_described_processes(recording):
     given = [f"bag:={recording}", "mask_topic:=labels", "speed:=0.5", "output:=scores.json"]
     node, replay, evaluation = evaluate_bag_processes(read_arguments(given, EVALUATE_BAG_ARGUMENTS))
     assert [node.executable, replay.executable] == ["fusion_node", "replay"]

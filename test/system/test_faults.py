@@ -435,7 +435,7 @@ ROUNDS = 3  # what a fault leaves behind adds up in each; a thread of DDS comes 
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_output_comes_back_and_nothing_is_left_behind(rig, fault):
+def test_output_recovers_and_nothing_leaks(rig, fault):
     rig.warm_up()
     fault(rig)  # what the first time needs, such as memory for larger images, may be kept
     rig.resumes()
@@ -453,7 +453,7 @@ def test_output_comes_back_and_nothing_is_left_behind(rig, fault):
     raise AssertionError(f"after each of {ROUNDS} rounds more is left: {grown}")
 
 
-def test_cleanup_gives_the_memory_of_the_network_back(rig):
+def test_cleanup_frees_the_memory_of_the_network(rig):
     def clean_up():
         rig.transition(Transition.TRANSITION_DEACTIVATE)
         rig.transition(Transition.TRANSITION_CLEANUP)

@@ -102,7 +102,7 @@ def test_every_output_arrives_with_the_rgb_header_and_size(
     assert 0 < status.latency.inference < status.latency.total
 
 
-def test_malformed_images_are_counted_and_the_node_goes_on(start_node, peer, untrained_weights):
+def test_malformed_images_are_counted_and_the_node_continues(start_node, peer, untrained_weights):
     process = start_node("-p", f"model:={untrained_weights}", "-p", "diagnostics_period:=0.1")
     peer.listen(topics.DIAGNOSTICS)
     peer.listen(topics.FRAME_STATUS)
@@ -139,7 +139,7 @@ def test_malformed_images_are_counted_and_the_node_goes_on(start_node, peer, unt
         (("--params-file", "absent.yaml"), "absent.yaml"),
     ],
 )
-def test_what_cannot_start_ends_with_a_line_that_says_why(start_node, arguments, said):
+def test_a_node_that_cannot_start_reports_the_reason(start_node, arguments, said):
     process = start_node(*arguments)
     assert process.wait(timeout=60) == 1
     lines = [line for line in process.log.read_text().splitlines() if "[rcl]" not in line]

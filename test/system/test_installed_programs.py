@@ -106,7 +106,7 @@ def test_a_missing_package_is_reported_with_the_line_that_installs_it(
     assert "python3 -m venv --system-site-packages" in done.stderr
 
 
-def test_a_child_that_multiprocessing_spawns_does_not_run_the_command_again(prefix, tmp_path):
+def test_spawned_children_do_not_run_the_command_again(prefix, tmp_path):
     """The guard itself, for any program: imported under another name, the file does nothing."""
     for program in [prefix / "bin" / "difusionseg", *(prefix / "lib/difusionseg_ros").iterdir()]:
         code = f"import runpy; runpy.run_path({str(program)!r}, run_name='__mp_main__')"

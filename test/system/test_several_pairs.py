@@ -61,7 +61,7 @@ def pairs(request, start_node, peer, untrained_weights):
     return [Pair(peer, name) for name in PAIRS]
 
 
-def test_pairs_are_served_side_by_side_and_fail_alone(pairs, peer):
+def test_pairs_run_side_by_side_and_fail_independently(pairs, peer):
     front, rear = pairs
 
     def both():
@@ -105,7 +105,7 @@ def test_namespace_and_remaps_of_the_one_process(start_node, peer, untrained_wei
 
 
 @pytest.mark.parametrize("pairs", ["front", "['']", "[a, a]", "[a/b]"])
-def test_pairs_that_cannot_be_are_named(start_node, pairs):
+def test_impossible_pairs_are_named(start_node, pairs):
     process = start_node("-p", f"pairs:={pairs}", program="multi_fusion_node")
     assert process.wait(timeout=60) == 1
     (line,) = process.log.read_text().splitlines()

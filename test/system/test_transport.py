@@ -93,7 +93,7 @@ def test_a_burst_of_best_effort_images_arrives_whole(unset):
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_what_the_user_set_stays(unset, name):
+def test_settings_of_the_user_are_kept(unset, name):
     unset.setenv(name, "mine")
     use_image_transport()
     assert {key: os.environ.get(key) for key in VARIABLES} == {
@@ -101,7 +101,7 @@ def test_what_the_user_set_stays(unset, name):
     }
 
 
-def test_scarce_shared_memory_is_left_alone(unset):
+def test_scarce_shared_memory_is_not_used(unset):
     unset.setattr("difusionseg_ros.common.middleware._LEAST_FREE", 2**62)
     use_image_transport()
     assert not set(VARIABLES) & set(os.environ)
@@ -124,7 +124,7 @@ for connection in psutil.Process().net_connections("udp"):
     ("name", "value"),
     [("ROS_LOCALHOST_ONLY", "1"), ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")],
 )
-def test_a_node_that_keeps_to_its_computer_has_no_socket_on_a_network(unset, name, value):
+def test_a_local_node_opens_no_network_socket(unset, name, value):
     if not rclpy.get_rmw_implementation_identifier().startswith("rmw_fastrtps"):
         pytest.skip("the middleware is not Fast DDS")
     unset.setenv(name, value)
@@ -135,14 +135,14 @@ def test_a_node_that_keeps_to_its_computer_has_no_socket_on_a_network(unset, nam
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_configured_by_the_user_ros_keeps_a_node_to_its_computer(unset, name):
+def test_with_user_settings_ros_still_keeps_a_node_local(unset, name):
     unset.setenv(name, "mine")
     unset.setenv("ROS_LOCALHOST_ONLY", "1")
     use_image_transport()
     assert os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
 
 
-def test_nodes_that_keep_to_themselves_find_each_other(unset):
+def test_local_nodes_find_each_other(unset):
     """One that ROS keeps to its computer, and one that our file keeps there."""
     unset.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     sender = subprocess.Popen([sys.executable, "-c", SEND_BURST], stdin=subprocess.PIPE)

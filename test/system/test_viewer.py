@@ -117,7 +117,7 @@ def publisher_to(peer, name, kind=topics.Image):
     return publisher, lambda: publisher.get_subscription_count()
 
 
-def test_the_page_needs_nothing_else(port):
+def test_the_page_needs_no_other_host(port):
     answer, html = get(port, "/")
     assert answer.status == 200 and answer.getheader("Content-Type").startswith("text/html")
     linked = re.findall(r'(?:src|href)="([^"#]+)"', html.decode())
@@ -135,7 +135,7 @@ def test_the_page_needs_nothing_else(port):
         assert get(port, path)[0].status in (403, 404)
 
 
-def test_an_image_is_subscribed_to_only_while_it_is_watched(viewer, port, page, peer):
+def test_images_are_subscribed_to_only_while_a_page_shows_them(viewer, port, page, peer):
     publisher, subscriptions = publisher_to(peer, topics.FUSED.name)
     statuses, status_subscriptions = publisher_to(peer, topics.FRAME_STATUS.name, FrameStatus)
     peer.until(lambda: status_subscriptions() == 1)  # the viewer is discovered
@@ -167,7 +167,7 @@ def test_an_image_is_subscribed_to_only_while_it_is_watched(viewer, port, page, 
         peer.node.destroy_publisher(each)
 
 
-def test_a_compressed_camera_is_shown_if_there_is_no_raw_one(page, peer):
+def test_the_compressed_topic_is_used_if_there_is_no_raw_one(page, peer):
     topic = f"{topics.RGB_IMAGE.name}/compressed"
     publisher, subscriptions = publisher_to(peer, topic, CompressedImage)
     page.ask(watch=["rgb"])
@@ -199,7 +199,7 @@ def test_values_of_a_frame(page, peer):
         peer.node.destroy_publisher(each)
 
 
-def test_status_goes_stale_when_the_node_is_gone(page, peer):
+def test_status_becomes_stale_when_the_node_ends(page, peer):
     def level():
         return page.statuses[-1]["overall"]["level"] if page.statuses else None
 
@@ -213,7 +213,7 @@ def test_status_goes_stale_when_the_node_is_gone(page, peer):
     peer.node.destroy_publisher(health)
 
 
-def test_a_parameter_is_changed_within_what_the_node_allows(port, page, peer):
+def test_parameters_change_within_the_nodes_limits(port, page, peer):
     def answer(**request):
         count = len(page.answers)
         page.ask(**request)
@@ -245,7 +245,7 @@ def test_a_parameter_is_changed_within_what_the_node_allows(port, page, peer):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_although_somebody_watches(own_system, number):
+def test_a_signal_ends_it_while_a_page_is_open(own_system, number):
     programs, peer = own_system
     viewer = programs.start_node("-p", "port:=0", program="viewer")
     with contextlib.closing(Page(port_of(viewer, peer))) as page:
@@ -268,7 +268,7 @@ def test_a_signal_ends_it_although_somebody_watches(own_system, number):
         (("host:=no host",), "cannot serve on no host:8080: "),
     ],
 )
-def test_if_it_cannot_serve_it_says_so_in_one_line(own_system, parameters, said):
+def test_if_it_cannot_serve_it_reports_that_in_one_line(own_system, parameters, said):
     programs, _ = own_system
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = str(server.getsockname()[1])

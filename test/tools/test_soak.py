@@ -32,7 +32,7 @@ def grown(**of_round):
         ("latency_ms", lambda n: 25.0 * 1.02**n),
     ],
 )
-def test_what_rises_with_the_rounds_has_grown(name, value):
+def test_a_rise_with_the_rounds_is_growth(name, value):
     assert grown(**{name: value}) == {name}
 
 
@@ -47,5 +47,5 @@ def test_what_rises_with_the_rounds_has_grown(name, value):
         ("latency_ms", lambda n: 60.0 if n % 7 == 0 else 25.0),
     ],
 )
-def test_peaks_and_what_falls_have_not(name, value):
+def test_peaks_and_falls_are_no_growth(name, value):
     assert grown(**{name: value}) == set()

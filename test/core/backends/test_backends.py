@@ -46,7 +46,9 @@ def assert_same(result, expected) -> None:
 
 
 @pytest.mark.parametrize(("backend", "draws"), [("openvino", 1), ("onnxruntime", 2)])
-def test_exported_is_as_eager(untrained_weights, pairs, backend, draws) -> None:
+def test_exported_models_compute_the_same_as_pytorch(
+    untrained_weights, pairs, backend, draws
+) -> None:
     eager, exported = (
         Predictor.from_pretrained(untrained_weights, backend=name, device="cpu", draws=draws)
         for name in ("torch", backend)
@@ -66,7 +68,7 @@ def test_the_published_network_is_exported(tmp_path) -> None:
     assert differences.labels == 0
 
 
-def test_the_fastest_is_taken(untrained_weights, tmp_path) -> None:
+def test_the_fastest_backend_is_chosen(untrained_weights, tmp_path) -> None:
     published = tmp_path / "paper.safetensors"
     save_weights(create_model("paper"), published, ModelInfo("paper", 9))
     for weights, backend in ((untrained_weights, "openvino"), (published, "torch")):
@@ -74,7 +76,7 @@ def test_the_fastest_is_taken(untrained_weights, tmp_path) -> None:
 
 
 @pytest.mark.parametrize("backend", ["torch", *EXPORTED])
-def test_a_batch_is_its_pairs_one_by_one(untrained_weights, pairs, backend) -> None:
+def test_a_batch_gives_the_results_of_single_pairs(untrained_weights, pairs, backend) -> None:
     predictor = Predictor.from_pretrained(untrained_weights, backend=backend, draws=2)
     for result, pair in zip(predictor.batch(pairs), pairs, strict=True):
         assert_same(result, predictor(*pair))
@@ -90,7 +92,9 @@ def test_a_model_in_memory_can_be_exported(untrained_weights, pairs) -> None:
     )
 
 
-def test_graphs_are_kept_and_damaged_ones_made_anew(untrained_weights, pairs, monkeypatch) -> None:
+def test_exported_models_are_cached_and_damaged_ones_replaced(
+    untrained_weights, pairs, monkeypatch
+) -> None:
     first = Predictor.from_pretrained(untrained_weights, backend="onnxruntime")(*pairs[0])
     (kept,) = cache_folder().glob("untrained-*.onnx")
     made = kept.stat().st_mtime_ns
@@ -119,13 +123,13 @@ def test_noise_levels_are_those_of_pytorch(schedule) -> None:
         ({"backend": "magic"}, "unknown"),
     ],
 )
-def test_what_cannot_be_is_refused(untrained_weights, options, complaint) -> None:
+def test_impossible_choices_are_refused(untrained_weights, options, complaint) -> None:
     with pytest.raises(ValueError, match=complaint) as caught:
         Predictor.from_pretrained(untrained_weights, **options)
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_backend_is_told_what_to_install(untrained_weights, monkeypatch) -> None:
+def test_a_missing_backend_names_what_to_install(untrained_weights, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ImportError, match="pip install openvino"):
         Predictor.from_pretrained(untrained_weights, backend="openvino")
@@ -157,7 +161,7 @@ for backend in ("openvino", "onnxruntime"):
         assert_same(SimpleNamespace(**np.load(tmp_path / f"{backend}.npz")), expected)
 
 
-def test_without_torch_another_model_is_told_what_is_missing(untrained_weights, tmp_path) -> None:
+def test_without_torch_another_model_names_what_is_missing(untrained_weights, tmp_path) -> None:
     copy = tmp_path / "robot.safetensors"
     copy.write_bytes(untrained_weights.read_bytes())
     script = f"""

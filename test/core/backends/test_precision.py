@@ -30,7 +30,7 @@ def test_logits_are_not_rounded() -> None:
     assert under_autocast.dtype == torch.float32 and torch.equal(under_autocast, exact)
 
 
-def test_a_cpu_gets_what_it_computes_natively(has_bf16, caplog) -> None:
+def test_a_cpu_uses_the_format_that_it_computes_natively(has_bf16, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         assert cpu_precision("auto", fastest="bf16") == ("bf16" if has_bf16 else "float32")
         assert cpu_precision("auto", fastest="float32") == "float32"
@@ -38,7 +38,7 @@ def test_a_cpu_gets_what_it_computes_natively(has_bf16, caplog) -> None:
     assert not caplog.records
 
 
-def test_bf16_without_such_arithmetic_is_float32_with_a_warning(has_bf16, caplog) -> None:
+def test_without_bf16_arithmetic_float32_is_used_with_a_warning(has_bf16, caplog) -> None:
     with caplog.at_level(logging.WARNING):
         chosen = cpu_precision("bf16", fastest="float32")
     warnings = [record.message for record in caplog.records]
@@ -67,7 +67,7 @@ def test_the_processors_flags_are_read(monkeypatch, flags, expected) -> None:
     assert precision.cpu_computes_bf16() is expected
 
 
-def test_the_predictor_says_what_it_runs(has_bf16) -> None:
+def test_the_predictor_reports_its_precision(has_bf16) -> None:
     on_openvino = Predictor.from_pretrained("lite", backend="openvino", device="cpu")
     on_onnxruntime = Predictor.from_pretrained("lite", backend="onnxruntime", device="cpu")
     assert on_openvino.precision == ("bf16" if has_bf16 else "float32")

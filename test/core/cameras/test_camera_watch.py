@@ -158,7 +158,7 @@ def test_a_constant_difference_becomes_an_offset(apart):
     assert clock_advice(stamps(-0.02), stamps(apart - 0.02), 0.05, -apart) is None
 
 
-def test_seconds_since_boot_are_days_apart():
+def test_stamps_in_seconds_since_boot_are_explained():
     advice = clock_advice(stamps(-0.02), stamps(-1_699_999_000.0), slop=0.05)
     assert "days behind" in advice.text
     assert advice.parameters == {"rgb_stamps": "arrival", "thermal_stamps": "arrival"}
@@ -172,7 +172,7 @@ def test_a_difference_that_varies_is_no_offset():
     assert advice.parameters == {"rgb_stamps": "arrival", "thermal_stamps": "arrival"}
 
 
-def test_absent_stamps_are_named():
+def test_missing_stamps_are_reported():
     quality = StampQuality()
     quality.add(0, SECOND)
     assert quality.text() == "absent"

@@ -152,7 +152,7 @@ def test_counts_that_lost_their_depth_and_sizes_that_differ():
         (lambda n: compressed(colours(n), "bgr8; jpeg compressed bgr8", "jpg"), "decoded"),
     ],
 )
-def test_what_the_node_does_is_said(make, said):
+def test_the_report_says_what_the_node_does(make, said):
     (rgb, thermal), _ = examined(make, mono8)
     assert rgb.watch.facts()["conversion"] == said
     assert rgb.usable and thermal.usable

@@ -75,7 +75,7 @@ def test_offset_is_thermal_minus_rgb():
 
 
 @pytest.mark.parametrize("delays", [(0, 0), (0, 60), (60, 0)])
-def test_30_hz_with_9_hz_gives_every_thermal_image_its_nearest_rgb_image(delays):
+def test_at_30_hz_and_9_hz_every_thermal_image_gets_its_nearest_rgb_image(delays):
     rgb, thermal = ticks(1000 / 30, 300), ticks(1000 / 9, 90, phase_ms=12)
     pairer = NearestStampPairer(slop_ns=50 * MS, queue_size=10)
     pairs = feed(pairer, arrivals_of(rgb, thermal, *delays)) + [
@@ -151,7 +151,7 @@ def test_beyond_the_slop_nothing_pairs():
     assert pairer.counts == PairingCounts(dropped_rgb=20, dropped_thermal=20)
 
 
-def test_backward_jump_starts_anew():
+def test_backward_jump_starts_from_scratch():
     pairer = NearestStampPairer(slop_ns=20 * MS, queue_size=10)
     stamps = ticks(100, 6)
     first = feed(pairer, arrivals_of(stamps, stamps))
@@ -199,7 +199,7 @@ def test_camera_that_stops_and_comes_back():
     assert pairer.counts == PairingCounts(paired=15, dropped_rgb=25)
 
 
-def test_full_queue_pairs_what_only_awaits_certainty():
+def test_a_full_queue_pairs_the_waiting_candidates():
     pairer = NearestStampPairer(slop_ns=20 * MS, queue_size=2)
     arrivals = [("rgb", START), ("thermal", START + 5 * MS)]
     arrivals += [("thermal", START + (5 + 30 * i) * MS) for i in (1, 2)]
@@ -208,7 +208,7 @@ def test_full_queue_pairs_what_only_awaits_certainty():
     assert pairer.counts == PairingCounts(paired=1)
 
 
-def test_constant_clock_offset_is_taken_off():
+def test_constant_clock_offset_is_corrected():
     pairer = NearestStampPairer(slop_ns=0, queue_size=10, thermal_offset_ns=-500 * MS)
     stamps = ticks(100, 8)
     for stamp in stamps:
@@ -223,7 +223,7 @@ def test_impossible_settings_are_refused(slop, queue, named):
         NearestStampPairer(slop, queue)
 
 
-def test_tells_how_far_apart_clocks_are_that_pair_nothing():
+def test_reports_the_clock_difference_if_nothing_pairs():
     pairer = NearestStampPairer(slop_ns=50 * MS, queue_size=10, thermal_offset_ns=100 * MS)
     assert pairer.newest_apart_ns is None
     arrivals = arrivals_of(ticks(100, 9), ticks(100, 9, phase_ms=60_000), thermal_delay_ms=-60_000)

@@ -93,14 +93,14 @@ def what_trainers_keep() -> dict[str, object]:
 
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("part", what_trainers_keep())
-def test_what_stands_beside_weights_is_passed_over(tmp_path, part, zipped) -> None:
+def test_other_objects_in_a_checkpoint_are_ignored(tmp_path, part, zipped) -> None:
     weights, file = some_weights(), tmp_path / "any.pth"
     saved = {"meta": {part: what_trainers_keep()[part]}, "state_dict": OrderedDict(weights)}
     torch.save(saved, file, _use_new_zipfile_serialization=zipped)
     assert same(read_checkpoint(file)[0], weights)
 
 
-def test_classes_that_are_not_installed_are_passed_over(tmp_path) -> None:
+def test_classes_that_are_not_installed_are_ignored(tmp_path) -> None:
     module = types.ModuleType("trainer_of_somebody")
     exec("class Config(dict): pass\nclass Meter:\n  __slots__ = ('value',)", vars(module))
     sys.modules[module.__name__] = module
@@ -137,7 +137,7 @@ def test_weights_are_found_where_trainers_put_them(tmp_path, nest) -> None:
 
 
 @pytest.mark.parametrize("name", ["any.safetensors", "any.pth"])
-def test_the_content_decides_not_the_ending(tmp_path, name) -> None:
+def test_the_file_type_is_found_by_content_not_by_ending(tmp_path, name) -> None:
     weights = {"a": torch.arange(4.0), "b": torch.ones(2, 3).half()}
     save_file(weights, tmp_path / name)
     assert same(read_checkpoint(tmp_path / name)[0], weights)
@@ -165,7 +165,7 @@ def test_moving_averages_are_taken_on_request(tmp_path, nest) -> None:
     assert same(read_checkpoint(tmp_path / "any.pth", ema=True)[0], ema)
 
 
-def test_moving_averages_that_are_not_there_are_refused(tmp_path) -> None:
+def test_missing_moving_averages_are_refused(tmp_path) -> None:
     torch.save({"state_dict": {"a": torch.ones(1)}}, tmp_path / "any.pth")
     with pytest.raises(ValueError, match="no moving averages"):
         read_checkpoint(tmp_path / "any.pth", ema=True)
@@ -255,7 +255,7 @@ def test_tensors_stay_within_their_storage(tmp_path, shape, complaint) -> None:
             read_checkpoint(file)
 
 
-def test_a_dictionary_that_holds_itself_is_refused(tmp_path) -> None:
+def test_a_recursive_dictionary_is_refused(tmp_path) -> None:
     loop: dict = {}
     loop["model"] = loop
     torch.save(loop, tmp_path / "any.pth")
@@ -282,7 +282,7 @@ NOT_WEIGHTS = {
 
 @pytest.mark.parametrize("ending", [".pth", ".safetensors", ".ckpt"])
 @pytest.mark.parametrize("kind", NOT_WEIGHTS)
-def test_files_that_are_something_else_are_named(tmp_path, kind, ending) -> None:
+def test_other_kinds_of_files_are_named(tmp_path, kind, ending) -> None:
     content, complaint = NOT_WEIGHTS[kind]
     file = tmp_path / f"best{ending}"
     file.write_bytes(content)
@@ -307,7 +307,7 @@ def test_truncated_files_are_named(tmp_path, kind, keep) -> None:
         read_checkpoint(file)
 
 
-def test_changed_bytes_are_noticed(tmp_path) -> None:
+def test_changed_bytes_are_detected(tmp_path) -> None:
     file = tmp_path / "best.pth"
     torch.save({"a": torch.full((1000,), 0.123)}, file)
     whole = bytearray(file.read_bytes())
@@ -338,7 +338,7 @@ def test_a_pickled_model_is_refused_by_the_name_of_its_class(tmp_path) -> None:
         read_checkpoint(tmp_path / "any.pth")
 
 
-def test_checkpoints_of_our_training_are_known_by_their_names(tmp_path, capsys) -> None:
+def test_checkpoints_of_our_training_are_recognized_by_weight_names(tmp_path, capsys) -> None:
     model = create_model("lite", num_classes=5)
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
     torch.save({"state_dict": state, "epoch": 3}, tmp_path / "best.ckpt")

@@ -48,7 +48,9 @@ def test_weights_name_their_classes(tmp_path) -> None:
 
 
 @pytest.mark.parametrize(("count", "expected"), [(9, MSRS), (15, FMB)])
-def test_weights_without_names_have_those_of_msrs_or_fmb(tmp_path, caplog, count, expected) -> None:
+def test_weights_without_names_get_the_classes_of_msrs_or_fmb(
+    tmp_path, caplog, count, expected
+) -> None:
     save(tmp_path / "old.safetensors", None, count)
     strip_classes(tmp_path / "old.safetensors")
     with caplog.at_level(logging.WARNING):
@@ -56,7 +58,7 @@ def test_weights_without_names_have_those_of_msrs_or_fmb(tmp_path, caplog, count
     assert not caplog.records
 
 
-def test_other_weights_without_names_have_numbers_and_a_warning(tmp_path, caplog) -> None:
+def test_other_weights_without_names_get_numbers_and_a_warning(tmp_path, caplog) -> None:
     save(tmp_path / "old.safetensors", None)
     strip_classes(tmp_path / "old.safetensors")
     label_set = load_model(tmp_path / "old.safetensors").label_set
@@ -87,7 +89,7 @@ def test_shipped_files_have_the_classes_of_msrs(backend) -> None:
     assert Predictor(find_weights("lite"), backend=backend).label_set == MSRS
 
 
-def test_a_start_with_other_classes_takes_all_but_the_heads(tmp_path, caplog) -> None:
+def test_starting_with_other_classes_copies_all_but_the_heads(tmp_path, caplog) -> None:
     source = save(tmp_path / "own.safetensors", OWN).state_dict()
     torch.manual_seed(2)
     model = create_model("lite", 12)
@@ -102,7 +104,7 @@ def test_a_start_with_other_classes_takes_all_but_the_heads(tmp_path, caplog) ->
     assert all(name in caplog.text for name in new)
 
 
-def test_a_start_with_equal_classes_takes_everything_in_silence(tmp_path, caplog) -> None:
+def test_starting_with_equal_classes_copies_everything_without_a_log_line(tmp_path, caplog) -> None:
     source = save(tmp_path / "own.safetensors", OWN).state_dict()
     model = create_model("lite", 4)
     start_from(model, tmp_path / "own.safetensors")
@@ -110,7 +112,7 @@ def test_a_start_with_equal_classes_takes_everything_in_silence(tmp_path, caplog
     assert not caplog.records
 
 
-def test_a_start_from_another_network_is_refused(tmp_path) -> None:
+def test_starting_from_another_network_is_refused(tmp_path) -> None:
     save(tmp_path / "own.safetensors", OWN)
     with pytest.raises(ValueError, match="not fit the model"):
         start_from(create_model("paper", 4), tmp_path / "own.safetensors")

@@ -66,7 +66,7 @@ def published(name, width: int = 96) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize("name", [authors, timm, torchvision])
-def test_all_weights_find_their_place(tmp_path, name) -> None:
+def test_all_weights_are_loaded(tmp_path, name) -> None:
     weights = published(name)
     torch.save({"model": weights} if name is authors else weights, tmp_path / "tiny.pth")
     save_file(weights, tmp_path / "tiny.safetensors")
@@ -88,7 +88,7 @@ def test_all_weights_find_their_place(tmp_path, name) -> None:
     assert torch.equal(loaded["stages.0.2.norm.bias"], weights[f"{name(0, 2, 'norm')}.bias"])
 
 
-def test_what_does_not_fit_is_refused_in_one_line(tmp_path) -> None:
+def test_mismatching_weights_are_refused_in_one_line(tmp_path) -> None:
     file = tmp_path / "weights.pth"
     complaints = {
         "another size of ConvNeXt": published(timm, width=32),

@@ -80,7 +80,7 @@ def test_missing_partner_is_named_and_the_rest_predicted(images, weights, capsys
     assert [file.name for file in (images / "out" / "mask").iterdir()] == ["a.png"]
 
 
-def test_convert_there_and_back(tmp_path) -> None:
+def test_convert_to_safetensors_and_back(tmp_path) -> None:
     model = create_model("paper", num_classes=15, scaled_head=True)
     save_weights(model, tmp_path / "ours.safetensors", ModelInfo("paper", 15, True))
     assert main(["convert", str(tmp_path / "ours.safetensors"), str(tmp_path / "theirs.pth")]) == 0
@@ -97,7 +97,7 @@ class _Evil:
 
 
 @pytest.mark.parametrize("content", [{"state_dict": {"x": _Evil()}}, {"meta": 1}, b"no checkpoint"])
-def test_convert_refuses_what_is_no_checkpoint(tmp_path, capsys, content) -> None:
+def test_convert_refuses_other_files(tmp_path, capsys, content) -> None:
     file = tmp_path / "bad.pth"
     file.write_bytes(content) if isinstance(content, bytes) else torch.save(content, file)
     assert main(["convert", str(file), str(tmp_path / "out.safetensors")]) == 1
@@ -106,7 +106,7 @@ def test_convert_refuses_what_is_no_checkpoint(tmp_path, capsys, content) -> Non
     assert not (tmp_path / "out.safetensors").exists()
 
 
-def test_convert_needs_one_of_each_kind(tmp_path, capsys) -> None:
+def test_convert_needs_one_checkpoint_and_one_weights_file(tmp_path, capsys) -> None:
     assert main(["convert", str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]) == 1
     assert ".safetensors" in capsys.readouterr().err
 

@@ -19,7 +19,7 @@ def extra_requirements(root):
 
 
 @pytest.mark.parametrize("extra", EXTRAS)
-def test_the_packages_are_those_of_the_extra(extra_requirements, extra) -> None:
+def test_the_named_packages_are_those_of_the_extra(extra_requirements, extra) -> None:
     names = [re.match(r"[\w-]+(\[\w+\])?", line)[0] for line in extra_requirements(extra)]
     assert sorted(names) == sorted(EXTRAS[extra])
 
@@ -30,7 +30,7 @@ def test_extras_of_this_package_are_included(extra_requirements) -> None:
     assert not any(line.startswith("difusionseg") for line in tests)
 
 
-def test_a_missing_package_is_named_with_all_that_the_command_needs(monkeypatch, capsys) -> None:
+def test_a_missing_package_is_reported_with_all_packages_to_install(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "jsonargparse", None)
     monkeypatch.delitem(sys.modules, "difusionseg_core.training.command_line", raising=False)
     assert main(["train", "--config=lite_msrs"]) == 1

@@ -28,7 +28,7 @@ def begin(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_import_ends_in_silence(begin, number):
+def test_an_interrupted_import_ends_without_output(begin, number):
     program = begin("import time\nprint('importing', flush=True)\ntime.sleep(60)\n")
     assert program.stdout.readline() == "importing\n"
     program.send_signal(number)
@@ -36,7 +36,7 @@ def test_an_interrupted_import_ends_in_silence(begin, number):
     assert (program.returncode, printed, errors) == (7, "", "")
 
 
-def test_main_gets_the_handlers_of_the_shell_back(begin):
+def test_main_runs_with_the_original_signal_handlers(begin):
     program = begin("import signal\ndef main():\n    return signal.getsignal(2) is not None and 3")
     assert program.wait(timeout=20) == 3
     program.communicate()
@@ -49,7 +49,7 @@ def test_a_missing_package_is_one_line(begin):
     assert errors.count("\n") == 1 and "rosbags_of_nobody is not installed" in errors
 
 
-def test_a_broken_installation_of_this_package_shows_where(begin):
+def test_a_broken_installation_shows_a_traceback(begin):
     program = begin("import difusionseg_core.no_such_module")
     _, errors = program.communicate(timeout=20)
     assert program.returncode == 1 and "Traceback" in errors

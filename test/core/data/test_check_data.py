@@ -118,7 +118,7 @@ def test_nothing_usable_still_gives_a_report(tmp_path) -> None:
     assert [file.name for file in (tmp_path / "out").iterdir()] == ["report.json"]
 
 
-def test_what_is_no_data_set_is_refused_in_one_line(tmp_path, capsys) -> None:
+def test_other_folders_are_refused_in_one_line(tmp_path, capsys) -> None:
     for path in (tmp_path, tmp_path / "nowhere"):
         assert main(["check-data", str(path), "--output", str(tmp_path / "out")]) == 1
         said = capsys.readouterr().err.strip()

@@ -55,7 +55,7 @@ def test_confusion_matrix_adds_up_over_images() -> None:
     assert mean_iou(confusion) == pytest.approx((3 / 4 + 2 / 4 + 1 / 2) / 3)
 
 
-def test_confusion_matrix_refuses_what_does_not_fit() -> None:
+def test_confusion_matrix_refuses_bad_input() -> None:
     with pytest.raises(ValueError, match="below 3"):
         confusion_matrix(np.array([1]), np.array([3]), 3)
     with pytest.raises(ValueError, match="prediction"):
@@ -84,7 +84,7 @@ def test_dataset_items(folder) -> None:
     assert (item["labels"] == CAR).sum() == 100
 
 
-def test_pictures_without_truth_are_ignored_by_losses(folder) -> None:
+def test_images_without_labels_are_ignored_by_losses(folder) -> None:
     for file in (folder / "Segmentation_labels").iterdir():
         file.unlink()
     assert (PairDataset(folder)[0]["labels"] == IGNORE).all()
@@ -118,7 +118,7 @@ def test_crops_have_one_size(scale) -> None:
     assert padded.any() == (scale[0] < 1)
 
 
-def test_focus_puts_rare_classes_into_the_crop() -> None:
+def test_crops_focus_on_rare_classes() -> None:
     labels = np.zeros((200, 200), np.uint8)
     labels[190:194, 5:9] = BIKE
     sample = Sample(np.zeros((200, 200, 3), np.uint8), np.zeros((200, 200), np.uint8), labels)

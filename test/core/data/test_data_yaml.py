@@ -46,7 +46,7 @@ def labels_of(folder, **options) -> set[int]:
 
 
 @pytest.mark.parametrize("where", ["root", "split", "option", "file"])
-def test_own_classes(tmp_path, where) -> None:
+def test_custom_classes(tmp_path, where) -> None:
     root = tmp_path / "yard"
     make(root / "train" if where == "split" else root)
     file = describe(tmp_path / "elsewhere" if where == "option" else root)
@@ -103,7 +103,7 @@ def test_folders_suffixes_and_splits_as_described(tmp_path) -> None:
         open_data_set(tmp_path, "night")
 
 
-def test_stars_stand_for_sequences(tmp_path) -> None:
+def test_stars_match_sequence_folders(tmp_path) -> None:
     for sequence in ("V000", "V001"):
         for camera, shape in (("visible", (*SIZE, 3)), ("lwir", SIZE)):
             image = np.ones(shape, np.uint8)
@@ -143,7 +143,7 @@ def test_classes_of_a_known_data_set_with_other_folders(tmp_path) -> None:
     assert labels_of(tmp_path, classes="fmb") == {14}
 
 
-def test_labels_of_unknown_classes_are_refused_and_only_those(tmp_path) -> None:
+def test_only_labels_of_unknown_classes_are_refused(tmp_path) -> None:
     make(tmp_path)
     said = refusal(tmp_path)
     assert "classes of the data set are not known" in said and "--write-data-yaml" in said
@@ -279,7 +279,7 @@ def test_a_first_data_yaml_of_colours_and_splits(tmp_path) -> None:
     assert set(np.unique(labels)) == {0, 1, 255} and labels[0, 3] == 1
 
 
-def test_what_holds_no_masks_gets_no_data_yaml(tmp_path, capsys) -> None:
+def test_folders_without_masks_get_no_data_yaml(tmp_path, capsys) -> None:
     make(tmp_path)
     rng = np.random.default_rng(0)
     write(tmp_path / "labels" / "a.png", rng.integers(0, 256, (60, 60, 3), np.uint8))

@@ -119,7 +119,7 @@ def test_an_opaque_fourth_channel_is_no_thermal_image(tmp_path) -> None:
     assert (read_thermal(tmp_path / "grey.png") == THERMAL).all()
 
 
-def test_class_maps_saved_in_colour_are_read_if_grey(tmp_path) -> None:
+def test_masks_with_three_equal_channels_are_read(tmp_path) -> None:
     make_msrs(tmp_path, train=("a",))
     file = tmp_path / "train" / "Segmentation_labels" / "a.png"
     write(file, np.full((*SIZE, 3), 5, np.uint8))
@@ -146,7 +146,7 @@ def refusal(path, split=None) -> str:
     return str(caught.value)
 
 
-def test_a_split_must_be_named_and_there(tmp_path) -> None:
+def test_a_split_must_be_named_and_must_exist(tmp_path) -> None:
     make_msrs(tmp_path / "msrs", train=("a",), test=("b",))
     make_mfnet(tmp_path / "mfnet")
     assert refusal(tmp_path / "msrs").endswith("holds the splits train, test; name one of them")
@@ -155,7 +155,7 @@ def test_a_split_must_be_named_and_there(tmp_path) -> None:
         assert "has no split 'val'" in refusal(tmp_path / root, "val")
 
 
-def test_a_folder_of_another_kind(tmp_path) -> None:
+def test_other_folders_are_refused(tmp_path) -> None:
     (tmp_path / "JPEGImages").mkdir()
     (tmp_path / "readme.md").touch()
     said = refusal(tmp_path)

@@ -58,7 +58,7 @@ def test_folders_by_their_usual_names(tmp_path, visible, thermal) -> None:
     assert data_set.layout.name == f"{visible} and {thermal}" and pair.labels is None
 
 
-def test_several_folders_of_a_side_must_be_told_apart(tmp_path, capsys) -> None:
+def test_two_folders_for_one_camera_are_an_error(tmp_path, capsys) -> None:
     write(tmp_path / "rgb" / "1.png", tmp_path / "vis" / "1.png", tmp_path / "ir" / "1.png")
     with pytest.raises(DataError, match="holds rgb and vis; name one of them with --rgb-dir"):
         open_data_set(tmp_path)

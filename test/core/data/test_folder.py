@@ -32,7 +32,7 @@ def test_pairs_come_in_order_of_their_names(folder):
     assert (read_labels(pairs[0].labels) == 1).all()
 
 
-def test_endings_may_differ_and_labels_be_absent(folder):
+def test_endings_may_differ_and_labels_may_be_missing(folder):
     (folder / "ir" / "a.png").unlink()
     cv2.imwrite(str(folder / "ir" / "a.bmp"), np.full((6, 8), 9, np.uint8))
     for file in (folder / "Segmentation_labels").iterdir():

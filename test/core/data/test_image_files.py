@@ -51,7 +51,7 @@ def test_truncated_jpeg_files_are_refused(tmp_path, read, share, fill, options) 
         read(tmp_path / "a.jpg")
 
 
-def test_what_follows_the_end_of_a_jpeg_file_does_no_harm(tmp_path) -> None:
+def test_bytes_after_the_end_of_a_jpeg_file_are_ignored(tmp_path) -> None:
     file = write(tmp_path / "a.jpg", NOISE)
     expected = read_rgb(file)
     file.write_bytes(file.read_bytes() + b"trailing bytes of a camera")
@@ -104,7 +104,7 @@ def test_any_damage_is_read_or_refused_in_one_line(tmp_path_factory, kind, start
             assert str(file) in str(error) and "\n" not in str(error)
 
 
-def test_exif_orientations_are_applied_to_no_image(tmp_path) -> None:
+def test_exif_orientations_are_never_applied(tmp_path) -> None:
     stored = np.full((6, 8, 3), 100, np.uint8)
     stored[0] = 0
     file = write_rotated(tmp_path / "a.jpg", stored)
@@ -248,13 +248,13 @@ def test_white_is_ignored_in_coloured_masks_unless_it_is_a_class(tmp_path) -> No
         (np.full((6, 8, 4), 9, np.uint8), "transparent in places"),
     ],
 )
-def test_masks_that_do_not_fit_are_refused(tmp_path, image, said) -> None:
+def test_invalid_masks_are_refused(tmp_path, image, said) -> None:
     file = write(tmp_path / "a.png", image)
     with pytest.raises(DataError, match=said):
         read_labels(file, MSRS)
 
 
-def test_other_files_are_no_masks(tmp_path) -> None:
+def test_other_files_are_refused_as_masks(tmp_path) -> None:
     with pytest.raises(DataError, match="JPEG changes class ids"):
         read_labels(write(tmp_path / "a.jpg", IDS), MSRS)
     with pytest.raises(DataError, match="expected whole numbers"):

@@ -215,7 +215,7 @@ def changed(content: dict, *path, value) -> dict:
         ("<annotations><track/></annotations>", "not 'CVAT for images 1.1'"),
     ],
 )
-def test_what_is_refused_writes_nothing(tmp_path, capsys, content, said) -> None:
+def test_refused_annotations_write_nothing(tmp_path, capsys, content, said) -> None:
     is_xml = isinstance(content, str) and content.startswith("<")
     file = tmp_path / ("a.xml" if is_xml else "a.json")
     file.write_text(content if isinstance(content, str) else json.dumps(content))

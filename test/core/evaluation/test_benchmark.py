@@ -41,7 +41,7 @@ def test_two_configurations(tmp_path, capsys) -> None:
     assert list(parts)[-5:-3] == ["postprocess", "total"]
 
 
-def test_a_network_in_one_piece_is_timed_as_one() -> None:
+def test_a_network_without_parts_is_timed_as_a_whole() -> None:
     predictor = Predictor(create_model("lite"), device="cpu", steps=1)
     rgb, thermal = np.zeros((8, 8, 3), np.uint8), np.zeros((8, 8), np.uint8)
     seconds = _frame(predictor, rgb, thermal, in_parts=False)
@@ -54,12 +54,12 @@ def test_ratio_is_the_median_over_pairs() -> None:
     assert ratio(first, second) == 2
 
 
-def test_ratios_are_said_as_people_say_them() -> None:
+def test_ratios_are_printed_as_times_faster_or_slower() -> None:
     assert compared(1.25) == "the second is 1.25 times faster than the first"
     assert compared(0.25) == "the second is 4.00 times slower than the first"
 
 
-def test_what_cannot_run_is_refused_in_one_line(capsys) -> None:
+def test_impossible_configurations_are_refused_in_one_line(capsys) -> None:
     assert main(["benchmark", "--device", "cuda:77", "--repeats", "1"]) == 1
     said = capsys.readouterr().err.strip()
     assert "cuda:77" in said and "\n" not in said

@@ -43,7 +43,7 @@ def store(folder, scores) -> None:
     results.finish([one.name for one in scores], {})
 
 
-def test_scores_survive_a_file(tmp_path):
+def test_scores_are_the_same_after_writing_and_reading(tmp_path):
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (40, 50, 3), np.uint8)
     labels = rng.integers(0, 9, (40, 50), np.uint8)
@@ -64,7 +64,7 @@ def test_a_better_model_is_found_better():
     assert one.better > 35 and one.better + one.worse <= one.images == 40
 
 
-def test_the_interval_is_that_of_the_mean_of_paired_differences():
+def test_the_interval_matches_the_paired_differences():
     """Images differ a lot from each other, but the gain is the same on each: no doubt at all."""
     comparison = compare({"a": evaluation(0.8, 1), "b": evaluation(0.8, 1, gain=0.01)})
     one = comparison.differences["Qabf"]["b"]
@@ -74,7 +74,7 @@ def test_the_interval_is_that_of_the_mean_of_paired_differences():
     assert (error.better, error.worse) == (0, 40)
 
 
-def test_intervals_cover_as_often_as_they_say():
+def test_intervals_have_their_nominal_coverage():
     """The spread of resampled means is the standard error, as theory has it."""
     first, second = evaluation(0.8, 3, 200), evaluation(0.8, 4, 200)
     one = compare({"a": first, "b": second}).differences["accuracy"]["b"]
@@ -86,7 +86,7 @@ def test_intervals_cover_as_often_as_they_say():
     assert one.high - one.low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
 
 
-def test_the_same_every_time_and_equal_evaluations_do_not_differ():
+def test_comparisons_are_reproducible_and_equal_evaluations_do_not_differ():
     runs = [compare({"a": evaluation(0.8, 1), "b": evaluation(0.8, 2)}) for _ in range(2)]
     assert runs[0] == runs[1]
     equal = compare({"a": evaluation(0.8, 1), "b": evaluation(0.8, 1)})

@@ -77,7 +77,7 @@ def last_line(capsys) -> str:
     return capsys.readouterr().err.strip().splitlines()[-1]
 
 
-def test_figures_are_those_of_the_pictures_written(data, tmp_path, untrained_weights) -> None:
+def test_metrics_match_the_written_images(data, tmp_path, untrained_weights) -> None:
     output = tmp_path / "results"
     assert evaluate(data, output, untrained_weights, "--baselines") == 0
     report = report_of(output)
@@ -106,7 +106,7 @@ def test_figures_are_those_of_the_pictures_written(data, tmp_path, untrained_wei
     assert float(rows[0]["Qabf"]) == pytest.approx(qabf[0])
 
 
-def test_a_camera_can_be_taken_away(data, tmp_path, untrained_weights, results) -> None:
+def test_a_camera_can_be_withheld(data, tmp_path, untrained_weights, results) -> None:
     for camera in ("rgb", "thermal"):
         assert evaluate(data, tmp_path / camera, untrained_weights, "--without", camera) == 0
     pictures = [
@@ -121,7 +121,9 @@ def test_a_camera_can_be_taken_away(data, tmp_path, untrained_weights, results) 
     assert report_of(tmp_path / "all")["segmentation"] == report_of(results)["segmentation"]
 
 
-def test_batches_give_what_single_images_give(data, tmp_path, untrained_weights, results) -> None:
+def test_batches_give_the_results_of_single_images(
+    data, tmp_path, untrained_weights, results
+) -> None:
     """As on a graphics card: several at once, those of one size together."""
     from difusionseg_core import Predictor
     from difusionseg_core.data.folder import open_data_set
@@ -163,7 +165,7 @@ def test_day_and_night_and_other_groups(copy, tmp_path, untrained_weights, capsy
     assert not list(tmp_path.glob("b*"))
 
 
-def test_somebody_elses_pictures_score_as_ours_do(data, tmp_path, results) -> None:
+def test_finished_images_score_like_the_models_own(data, tmp_path, results) -> None:
     pictures = "--mask", results / "mask", "--fused", results / "fused"
     assert score(data, tmp_path / "theirs", *pictures) == 0
     theirs, ours = report_of(tmp_path / "theirs"), report_of(results)
@@ -178,7 +180,7 @@ def test_somebody_elses_pictures_score_as_ours_do(data, tmp_path, results) -> No
     assert "segmentation" not in report_of(tmp_path / "fused")
 
 
-def test_a_perfect_mask_is_perfect(data, tmp_path) -> None:
+def test_the_true_mask_scores_1(data, tmp_path) -> None:
     assert score(data, tmp_path / "truth", "--mask", data / "Segmentation_labels") == 0
     scores = report_of(tmp_path / "truth")["segmentation"]
     for key in ("mIoU", "mAcc", "accuracy", "fwIoU", "boundary_F1"):
@@ -199,7 +201,7 @@ def test_boxes_of_another_folder(data, tmp_path) -> None:
     assert boxes["images"] == 1 and boxes["F1"]["car"] == 1 and boxes["boxes"]["person"] == 0
 
 
-def test_a_stopped_run_goes_on(data, tmp_path, untrained_weights, results, monkeypatch) -> None:
+def test_a_stopped_run_continues(data, tmp_path, untrained_weights, results, monkeypatch) -> None:
     output, add = tmp_path / "results", Store.add
 
     def add_and_stop(store, scores):
@@ -227,7 +229,7 @@ def test_a_stopped_run_goes_on(data, tmp_path, untrained_weights, results, monke
             assert same[0] == same[1]
 
 
-def test_a_killed_run_leaves_no_process_and_goes_on(data, tmp_path, untrained_weights) -> None:
+def test_a_killed_run_leaves_no_process_and_continues(data, tmp_path, untrained_weights) -> None:
     many, names = tmp_path / "many", [f"{number:05}" for number in range(10)]
     for part in ("vi", "ir", "Segmentation_labels"):
         (many / part).mkdir(parents=True)
@@ -265,7 +267,9 @@ def _lives(session: int) -> bool:
     return False
 
 
-def test_other_options_do_not_go_on(data, tmp_path, untrained_weights, monkeypatch, capsys) -> None:
+def test_a_run_with_other_options_does_not_continue(
+    data, tmp_path, untrained_weights, monkeypatch, capsys
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(Store, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert evaluate(data, tmp_path / "results", untrained_weights) == 130

@@ -138,7 +138,7 @@ def test_the_names_of_the_fusion_metrics():
     assert tuple(fusion_metrics(picture, thermal_picture(0), picture)) == FUSION_METRICS
 
 
-def test_the_same_every_time(tmp_path, evaluate):
+def test_results_are_reproducible(tmp_path, evaluate):
     path = Drive(tmp_path / "drive").pairs(times(6), 3 * MS, np.uint16).write()
     (_, first), (_, second) = evaluate(path), evaluate(path)
     for name in ("timeline.csv", "rates.csv"):
@@ -224,7 +224,7 @@ def test_truth_is_that_of_the_nearest_stamp(tmp_path, evaluate):
     assert [row["mIoU"] for row in rows(output / "timeline.csv")] == ["1.0", "1.0", ""]
 
 
-def test_what_the_node_would_refuse_is_named_and_left_out(tmp_path, evaluate, capsys):
+def test_messages_that_the_node_refuses_are_named_and_skipped(tmp_path, evaluate, capsys):
     drive = Drive(tmp_path / "drive").pairs(times(6))
     small = np.zeros((10, 10), np.uint8)
     for index, (topic, stamp, image, encoding) in enumerate(drive.images):
@@ -295,7 +295,9 @@ def test_a_truncated_recording_is_named_and_leaves_nothing(tmp_path, evaluate, s
         (lambda drive: drive.pairs([0, 0]), (), "no usable image: /rgb/image: it has no stamp"),
     ],
 )
-def test_what_gives_no_figures_is_one_line(tmp_path, evaluate, capsys, make, options, named):
+def test_unusable_recordings_are_refused_in_one_line(
+    tmp_path, evaluate, capsys, make, options, named
+):
     path = make(Drive(tmp_path / "drive")).write()
     status, output = evaluate(path, *options)
     assert status == 1 and not output.exists()
@@ -303,7 +305,7 @@ def test_what_gives_no_figures_is_one_line(tmp_path, evaluate, capsys, make, opt
     assert named in line
 
 
-def test_an_offset_of_the_clocks_can_be_given(tmp_path, evaluate):
+def test_a_clock_offset_can_be_given(tmp_path, evaluate):
     path = Drive(tmp_path / "drive").pairs(times(3), 400 * MS).write()
     status, output = evaluate(path, "--thermal-time-offset", -0.39)
     assert status == 0
@@ -396,7 +398,7 @@ def test_objects_and_temperatures_are_recorded_and_listed(tmp_path, evaluate):
     assert "maximum [C]" in (output / "report.html").read_text()
 
 
-def test_a_deidentified_recording_has_no_picture_that_is_not_blurred(tmp_path, evaluate):
+def test_a_deidentified_recording_has_only_blurred_images(tmp_path, evaluate):
     path = Drive(tmp_path / "drive").pairs(times(2)).write()
     parameters = tmp_path / "node.yaml"
     blurred = ["car", "person", "bike", "curve"]
@@ -445,7 +447,7 @@ def test_several_recordings_with_one_that_is_damaged(tmp_path, evaluate, capsys)
     assert capsys.readouterr().err.count("skipped: ") == 2
 
 
-def test_several_recordings_of_which_none_is_sound(tmp_path, evaluate):
+def test_several_recordings_that_are_all_damaged(tmp_path, evaluate):
     status, output = evaluate(tmp_path / "absent", damaged(tmp_path, "mcap"), "--workers", 1)
     assert status == 1 and not output.exists()
 
@@ -472,6 +474,6 @@ def test_a_cluster_that_does_not_answer(tmp_path, evaluate, monkeypatch, capsys)
     assert "no Dask cluster answers at tcp://127.0.0.1:1" in capsys.readouterr().err
 
 
-def test_more_fusion_scores_than_there_can_be(evaluate, tmp_path):
+def test_fusion_every_beyond_the_number_of_frames(evaluate, tmp_path):
     with pytest.raises(SystemExit):
         evaluate(tmp_path, "--fusion-every", "0")

@@ -60,7 +60,7 @@ def test_significant_bits_of_colours(bits):
 @pytest.mark.parametrize(
     "encoding, scale", [("8UC1", 1), ("mono8", 1), ("mono16", 257), ("16UC1", 257)]
 )
-def test_a_grey_camera_in_place_of_the_rgb_one(encoding, scale):
+def test_a_grey_camera_as_rgb_camera(encoding, scale):
     pixels = (RGB[..., 0].astype(np.uint16) * scale).astype(np.uint8 if scale == 1 else np.uint16)
     image = rgb_array(raw(pixels, encoding))
     assert np.array_equal(image, np.repeat(RGB[..., :1], 3, axis=-1))
@@ -192,7 +192,7 @@ def test_compressed_colours(format):
     assert np.array_equal(rgb_array(compressed(alpha, format)), RGB)
 
 
-def test_colours_that_were_handed_to_the_codec_in_rgb_order():
+def test_colours_that_were_compressed_in_rgb_order():
     assert np.array_equal(rgb_array(compressed(RGB, "rgb8; png compressed rgb8")), RGB)
 
 
@@ -246,7 +246,7 @@ def test_compressed_depth_of_counts(format):
     assert np.array_equal(thermal_array(message), COUNTS)
 
 
-def test_compressed_depth_of_floats_is_the_inverse_of_what_is_stored():
+def test_compressed_depth_of_floats_is_decoded_from_inverse_depth():
     a, b = 100.0 * (100.0 + 1), 1.0 - 100.0 * (100.0 + 1) / 10.0
     degrees = np.linspace(0.5, 9.5, COUNTS.size, dtype=np.float32).reshape(COUNTS.shape)
     stored = np.rint(a / degrees + b).clip(0, 65535).astype(np.uint16)
@@ -268,7 +268,7 @@ def test_compressed_depth_of_floats_is_the_inverse_of_what_is_stored():
         (compressed(GREY, "16UC1; compressedDepth rvl", "jpg"), "compressedDepth.format to png"),
     ],
 )
-def test_what_a_thermal_camera_cannot_send(message, words):
+def test_encodings_that_thermal_cameras_cannot_use(message, words):
     with pytest.raises(BadImage, match=words):
         thermal_array(message)
 
@@ -284,7 +284,7 @@ def test_empty_data_names_the_cause():
 
 
 @pytest.mark.parametrize("encoding", ["16SC1", "32SC1", "32FC1", "64FC1"])
-def test_what_an_rgb_camera_cannot_send(encoding):
+def test_encodings_that_rgb_cameras_cannot_use(encoding):
     dtype = {"16SC1": "i2", "32SC1": "i4", "32FC1": "f4", "64FC1": "f8"}[encoding]
     message = raw(COUNTS.astype(dtype), encoding)
     with pytest.raises(BadImage, match=f"'{encoding}' is not one of"):
@@ -293,13 +293,13 @@ def test_what_an_rgb_camera_cannot_send(encoding):
         rgb_array(message)
 
 
-def test_what_is_small_and_unpacks_to_much_is_refused_before_it_is_unpacked():
+def test_decompression_bombs_are_refused_before_decoding():
     message = compressed(np.zeros((600, 600), np.uint8), "png")
     with pytest.raises(BadImage, match="360000 bytes, more than max_image_bytes"):
         decode(message, max_bytes=10_000)
 
 
-def test_no_copy_of_plain_images():
+def test_plain_images_are_not_copied():
     for pixels, encoding in ((RGB, "rgb8"), (GREY, "mono8"), (COUNTS, "mono16")):
         message = raw(pixels, encoding)
         message.data = bytearray(message.data)

@@ -104,7 +104,7 @@ def tried(function, *arguments):
 
 @SHORT
 @given(MESSAGES)
-def test_an_rgb_image_or_a_reason(message):
+def test_any_rgb_message_converts_or_raises_bad_image(message):
     image = tried(rgb_array, message, LIMIT)
     if image is not None:
         assert image.ndim == 3
@@ -114,7 +114,7 @@ def test_an_rgb_image_or_a_reason(message):
 
 @SHORT
 @given(MESSAGES)
-def test_a_thermal_image_or_a_reason(message):
+def test_any_thermal_message_converts_or_raises_bad_image(message):
     pixels = tried(thermal_pixels, message, LIMIT)
     if pixels is not None:
         grey = tried(ThermalConversion(ThermalOptions()), pixels)
@@ -124,14 +124,14 @@ def test_a_thermal_image_or_a_reason(message):
 
 @SHORT
 @given(MESSAGES)
-def test_a_mask_or_a_reason(message):
+def test_any_mask_message_converts_or_raises_bad_image(message):
     labels = tried(mask_array, message, LIMIT)
     assert labels is None or (labels.ndim == 2 and labels.dtype == np.uint8)
 
 
 @SHORT
 @given(raw_messages())
-def test_what_is_checked_converts_unless_its_size_is_odd(message):
+def test_checked_messages_convert_unless_their_size_is_odd(message):
     for encodings, convert in ((RGB_ENCODINGS, rgb_array), (THERMAL_ENCODINGS, thermal_pixels)):
         try:
             check(message, encodings, LIMIT)
@@ -145,7 +145,7 @@ def test_what_is_checked_converts_unless_its_size_is_odd(message):
 
 @settings(SHORT, max_examples=40)
 @given(st.lists(MESSAGES, max_size=6))
-def test_the_doctor_survives_every_camera(messages):
+def test_the_doctor_accepts_any_message(messages):
     cameras = (Examination(RGB, "/rgb/image", ""), Examination(THERMAL, "/thermal/image", ""))
     for number, message in enumerate(messages):
         cameras[number % 2].add(message, number * 10**9)

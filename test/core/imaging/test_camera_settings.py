@@ -28,7 +28,7 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("node", ["/**", "/**/fusion_node", "fusion_node", "/front: {fusion_node"])
-def test_parameters_are_read_whatever_the_node_is_called(write, node) -> None:
+def test_parameters_are_read_for_any_node_name(write, node) -> None:
     end = "}" if "{" in node else ""
     text = (
         f"{node}: {{ros__parameters: {{undistort: true, thermal_mode: fixed, thermal_low: 7000, "
@@ -42,7 +42,7 @@ def test_parameters_are_read_whatever_the_node_is_called(write, node) -> None:
     assert settings.alignment.thermal_to_rgb == settings.thermal_to_rgb
 
 
-def test_what_is_not_named_has_the_nodes_default(write) -> None:
+def test_missing_parameters_have_the_nodes_default(write) -> None:
     assert read_camera_settings(write("a: {ros__parameters: {slop: 0.1}}")) == CameraSettings()
 
 
@@ -76,7 +76,7 @@ def lens(**changes) -> Calibration:
     return Calibration(**values | changes)
 
 
-def test_calibration_survives_its_file() -> None:
+def test_calibration_is_the_same_after_writing_and_reading() -> None:
     assert parse_calibration(calibration_yaml(lens())) == lens()
 
 
@@ -103,7 +103,7 @@ def registered(cameras: CameraSettings) -> str:
     return node_parameters(found, "drive", 3, cameras)
 
 
-def test_registration_file_holds_all_that_was_used(write) -> None:
+def test_registration_file_holds_all_settings(write) -> None:
     thermal = ThermalOptions("fixed", 7000.0, 9000.5, "jet", True, (2, 0, 0, 0))
     cameras = CameraSettings(
         thermal=thermal, undistort=True, rgb=lens(), thermal_camera=lens(width=320, height=240)

@@ -52,7 +52,7 @@ def test_finds_the_homography(drawn, true) -> None:
     assert found.residual < 1.5 < found.before
 
 
-def test_uncertainty_covers_the_error_and_no_more_freedom_than_needed(drawn) -> None:
+def test_uncertainty_covers_the_error_of_the_simplest_sufficient_model(drawn) -> None:
     true = homography(1.1, 2, (12, -8), 0)
     found = register([(rgb, seen_from_elsewhere(thermal, true)) for rgb, thermal in drawn])
     assert found.model in ("similarity", "affine")
@@ -63,7 +63,7 @@ def test_uncertainty_covers_the_error_and_no_more_freedom_than_needed(drawn) -> 
     assert "uncertainty" in found.summary and found.warning == ""
 
 
-def test_aligned_images_are_said_to_be_aligned(drawn) -> None:
+def test_aligned_images_are_reported_as_aligned(drawn) -> None:
     found = register(drawn)
     assert found.model in ("identity", "translation")
     assert np.abs(found.matrix - np.eye(3)).max() < 1.0
@@ -98,7 +98,7 @@ def test_thermal_camera_of_another_size(drawn) -> None:
     assert corner_error(found.matrix, true, CORNERS / 4) < 6
 
 
-def test_pictures_without_edges_are_refused() -> None:
+def test_images_without_edges_are_refused() -> None:
     flat = np.full((*SIZE, 3), 90, np.uint8), np.full(SIZE, 90, np.uint8)
     with pytest.raises(RegistrationError, match="patches of the images match"):
         register([flat])
@@ -147,7 +147,7 @@ def test_alignment_undoes_the_view(drawn) -> None:
     assert np.median(abs(smooth[0] - smooth[1])[inside]) < 1
 
 
-def test_identity_leaves_pictures_alone(drawn) -> None:
+def test_identity_leaves_images_unchanged(drawn) -> None:
     rgb, thermal = drawn[0]
     same = Alignment()(rgb, thermal)
     assert same[0] is rgb and same[1] is thermal

@@ -55,7 +55,7 @@ def test_none_is_none_and_linear_is_linear() -> None:
     assert degrees.item() == 20
 
 
-def test_what_is_not_finite_is_nan() -> None:
+def test_infinite_counts_become_nan() -> None:
     degrees = TemperatureScale("celsius").celsius(np.array([[np.inf, -np.inf, np.nan, 3.0]]))
     assert np.isnan(degrees[0, :3]).all() and degrees[0, 3] == 3
 

@@ -73,7 +73,7 @@ def test_a_closed_shutter_leaves_the_range_alone() -> None:
     [ramp(0, 250, np.uint8), ramp(20, 40, np.float32), ramp(0, 300), ramp(7400, 7440)],
     ids=["8 bits", "degrees", "low gain", "within the old range"],
 )
-def test_another_camera_mode_begins_anew(after) -> None:
+def test_another_camera_mode_resets_the_range(after) -> None:
     normalizer = ThermalNormalizer("percentile")
     normalizer(ramp(7000, 8000))
     assert np.array_equal(normalizer(after), ThermalNormalizer("percentile")(after))
@@ -91,7 +91,7 @@ def test_degrees_below_zero() -> None:
         assert np.all(np.diff(grey.ravel().astype(int)) >= 0)
 
 
-def test_frames_without_a_number_keep_the_range() -> None:
+def test_frames_of_only_nan_keep_the_range() -> None:
     degrees = ramp(20, 40, np.float32)
     normalizer = ThermalNormalizer("percentile")
     before = normalizer(degrees)
@@ -111,7 +111,7 @@ def test_any_size(shape, mode) -> None:
     assert (grey.shape, grey.dtype) == (shape, np.uint8)
 
 
-def test_one_picture_for_itself() -> None:
+def test_a_single_image_is_converted_alone() -> None:
     grey = ramp(0, 100, np.uint8)
     assert to_uint8(grey) is grey
     assert (to_uint8(ramp(0, 100)).min(), to_uint8(ramp(0, 100)).max()) == (0, 255)

@@ -148,6 +148,6 @@ def test_telemetry_rows_are_cut_off_before_the_range_is_found():
         ({"mode": "best"}, "mode 'best' is unknown"),
     ],
 )
-def test_options_that_cannot_be(options, words):
+def test_bad_options_are_refused(options, words):
     with pytest.raises(ValueError, match=words):
         ThermalConversion(ThermalOptions(**options))

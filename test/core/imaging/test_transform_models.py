@@ -35,7 +35,7 @@ def test_the_true_model_is_chosen_and_fitted(model) -> None:
     assert distances(matrix, clean, expected).max() < 2.0
 
 
-def test_noise_alone_is_no_reason_for_a_richer_model() -> None:
+def test_noise_does_not_select_a_richer_model() -> None:
     for seed in range(5):
         sources, targets = points("translation", noise=2.0, outliers=0.3, seed=seed)
         assert choose_model(sources, targets, np.eye(3), 5.0) in ("identity", "translation")

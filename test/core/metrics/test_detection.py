@@ -50,14 +50,14 @@ def test_classes_are_reported_in_the_order_asked_for():
     assert scores.average_precision()[:, 0].tolist() == pytest.approx([0, 1])
 
 
-def test_an_invented_box_of_better_score_halves_the_precision():
+def test_a_false_box_with_a_higher_score_halves_the_precision():
     truths = [[(PERSON, 10, 10, 20, 40)]]
     found = [[(PERSON, 0.9, 100, 100, 20, 40), (PERSON, 0.5, 10, 10, 20, 40)]]
     assert DetectionScores(found, truths, (PERSON,)).average_precision()[0, 0] == 0.5
 
 
 @pytest.mark.parametrize(("side", "counted"), [(11, 0), (12, 1)])
-def test_boxes_below_12_px_count_neither_way(side, counted):
+def test_boxes_below_12_px_are_ignored(side, counted):
     truths = [[(PERSON, 10, 10, 40, 40), (PERSON, 100, 10, side, 40)]]
     found = [[(PERSON, 0.9, 10, 10, 40, 40), (PERSON, 0.8, 200, 10, 5, 40)]]  # the last is small
     scores = DetectionScores(found, truths, (PERSON,))
@@ -66,7 +66,7 @@ def test_boxes_below_12_px_count_neither_way(side, counted):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_it_is_pycocotools_figure(seed):
+def test_average_precision_equals_that_of_pycocotools(seed):
     found, truths = random_images(seed)
     evaluation = _evaluate(found, truths, (PERSON, BIKE))
     evaluation.accumulate()
@@ -75,7 +75,7 @@ def test_it_is_pycocotools_figure(seed):
     assert scores.average_precision() == pytest.approx(precision.T, abs=1e-9)
 
 
-def test_weights_are_images_that_occur_several_times():
+def test_a_weight_counts_an_image_several_times():
     found, truths = random_images(3)
     chosen = np.random.default_rng(0).integers(0, len(truths), len(truths))
     repeated = DetectionScores(

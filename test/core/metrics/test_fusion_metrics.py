@@ -66,7 +66,7 @@ def test_independent_values_of_synthetic_scenes():
         assert scores == pytest.approx(expected, rel=1e-6), name
 
 
-def test_a_published_tools_figures(shared):
+def test_values_of_a_published_tool(shared):
     folder = shared / "data" / "fusion_oracle"
     table = list(read_table(folder / "expected.csv"))
     assert table
@@ -93,7 +93,7 @@ def test_maximum_and_average_of_real_pairs(shared):
     assert np.mean(rows, axis=0) == pytest.approx([0.70, 1.04, 0.36, 0.70], abs=0.1)
 
 
-def test_values_that_shall_not_change():
+def test_values_do_not_change():
     expected = {
         "EN": 7.43643,
         "SD": 46.3568,
@@ -131,7 +131,7 @@ def test_constant_images(level):
     assert scores == pytest.approx(known, abs=1e-6)
 
 
-def test_a_constant_source_adds_nothing_to_what_is_shared():
+def test_a_constant_source_adds_no_shared_information():
     visible = triple()[0]
     black = np.zeros_like(visible)
     scores = fusion_metrics(visible, black, visible)
@@ -160,7 +160,7 @@ def test_two_levels_side_by_side():
     assert scores["PSNR"] == pytest.approx(-10 * math.log10(scores["MSE"]))
 
 
-def test_an_inverted_image_keeps_nothing():
+def test_an_inverted_image_preserves_nothing():
     image = triple()[0]
     scores = fusion_metrics(image, image, 255 - image)
     assert scores["CC"] == pytest.approx(-1)
@@ -180,7 +180,7 @@ def test_noise_lowers_every_comparison():
         assert spoilt[key] > clean[key], key
 
 
-def test_the_sources_may_change_places():
+def test_the_order_of_the_sources_does_not_matter():
     visible, thermal, fused = triple()
     assert fusion_metrics(visible, thermal, fused) == pytest.approx(
         fusion_metrics(thermal, visible, fused), rel=1e-12
@@ -282,14 +282,14 @@ def test_bad_input_is_named_in_one_line(images, complaint):
     assert "\n" not in str(caught.value)
 
 
-def test_inputs_are_left_alone():
+def test_inputs_are_not_changed():
     images = triple()
     before = [image.copy() for image in images]
     fusion_metrics(*images)
     assert all((image == copy).all() for image, copy in zip(images, before, strict=True))
 
 
-def test_a_vga_triple_takes_seconds_at_most():
+def test_a_vga_triple_takes_a_few_seconds():
     """About 0.5 s of a core of 2021; the bound leaves room for slow processors."""
     images = triple(480, 640)
     fusion_metrics(*images)

@@ -32,7 +32,7 @@ def maps():
     return truth, prediction
 
 
-def test_by_hand():
+def test_known_answers():
     #                 predicted 0  1  2  3
     confusion = np.array([[50, 10, 0, 0], [20, 20, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]], np.int64)
     assert class_iou(confusion) == pytest.approx([50 / 80, 20 / 50, np.nan, np.nan], nan_ok=True)
@@ -53,7 +53,7 @@ def test_a_class_that_is_only_predicted_has_no_intersection_and_no_accuracy():
     assert mean_accuracy(confusion) == 0.75
 
 
-def test_nothing_counted_is_not_a_number():
+def test_without_counted_pixels_scores_are_nan():
     for score in (mean_iou, mean_accuracy, overall_accuracy, frequency_weighted_iou):
         assert np.isnan(score(np.zeros((3, 3), np.int64)))
 
@@ -113,7 +113,7 @@ def test_scikit_image_finds_the_same_outlines():
     assert (counts == by_class[:, None]).all()
 
 
-def test_boundary_leaves_out_what_is_ignored():
+def test_boundary_ignores_pixels_labelled_255():
     truth = np.zeros((100, 100), np.uint8)
     truth[:, 50:] = 255
     prediction = np.zeros_like(truth)
@@ -129,7 +129,7 @@ def test_boundary_of_a_missed_object_is_zero():
     assert (boundary_f1(boundary_counts(nothing, truth, 2)) == 0).all()
 
 
-def test_calibration_by_hand():
+def test_calibration_has_known_answers():
     truth = np.array([[0, 0, 0, 0, 255]])
     prediction = np.array([[0, 0, 0, 1, 0]])
     confidence = np.array([[0.9, 0.9, 0.9, 0.9, 0.1]], np.float32)

@@ -39,13 +39,13 @@ def test_stays_within_the_error_that_parity_allows() -> None:
     assert error < 5e-6
 
 
-def test_one_picture_of_a_batch_does_not_touch_another() -> None:
+def test_images_of_a_batch_do_not_affect_each_other() -> None:
     x = torch.zeros(2, 3, 8, 8)
     x[1] = torch.nan
     assert torch.equal(conv3x3(x, torch.ones(2, 3, 3, 3), None)[0], torch.zeros(2, 8, 8))
 
 
-def test_the_layer_still_learns_and_is_traced_as_a_plain_convolution() -> None:
+def test_the_layer_trains_and_is_traced_as_a_plain_convolution() -> None:
     layer, x = Conv3x3(128, 128), torch.randn(1, 128, 6, 9)
     layer(x).sum().backward()
     assert layer.weight.grad is not None
@@ -61,7 +61,7 @@ def test_the_layer_still_learns_and_is_traced_as_a_plain_convolution() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 7)])
 @pytest.mark.parametrize("from_row", [0, 1])
-def test_convolves_an_upsampled_map_at_its_own_size(size, from_row) -> None:
+def test_convolves_an_upsampled_map_at_low_resolution(size, from_row) -> None:
     generator = torch.Generator().manual_seed(0)
     small = torch.randn(*size, 24, generator=generator)
     weight = torch.randn(10, 24, 3, 3, generator=generator) / 15
@@ -74,7 +74,7 @@ def test_convolves_an_upsampled_map_at_its_own_size(size, from_row) -> None:
 
 
 @pytest.mark.parametrize("size", [(8, 4), (100, 132), (204, 16)])
-def test_the_fusion_module_draws_by_rows_what_it_draws_at_once(size) -> None:
+def test_the_fusion_module_computes_the_same_by_rows_and_at_once(size) -> None:
     generator = torch.Generator().manual_seed(0)
     module = FusionModule(256).eval()
     features = torch.randn(2, 256, size[0] // 4, size[1] // 4, generator=generator)

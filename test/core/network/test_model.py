@@ -38,7 +38,7 @@ def test_same_noise_same_result(model) -> None:
 
 
 @torch.inference_mode()
-def test_a_batch_is_its_images_one_by_one(model) -> None:
+def test_a_batch_gives_the_results_of_single_images(model) -> None:
     image = torch.randn(2, 4, 64, 64)
     noise = torch.randn(2, model.dim, 64 // model.stride, 64 // model.stride)
     both = model(image, noise).logits
@@ -70,7 +70,7 @@ def test_bad_noise_and_steps_are_refused(model) -> None:
         model(image, timesteps=21)
 
 
-def test_saved_weights_come_back(model, tmp_path) -> None:
+def test_saved_weights_are_loaded_unchanged(model, tmp_path) -> None:
     name = "paper" if model.refinement is None else "lite"
     file = tmp_path / "weights.safetensors"
     save_weights(model, file, ModelInfo(name, 9))
@@ -81,7 +81,7 @@ def test_saved_weights_come_back(model, tmp_path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 
-def test_files_that_are_no_weights(tmp_path) -> None:
+def test_other_files_are_refused_as_weights(tmp_path) -> None:
     file = tmp_path / "weights.safetensors"
     with pytest.raises(FileNotFoundError, match="no weights file"):
         load_model(file)

@@ -42,7 +42,7 @@ BOXES = [
 ]
 
 
-def test_targets_lead_back_to_their_boxes() -> None:
+def test_boxes_are_recovered_from_their_targets() -> None:
     boxes, labels = scene(*BOXES)
     targets = object_targets(boxes, labels)
     peaks = np.where(targets.heat == 1, 1.0, 0.0)
@@ -56,7 +56,7 @@ def test_targets_lead_back_to_their_boxes() -> None:
     assert targets.extent_weight.sum() == pytest.approx(len(BOXES), abs=0.3)
 
 
-def test_objects_without_a_box_are_neither_asked_for_nor_forbidden() -> None:
+def test_objects_without_a_box_are_excluded_from_the_loss() -> None:
     boxes, labels = scene(*BOXES)
     labels[:16, :16] = 255
     targets = object_targets(boxes[1:], labels)  # nobody drew the car
@@ -97,7 +97,7 @@ def test_boxes_are_cut_to_the_image() -> None:
     assert (label, x, y) == (BIKE, 96, 0) and (x + width, y + height) == (127, 32)
 
 
-def test_weak_objects_and_more_than_the_most_are_left_out() -> None:
+def test_weak_objects_and_those_beyond_the_limit_are_dropped() -> None:
     assert find_objects(*maps((CAR, 5, 5, 0.01, 8)), *SIZE) == []
     many = maps(
         *((CAR, row, column, 0.5, 1.5) for row in range(0, 24, 2) for column in range(0, 32, 2))
@@ -122,7 +122,7 @@ def weights(tmp_path_factory) -> Path:
     return path
 
 
-def test_weights_remember_their_head(weights, tmp_path) -> None:
+def test_weights_files_record_the_object_head(weights, tmp_path) -> None:
     model, info = load_model_and_info(weights)
     assert info.objects and model.objects is not None
     plain = tmp_path / "plain.safetensors"

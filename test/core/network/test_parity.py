@@ -121,7 +121,7 @@ def test_noise_levels(reference) -> None:
     close(diffusion.log_snr(times), theirs, 1e-6)
 
 
-def test_weights_go_back_as_they_came(model, published) -> None:
+def test_converting_weights_back_gives_the_original(model, published) -> None:
     returned = to_published(model.state_dict())
     assert returned.keys() == published.keys()
     assert all(torch.equal(returned[name], value) for name, value in published.items())

@@ -19,7 +19,7 @@ def test_lookup_samples_as_the_grid_does(reach) -> None:
     torch.testing.assert_close(by_lookup, by_grid, rtol=0, atol=1e-5)
 
 
-def test_whole_offsets_pick_pixels() -> None:
+def test_integer_offsets_select_pixels() -> None:
     values = torch.arange(12.0).view(1, 1, 3, 4)
     offsets = torch.tensor([1.0, -1.0]).expand(1, 3, 4, 1, 1, 2)
     picked = sampling.sample(values, offsets, torch.ones(1, 3, 4, 1, 1))
@@ -27,7 +27,7 @@ def test_whole_offsets_pick_pixels() -> None:
     assert picked[0, 0].tolist() == expected.tolist()
 
 
-def test_half_precision_offsets_still_find_far_columns() -> None:
+def test_half_precision_offsets_reach_far_columns() -> None:
     values = torch.arange(300.0).view(1, 1, 1, 300)
     offsets = torch.full((1, 1, 300, 1, 1, 2), 0.5)
     offsets[..., 1] = 0

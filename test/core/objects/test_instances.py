@@ -11,7 +11,7 @@ from difusionseg_core.objects.object_temperature import hot_spot, object_tempera
 PERSON, BIKE = 2, 3
 
 
-def test_neighbours_are_separated_by_their_centres() -> None:
+def test_overlapping_objects_are_separated_by_their_centres() -> None:
     labels = np.zeros((40, 60), np.uint8)
     labels[10:30, 10:50] = PERSON  # two people side by side, one region
     labels[10:30, 20:22] = BIKE

@@ -9,7 +9,7 @@ from difusionseg_core.objects import DetectedObject
 from difusionseg_core.objects.object_file import object_entries, read_objects, write_objects
 
 
-def test_what_was_written_is_read(tmp_path):
+def test_written_objects_are_read_back(tmp_path):
     objects = [DetectedObject(2, 0.9, 1.5, 2.25, 30.0, 40.0), DetectedObject(1, 0.25, 0, 0, 5, 5)]
     path = tmp_path / "objects.json"
     write_objects(path, object_entries("a", objects, MSRS) + object_entries("b", [], MSRS))

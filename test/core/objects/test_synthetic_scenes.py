@@ -46,7 +46,7 @@ def switches(seed, frames=30):
     return switched, tracked, len(last)
 
 
-def test_things_keep_their_numbers():
+def test_boxes_keep_the_number_of_their_object():
     first, second = sequence(1, 2, RATE, SIZE)
     both = {box.thing for box in first.boxes} & {box.thing for box in second.boxes}
     assert len(both) >= 5
@@ -59,19 +59,19 @@ def test_things_keep_their_numbers():
         assert abs(a.left - b.left) < 20
 
 
-def test_hardly_any_id_is_switched_where_things_stand_apart():
+def test_separated_objects_keep_their_ids():
     switched, tracked, things = switches(seed=1)
     assert things == 11 and tracked > 180 and switched <= 2
 
 
-def test_few_ids_are_switched_in_a_crowd():
+def test_few_ids_are_switched_in_crowds():
     """18 persons and cars that hide each other, many of them 10 to 20 pixels high."""
     switched, tracked, things = switches(seed=3, frames=20)
     assert things >= 15 and switched / tracked < 0.05
 
 
 @pytest.mark.parametrize("seed", [1, 2, 7], ids=["dusk", "day", "night"])
-def test_a_persons_temperature_is_that_of_the_scene(seed):
+def test_a_persons_temperature_matches_the_scene(seed):
     scene = Scene(seed, SIZE)
     frame = scene.frame()
     objects = [detected(box) for box in frame.boxes if box.label == PERSON]

@@ -57,7 +57,7 @@ def test_a_weak_detection_continues_a_track_but_starts_none() -> None:
     assert ids_of(Tracker(), [[person(100)]] * 3 + [[person(100, score=0.1)]])[-1] == [None]
 
 
-def test_the_cameras_shift_is_followed() -> None:
+def test_camera_motion_is_compensated() -> None:
     """A jolt of 60 pixels, more than a person's width, between two frames."""
     rng = np.random.default_rng(0)
     world = rng.integers(0, 256, (30, 60), dtype=np.uint8).repeat(16, 0).repeat(16, 1)

@@ -47,7 +47,7 @@ def files_in(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_a_folder_is_searched_with_all_below_it(pairs):
+def test_subfolders_are_searched(pairs):
     source = open_files(str(pairs / "vi"), str(pairs / "ir"))
     assert source.total == 3 and names(source) == ["a", "day/b", "night/b"]
 
@@ -55,12 +55,12 @@ def test_a_folder_is_searched_with_all_below_it(pairs):
 @pytest.mark.parametrize(
     ("pattern", "wanted"), [("*.png", ["a"]), ("day/*", ["b"]), ("**/a.*", ["a"])]
 )
-def test_a_pattern_chooses_images(pairs, pattern, wanted):
+def test_a_pattern_selects_images(pairs, pattern, wanted):
     source = open_files(str(pairs / "vi" / pattern), str(pairs / "ir" / pattern))
     assert names(source) == wanted
 
 
-def test_images_without_partner_are_listed_and_the_rest_stays(pairs):
+def test_images_without_partner_are_listed_and_the_rest_is_predicted(pairs):
     (pairs / "ir" / "day" / "b.png").unlink()
     write_images(pairs / "ir", "c", channels=1)
     source = open_files(str(pairs / "vi"), str(pairs / "ir"))
@@ -79,7 +79,7 @@ def test_images_without_partner_are_listed_and_the_rest_stays(pairs):
         ("video.mp4", "must be two videos, or none of them"),
     ],
 )
-def test_what_is_not_there_is_named(pairs, rgb, said):
+def test_missing_inputs_are_named(pairs, rgb, said):
     with pytest.raises(DataError, match=said):
         open_files(str(pairs / rgb), str(pairs / "ir"))
 
@@ -158,7 +158,7 @@ def test_a_damaged_image_is_named_and_the_rest_predicted(pairs, predictor):
     assert (counts.predicted, counts.failed) == (2, 1) and line.startswith("a: ")
 
 
-def test_a_video_has_all_pairs_also_the_finished_ones(pairs, predictor):
+def test_a_video_includes_pairs_finished_before(pairs, predictor):
     predict(pairs, predictor)
     counts, _ = predict(pairs, predictor, video=pairs / "all.mp4")
     assert counts.skipped == 3
@@ -167,7 +167,7 @@ def test_a_video_has_all_pairs_also_the_finished_ones(pairs, predictor):
     assert video.get(cv2.CAP_PROP_FRAME_WIDTH) == 4 * 480 + 3 * 4
 
 
-def test_the_window_can_end_it(pairs, predictor):
+def test_closing_the_window_ends_prediction(pairs, predictor):
     shown = []
     counts, _ = predict(pairs, predictor, show=lambda image: shown.append(image) or False)
     assert counts.predicted == len(shown) == 1
@@ -185,7 +185,7 @@ class FindsObjects:
         return replace(result, objects=[DetectedObject(2, 0.9, 1.0, 2.0, 3.5, 4.0)])
 
 
-def test_objects_are_written_and_those_of_finished_images_stay(pairs, predictor):
+def test_objects_are_written_and_earlier_ones_kept(pairs, predictor):
     predict(pairs, FindsObjects(predictor))
     (pairs / "out" / "mask" / "a.png").unlink()
     predict(pairs, FindsObjects(predictor))

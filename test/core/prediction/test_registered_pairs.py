@@ -84,7 +84,7 @@ def test_lens_distortion_is_removed_before_registering(registered) -> None:
     assert np.linalg.norm(off, axis=2).max() < 3
 
 
-def test_camera_info_of_a_recording_counts_as_calibration(taken, tmp_path) -> None:
+def test_camera_info_of_a_recording_is_used_as_calibration(taken, tmp_path) -> None:
     with RecordingWriter(tmp_path / "drive") as writer:
         for side, camera in zip(("rgb", "thermal"), LENSES, strict=True):
             info = f"/{side}/camera_info"

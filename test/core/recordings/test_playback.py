@@ -44,7 +44,7 @@ def test_a_recording_is_played_at_its_pace_times_speed(tmp_path):
     source.close()
 
 
-def test_groups_end_with_the_pair_and_what_has_its_stamp(tmp_path):
+def test_a_group_ends_with_a_pair_and_messages_of_its_stamp(tmp_path):
     path = record(
         tmp_path / "r",
         {
@@ -63,7 +63,7 @@ def test_groups_end_with_the_pair_and_what_has_its_stamp(tmp_path):
     assert groups[1:] == [[("rgb", 30), ("rgb", 40), ("thermal", 45)]]
 
 
-def test_what_is_left_after_the_last_pair_is_a_group_too(tmp_path):
+def test_messages_after_the_last_pair_form_a_group(tmp_path):
     path = record(tmp_path / "r", {"/rgb/image": [10, 20, 30], "/thermal/image": [10]})
     source = open_source(path)
     assert [len(group) for group in instants(source.items())] == [2, 2]
@@ -84,7 +84,7 @@ def test_a_folder_is_played_at_a_rate(tmp_path):
     ]
 
 
-def test_what_cannot_be_played_is_one_line(tmp_path):
+def test_unplayable_sources_are_refused_in_one_line(tmp_path):
     with pytest.raises(DataError, match="is not a data set: .* a recording would have .mcap"):
         open_source(tmp_path)
     with pytest.raises(RecordingError, match="does not exist"):
@@ -107,7 +107,7 @@ YEAR = 31_557_600_000  # ms
     ],
     ids=["no clock at start", "long pause", "back", "short pause"],
 )
-def test_long_pauses_and_jumps_of_the_clock_are_not_waited_for(tmp_path, jump, due, words):
+def test_long_pauses_and_clock_jumps_are_shortened(tmp_path, jump, due, words):
     begin = 10_000_000_000
     stamps = [begin, begin + 100, begin + 100 + jump, begin + 200 + jump]
     with RecordingWriter(tmp_path / "r", "sqlite3") as writer:

@@ -45,7 +45,7 @@ def write(path, storage="mcap", frames=5):
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_what_was_written_is_read(tmp_path, storage):
+def test_written_objects_are_read_back(tmp_path, storage):
     with Recording(write(tmp_path / "drive", storage)) as recording:
         topics = recording.choose_topics()
         assert (topics.rgb, topics.thermal, topics.mask) == (RGB, THERMAL, MASK)
@@ -75,7 +75,7 @@ def test_topics_can_be_named(tmp_path):
             recording.choose_topics(rgb="/nothing")
 
 
-def test_a_camera_that_is_missing_or_double_is_an_error(tmp_path):
+def test_a_missing_or_ambiguous_camera_is_an_error(tmp_path):
     image = picture(0, (4, 4))
     with RecordingWriter(tmp_path / "one") as writer:
         writer.write_image("/front/rgb/image", SECOND, "", image, "mono8")
@@ -88,7 +88,7 @@ def test_a_camera_that_is_missing_or_double_is_an_error(tmp_path):
             recording.choose_topics(rgb="/rear/rgb/image")
 
 
-def test_what_is_no_recording_is_refused(tmp_path):
+def test_other_files_are_refused_as_recordings(tmp_path):
     with pytest.raises(RecordingError, match="nowhere does not exist"):
         Recording(tmp_path / "nowhere")
     with pytest.raises(RecordingError, match="no metadata.yaml and no .mcap"):
@@ -103,7 +103,7 @@ def test_what_is_no_recording_is_refused(tmp_path):
         Recording(tmp_path / "empty")
 
 
-def test_nothing_half_written_stays(tmp_path):
+def test_incomplete_recordings_are_removed(tmp_path):
     with pytest.raises(RuntimeError), RecordingWriter(tmp_path / "drive") as writer:
         writer.write_image(RGB, SECOND, "", picture(0, (4, 4, 3)), "rgb8")
         raise RuntimeError
@@ -130,7 +130,7 @@ def test_a_damaged_message_is_named():
             message.image()
 
 
-def test_the_sample_is_whole_and_small(root):
+def test_the_sample_is_complete_and_small(root):
     with Recording(root / "sample") as recording:
         topics = recording.choose_topics()
         counts = {recording.count(topic) for topic in (topics.rgb, topics.thermal, topics.mask)}
@@ -196,7 +196,7 @@ def test_colour_encodings(encoding, order, padding):
         ({"height": 9}, "the data has 105 bytes"),
     ],
 )
-def test_messages_that_do_not_fit_themselves(change, words):
+def test_inconsistent_messages_are_refused(change, words):
     message = image_message(picture(3, (5, 7, 3)), "rgb8")
     for name, value in change.items():
         setattr(message, name, value)

@@ -52,7 +52,7 @@ def storage_file(path):
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_a_whole_recording_has_no_warning(tmp_path, storage):
+def test_a_complete_recording_has_no_warning(tmp_path, storage):
     assert stamps(write(tmp_path / "drive", storage)) == (list(range(1, 1 + FRAMES)), [])
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_chunk_is_left_out(tmp_path):
 
 @pytest.mark.parametrize("share", [0.0, 0.001])
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
-def test_what_holds_nothing_readable_is_one_line(tmp_path, storage, share):
+def test_unreadable_files_are_refused_in_one_line(tmp_path, storage, share):
     path = write(tmp_path / "drive", storage, frames=3)
     file = storage_file(path)
     file.write_bytes(file.read_bytes()[: int(share * 100_000)])
@@ -162,7 +162,7 @@ def test_what_holds_nothing_readable_is_one_line(tmp_path, storage, share):
     assert "\n" not in str(caught.value)
 
 
-def test_a_truncated_sqlite_file_is_one_line(tmp_path):
+def test_a_truncated_sqlite_file_is_refused_in_one_line(tmp_path):
     path = write(tmp_path / "drive", "sqlite3")
     file = storage_file(path)
     file.write_bytes(file.read_bytes()[:300_000])
@@ -199,7 +199,7 @@ def test_compressed_messages_without_metadata(tmp_path):
     assert stamps(tmp_path / "packed")[0] == [1, 2, 3]
 
 
-def test_what_a_killed_recorder_left_in_the_log_of_sqlite(tmp_path):
+def test_messages_in_the_write_ahead_log_of_sqlite_are_read(tmp_path):
     path = write(tmp_path / "drive", "sqlite3", frames=3)
     file = storage_file(path)
     connection = sqlite3.connect(file)

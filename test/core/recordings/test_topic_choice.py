@@ -46,12 +46,12 @@ def test_the_uncompressed_topic_is_taken_if_both_were_recorded():
 
 
 @pytest.mark.parametrize("name", ["/cam/image_raw", "cam/image_raw/compressed"])
-def test_a_name_may_be_that_of_the_base_topic(name):
+def test_base_topic_names_are_accepted(name):
     chosen = choose_topics(types("/cam/image_raw/compressed", "/ir/image"), rgb=name)
     assert chosen.rgb == "/cam/image_raw/compressed"
 
 
-def test_camera_info_lies_beside_its_image():
+def test_camera_info_is_in_the_namespace_of_its_image():
     chosen = choose_topics(
         types("/a/image_raw/compressed", "/a/camera_info", "/ir/image", "/ir/camera_info")
     )
@@ -69,7 +69,7 @@ def test_camera_info_lies_beside_its_image():
         (["/odom/info"], "it has no image topic, only /odom/info"),
     ],
 )
-def test_doubt_is_an_error_that_lists_what_there_is(topics, words):
+def test_an_ambiguous_topic_is_an_error_with_a_list(topics, words):
     with pytest.raises(TopicError, match=words) as caught:
         choose_topics(types(*topics))
     assert "\n" not in str(caught.value)

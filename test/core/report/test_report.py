@@ -65,7 +65,7 @@ def report():
     )
 
 
-def test_the_html_file_stands_alone(tmp_path):
+def test_the_html_file_needs_no_other_file(tmp_path):
     write_report(report(), tmp_path)
     html = (tmp_path / "report.html").read_text()
     page = Page(html)
@@ -93,7 +93,7 @@ def test_reports_without_figures_and_parts():
     assert "## Empty" in to_markdown(empty)
 
 
-def test_charts_are_pictures_and_the_same_every_time():
+def test_charts_are_images_and_reproducible():
     matrix = np.array([[0.9, 0.1], [np.nan, np.nan]])
     made = [
         lambda: charts.histograms({"a": [1.0], "b": [1.0, 2.0], "c": [3.0], "d": [0.0, 0.0]}),

@@ -40,7 +40,7 @@ def test_frames_depend_on_their_time_alone():
     assert equal(frames[3], Scene(11, SMALL).frame(0.6))
 
 
-def test_things_move_and_keep_their_class():
+def test_objects_move_and_keep_their_class():
     moving = 0
     for seed in range(6):
         first, second = sequence(seed, frames=2, rate=2.0, size=SMALL)
@@ -56,7 +56,7 @@ def test_all_classes_occur():
     assert (seen > 50).all(), dict(zip(MSRS.class_names, seen, strict=True))
 
 
-def test_boxes_hold_what_is_seen_of_each_person_bike_and_car():
+def test_boxes_enclose_the_visible_part_of_each_object():
     score = BoxScore()
     for seed in range(12):
         frame = draw(seed)
@@ -69,7 +69,7 @@ def test_boxes_hold_what_is_seen_of_each_person_bike_and_car():
     assert all(score.f1(label) > 0.9 for label in BOX_CLASSES.values())
 
 
-def test_people_are_warm_whatever_the_light():
+def test_people_are_warm_in_any_light():
     for condition in CONDITIONS:
         warmer = []
         for seed in range(7):
@@ -81,7 +81,7 @@ def test_people_are_warm_whatever_the_light():
         assert np.mean(warmer) > 40 and min(warmer) > 0
 
 
-def test_night_is_darker_than_day_to_the_colour_camera_alone():
+def test_only_the_colour_camera_is_darker_at_night():
     rgb, thermal = {}, {}
     for condition in CONDITIONS:
         frames = [draw(seed, SMALL, condition) for seed in range(5)]
@@ -100,7 +100,7 @@ def test_the_thermal_image_is_no_function_of_the_colour_image():
     assert np.mean(correlations) < 0.6
 
 
-def test_paint_is_nothing_to_the_thermal_camera_without_sun():
+def test_without_sun_paint_does_not_change_the_thermal_image():
     def temperature(colour, heat, sun_strength):
         camera = Camera(64, 48, 60.0, 24.0, np.array([0.0, 1.0, 0.0]), yaw=0.0)
         canvas = Canvas(camera, sun=np.array([0.0, 0.6, -0.8]))
@@ -125,6 +125,6 @@ def test_paint_is_nothing_to_the_thermal_camera_without_sun():
         ({"seed": 1, "condition": "noon"}, "day, dusk, night"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(arguments, words):
+def test_bad_arguments_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         Scene(**arguments)

@@ -50,7 +50,7 @@ def test_a_folder_holds_the_scenes(tmp_path, capsys):
     assert [box.edges for box in read] == [box.edges for box in boxes]  # files hold no identity
 
 
-def test_a_recording_holds_the_frames_in_order_whoever_drew_them(tmp_path):
+def test_a_recording_holds_the_frames_in_order_for_any_number_of_workers(tmp_path):
     for name, workers in (("alone", 1), ("together", 2)):
         assert (
             run(
@@ -83,7 +83,7 @@ def test_a_recording_holds_the_frames_in_order_whoever_drew_them(tmp_path):
     assert not np.array_equal(drawn[0].labels, drawn[5].labels)
 
 
-def test_a_folder_holds_the_same_bytes_whoever_drew_them(tmp_path):
+def test_a_folder_holds_the_same_bytes_for_any_number_of_workers(tmp_path):
     for name, workers in (("alone", 1), ("together", 2)):
         run("--output", tmp_path / name, "--scenes", 3, "--frames", 2, "--workers", workers)
     alone = sorted(path for path in (tmp_path / "alone").rglob("*") if path.is_file())

@@ -19,7 +19,7 @@ def test_divergence_is_that_of_kullback_and_leibler() -> None:
     assert divergence(target.log(), target) == pytest.approx(0, abs=1e-6)
 
 
-def test_a_teacher_answers_for_pairs_without_masks(untrained_weights) -> None:
+def test_a_teacher_labels_pairs_without_masks(untrained_weights) -> None:
     teacher, student = Teacher(untrained_weights, 9), create_model("lite")
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(3, 4, 64, 96, generator=generator)

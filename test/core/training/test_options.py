@@ -69,7 +69,7 @@ def test_the_largest_batch_is_a_power_of_two(holds, most, size) -> None:
         largest_that_fits(lambda each: False, most)
 
 
-def test_a_batch_is_tried_with_its_gradients(tmp_path) -> None:
+def test_the_batch_size_is_tested_with_gradients(tmp_path) -> None:
     frame = draw(0, (48, 64))
     for part, image in ((VISIBLE, frame.rgb), (THERMAL, frame.thermal), (LABELS, frame.labels)):
         (tmp_path / part).mkdir()
@@ -80,7 +80,7 @@ def test_a_batch_is_tried_with_its_gradients(tmp_path) -> None:
     assert all(parameter.grad is None for parameter in module.parameters())
 
 
-def test_frozen_parts_learn_nothing() -> None:
+def test_frozen_parts_do_not_change() -> None:
     model = create_model("lite")
     parts = freeze_parts(model, ["backbone.context", "neck"])
     frozen = {id(parameter) for part in parts for parameter in part.parameters()}

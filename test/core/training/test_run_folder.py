@@ -33,7 +33,7 @@ def test_every_training_gets_a_folder_of_its_own(tmp_path) -> None:
         assert (tmp_path / "runs" / LATEST).resolve() == run.folder.resolve()
 
 
-def test_a_folder_called_latest_is_left_alone(tmp_path) -> None:
+def test_a_folder_named_latest_is_not_changed(tmp_path) -> None:
     kept = trained(tmp_path / LATEST)
     open_run(tmp_path).mark_latest()
     assert not kept.is_symlink() and content(kept) == {"checkpoints/last.ckpt": "latest last.ckpt"}
@@ -51,13 +51,13 @@ def test_the_last_state_continues_in_its_folder(tmp_path, monkeypatch, name) -> 
     assert folder.is_dir()
 
 
-def test_last_is_that_of_the_newest_run_where_there_are_no_links(tmp_path) -> None:
+def test_without_links_last_is_the_newest_run(tmp_path) -> None:
     trained(tmp_path / "2026-01-01_00-00")
     newest = trained(tmp_path / "2026-01-02_00-00")
     assert find_checkpoint("last", tmp_path) == (newest / "checkpoints/last.ckpt").resolve()
 
 
-def test_an_earlier_state_branches_off(tmp_path) -> None:
+def test_continuing_an_earlier_checkpoint_makes_a_new_folder(tmp_path) -> None:
     folder = trained(tmp_path / "run", "best.ckpt", "last.ckpt")
     before = content(folder)
     run = open_run(tmp_path, checkpoint=str(folder / "checkpoints/best.ckpt"))
@@ -82,7 +82,7 @@ def test_a_latest_run_without_a_checkpoint_hides_no_older_one(tmp_path) -> None:
         find_checkpoint("last", tmp_path)
 
 
-def test_nothing_is_overwritten_unasked(tmp_path) -> None:
+def test_nothing_is_overwritten_without_the_option(tmp_path) -> None:
     folder = trained(tmp_path / "run")
     before = content(folder)
     with pytest.raises(FileExistsError, match="--overwrite"):

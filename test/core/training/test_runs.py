@@ -133,7 +133,7 @@ def test_a_training_stopped_by_a_signal_continues_to_the_same_losses(
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_what_a_training_leaves_is_a_model_and_can_be_lengthened(train, streets, capsys) -> None:
+def test_a_finished_training_is_a_model_and_can_be_lengthened(train, streets, capsys) -> None:
     assert train("--export=true", f"--data.test={streets / 'val'}") == 0
     run = Path("runs/lite/latest").resolve()
     said = capsys.readouterr().out

@@ -95,7 +95,7 @@ def test_linear_schedule() -> None:
     assert values == pytest.approx([1e-6, halfway, 0.985, 0.5, 0.0])
 
 
-def test_only_norms_of_the_backbone_are_spared_decay() -> None:
+def test_only_norms_of_the_backbone_have_no_weight_decay() -> None:
     model = create_model("paper")
     decayed, spared = decay_groups(model, 0.01)
     assert decayed["weight_decay"] == 0.01 and spared["weight_decay"] == 0.0
@@ -112,7 +112,7 @@ def test_only_norms_of_the_backbone_are_spared_decay() -> None:
 
 
 @pytest.mark.parametrize("feedback", [0.0, 0.25, 1.0])
-def test_feedback_is_the_share_of_pictures_that_see_classes(feedback) -> None:
+def test_feedback_is_the_share_of_images_with_class_input(feedback) -> None:
     torch.manual_seed(0)
     model, batch = create_model("lite"), torch.empty(2000, 4, 32, 32)
     time, noise = draw_diffusion(model, batch, feedback)
@@ -131,7 +131,7 @@ def batch_of(frame: RenderedFrame) -> dict[str, torch.Tensor]:
     }
 
 
-def test_lovasz_is_weighed_beside_the_other_losses() -> None:
+def test_lovasz_is_weighted_like_the_other_losses() -> None:
     training, batch = LiteTraining(lovasz=1.0), batch_of(draw(27, (64, 96)))
     losses = []
     for weight in (1.0, 0.5, 0.0):
@@ -143,7 +143,7 @@ def test_lovasz_is_weighed_beside_the_other_losses() -> None:
     assert "lovasz" not in losses[2]
 
 
-def test_one_batch_is_learnt_by_heart() -> None:
+def test_one_batch_is_overfitted() -> None:
     """A street whose three classes are large enough for logits at stride 4."""
     torch.manual_seed(0)
     training, frame = LiteTraining(), draw(27, (64, 96))
@@ -197,7 +197,7 @@ def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path
     assert len(pictures) == 2 and pictures[0].width == 5 * 240 + 4 * 4
 
 
-def test_training_stops_where_its_score_no_longer_rises(root, streets, tmp_path) -> None:
+def test_training_stops_when_the_score_stops_rising(root, streets, tmp_path) -> None:
     more = ["--trainer.max_epochs=8", "--trainer.check_val_every_n_epoch=1"]
     stopping = {"monitor": "miou", "mode": "max", "min_delta": 1.0, "patience": 1}
     more += ["--trainer.callbacks+=EarlyStopping"]
@@ -265,7 +265,7 @@ def test_a_killed_training_resumes_to_the_same_losses(root, streets, tmp_path) -
         torch.testing.assert_close(value, same[name], rtol=1e-4, atol=1e-5)
 
 
-def test_averaged_weights_are_what_their_decay_says() -> None:
+def test_averaged_weights_follow_their_decay() -> None:
     class Steps(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()

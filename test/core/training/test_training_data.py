@@ -39,7 +39,7 @@ def sample(height: int = 480, width: int = 640) -> Sample:
     return Sample(rng.integers(20, 200, (height, width, 3), np.uint8), thermal, labels)
 
 
-def test_paper_targets_are_what_the_cameras_saw() -> None:
+def test_paper_targets_are_the_camera_images() -> None:
     whole = PaperAugmentation(scale=(1, 1), crop=(480, 640))
     original = sample()
     arrays = whole(original, np.random.default_rng(0))
@@ -120,7 +120,7 @@ def test_ranks_share_every_epoch() -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_loader_goes_on_in_the_midst_of_an_epoch(folder, workers) -> None:
+def test_a_loader_resumes_within_an_epoch(folder, workers) -> None:
     def loader(progress: dict[str, int]) -> TrainingLoader:
         parts = [PaperDataset(folder, PaperAugmentation(crop=(32, 40)), seed=5)]
         return TrainingLoader(parts, 2, EpochSampler(7, seed=5, rank=0, ranks=1), workers, progress)

@@ -63,14 +63,14 @@ def guest(name, **rules):
         ([guest("lives"), guest("is_killed", finishes=True, respawn_delay=0.0)], 0),
     ],
 )
-def test_which_end_ends_them_all(start, processes, status):
+def test_the_end_of_a_process_ends_the_others(start, processes, status):
     running = start(*processes)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == status, errors
     assert "Traceback" not in errors
 
 
-def test_others_outlive_one_that_fails(start):
+def test_other_processes_continue_after_a_failure(start):
     running = start(guest("lives"), guest("fails"))
     assert running.stderr.readline() == "fails ended with 3\n"
     assert running.poll() is None

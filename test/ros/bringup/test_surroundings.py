@@ -41,5 +41,5 @@ def test_launch_ros_agrees():
         (Surroundings("fleet", [("/rgb/image", "b")]), "", {}, "/fleet/rgb/image"),
     ],
 )
-def test_the_first_remap_that_matches_counts(around, namespace, remaps, topic):
+def test_the_first_matching_remap_applies(around, namespace, remaps, topic):
     assert around.topic("rgb/image", namespace, remaps) == topic

@@ -64,7 +64,7 @@ def test_a_file_for_another_node_is_a_warning(bench, capfd, tmp_path, key):
         ("thermal_to_rgb", "[2, 0, 0.5, 0, 1, 0, 0, 0, 1]", (2.0, 0.0, 0.5, *IDENTITY[3:])),
     ],
 )
-def test_integers_are_taken_for_doubles_while_the_node_runs(bench, name, value, taken):
+def test_integers_are_accepted_for_doubles_at_run_time(bench, name, value, taken):
     node = bench.make_node()
     for set_them in (node.set_parameters, lambda given: [node.set_parameters_atomically(given)]):
         (answer,) = set_them([Parameter(name, value=value)])

@@ -35,7 +35,7 @@ DEFAULTS = {"slop": 0.05, "steps": 1, "model": "lite", "matrix": (1.0, 0.0), "de
         ("matrix", 3, 3),
     ],
 )
-def test_a_value_becomes_what_its_parameter_is(name, given, taken):
+def test_values_are_converted_to_the_parameters_type(name, given, taken):
     converted = as_declared(given, DEFAULTS[name])
     assert converted == taken
     assert repr(converted) == repr(taken)
@@ -77,7 +77,7 @@ def test_a_file_is_replaced_only_if_it_needs_to_be(key, tmp_path):
     assert with_doubles([*args[:-1], changed], DEFAULTS, folder)[-1] == changed
 
 
-def test_a_file_inside_of_namespaces(tmp_path):
+def test_a_file_with_namespaces(tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text("robot:\n  fusion_node:\n    ros__parameters: {slop: 1}\n")
     (changed,) = parameter_files(
@@ -87,14 +87,14 @@ def test_a_file_inside_of_namespaces(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["[", "- 1", "", "a: {ros__parameters: 3}"])
-def test_what_ros_will_complain_about_stays(content, tmp_path):
+def test_invalid_arguments_are_left_for_ros_to_report(content, tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text(content)
     args = ["--ros-args", "--params-file", str(file), "--params-file", "no_such.yaml"]
     assert with_doubles(args, DEFAULTS, tmp_path) == args
 
 
-def test_own_arguments_are_those_outside_of_ross():
+def test_own_arguments_are_those_outside_of_ros_args():
     args = ["--help", "--ros-args", "-p", "a:=1", "--", "more", "--ros-args", "-r", "x:=y"]
     assert own_arguments(args) == ["--help", "more"]
 

@@ -42,7 +42,7 @@ def camera_info(d, k0=50.0):
     return info
 
 
-def test_a_smaller_thermal_image_is_carried_over(start):
+def test_a_smaller_thermal_image_is_aligned(start):
     bench = start(thermal_to_rgb=HALF_SIZE)
     thermal = np.full((HEIGHT // 2, WIDTH // 2), 50, np.uint8)
     thermal[:, WIDTH // 4 :] = 200
@@ -67,7 +67,7 @@ def test_the_homography_can_be_set_while_running(start):
     assert not aligned[:, :8].any()  # what the thermal camera does not see
 
 
-def test_lens_distortion_is_taken_out(start):
+def test_lens_distortion_is_removed(start):
     bench = start(undistort=True)
     infos = bench.watch(topics.FUSED_CAMERA_INFO)
     bench.send("rgb/camera_info", camera_info([-0.3, 0.0, 0.0, 0.0, 0.0]))
@@ -132,7 +132,7 @@ def test_with_one_useless_camera_info_neither_image_is_undistorted(start, capfd,
     assert "neither image is undistorted" in logged
 
 
-def test_camera_infos_that_come_a_little_later_are_no_fault():
+def test_slightly_late_camera_infos_are_no_fault():
     undistortion, settings = Undistortion(), Settings(undistort=True, camera_timeout=2.0)
     info = camera_info([-0.3, 0.0, 0.0, 0.0, 0.0])
     assert undistortion.alignment(settings, info, None, now=10.0).rgb is None
@@ -148,6 +148,6 @@ def test_camera_infos_that_come_a_little_later_are_no_fault():
 
 
 @pytest.mark.parametrize("numbers", [[1.0] * 8, [0.0] * 9, [float("nan")] * 9])
-def test_numbers_that_are_no_homography_are_refused(bench, numbers):
+def test_invalid_homographies_are_refused(bench, numbers):
     with pytest.raises(ValueError, match="thermal_to_rgb"):
         bench.make_node(thermal_to_rgb=numbers)

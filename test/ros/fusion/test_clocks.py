@@ -16,7 +16,7 @@ SILENT = "no time has arrived on /clock"
     ("behind", "known"),
     [(0.0, True), (60.0, True), (3500.0, True), (3700.0, False), (1e8, False), (-60.0, False)],
 )
-def test_a_latency_that_cannot_be_is_no_number(running, behind, known):
+def test_an_impossible_latency_is_nan(running, behind, known):
     running.stamp = int(time.time() - behind) - 2  # each frame counts one second on
     total = running.next_status().latency.total
     assert math.isnan(total) != known
@@ -44,7 +44,7 @@ def test_simulated_time_without_a_clock_is_a_warning(impatient, bench, capfd):
 
 
 @pytest.mark.parametrize("simulated", [True, False])
-def test_time_that_comes_is_no_warning(impatient, bench, capfd, simulated):
+def test_arriving_time_gives_no_warning(impatient, bench, capfd, simulated):
     node = bench.make_node(use_sim_time=simulated)
     if simulated:
         bench.send("/clock", Clock())
@@ -64,7 +64,7 @@ def test_time_that_comes_is_no_warning(impatient, bench, capfd, simulated):
     assert SILENT not in capfd.readouterr().err
 
 
-def test_simulated_time_may_be_asked_for_later(impatient, bench, capfd):
+def test_simulated_time_may_be_set_later(impatient, bench, capfd):
     node = bench.make_node()
     node.set_parameters([Parameter("use_sim_time", value=True)])
     bench.until(lambda: SILENT in capfd.readouterr().err)

@@ -73,7 +73,7 @@ def status_of(part, now, before=BEFORE):
     raise AssertionError(f"no status '{part}'")
 
 
-def test_all_is_well():
+def test_a_working_node_is_ok():
     level, message, values = status_of("rgb camera", NOW)
     assert (level, message) == (OK, "30.0 images/s")
     assert values["topic"] == "/rgb/image"
@@ -191,7 +191,7 @@ def test_all_is_well():
         ),
     ],
 )
-def test_what_goes_wrong_is_named(part, change, level, said):
+def test_faults_are_named(part, change, level, said):
     found, message, _ = status_of(part, replace(NOW, **change))
     assert found == level
     assert said in message
@@ -212,7 +212,7 @@ def explained_statuses():
                 yield status, levels[cells[1]], pattern
 
 
-def test_a_fault_of_the_past_is_no_present_one():
+def test_an_old_fault_is_not_reported_as_current():
     past = replace(NOW, rgb=replace(NOW.rgb, bad=3, last_error="step is 0"))
     level, _, values = status_of("rgb camera", replace(past, time=104.0), before=past)
     assert level == OK
@@ -220,7 +220,7 @@ def test_a_fault_of_the_past_is_no_present_one():
     assert values["bad messages"] == "3"
 
 
-def test_facts_and_hints_stand_in_the_values():
+def test_facts_and_hints_are_in_the_values():
     thermal = replace(NOW.thermal, facts={"encoding": "mono16"}, findings=[TELEMETRY])
     level, _, values = status_of("thermal camera", replace(NOW, thermal=thermal))
     assert level == OK

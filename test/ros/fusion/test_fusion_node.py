@@ -35,7 +35,7 @@ def test_status_of_a_frame(running):
     assert latency.inference > 0
 
 
-def test_while_the_network_is_busy_the_newest_pair_wins(running):
+def test_while_the_network_is_busy_only_the_newest_pair_is_kept(running):
     """The node goes on receiving and pairing while a frame is at work."""
     statuses = running.received[topics.FRAME_STATUS.name]
     running.watch(topics.DIAGNOSTICS)
@@ -68,7 +68,7 @@ def test_offset_of_a_pair_is_signed_and_corrected(running):
     assert statuses[count].time_offset == pytest.approx(0.01)
 
 
-def test_only_what_is_listened_to_is_made(running, monkeypatch):
+def test_only_outputs_with_subscribers_are_computed(running, monkeypatch):
     made = []
     monkeypatch.setattr(
         "difusionseg_ros.fusion.outputs.image_message",
@@ -83,7 +83,7 @@ def test_only_what_is_listened_to_is_made(running, monkeypatch):
     assert set(made) == {"mono8"}
 
 
-def test_camera_info_comes_with_the_header_of_the_pictures(running):
+def test_camera_info_has_the_header_of_the_images(running):
     infos = [
         running.watch(topics.FUSED_CAMERA_INFO),
         running.watch(topics.SEGMENTATION_CAMERA_INFO),
@@ -132,7 +132,7 @@ BAD_MESSAGES = {
 
 @pytest.mark.parametrize("camera", ["rgb", "thermal"])
 @pytest.mark.parametrize("fault", BAD_MESSAGES)
-def test_bad_message_is_counted_named_and_survived(running, camera, fault):
+def test_a_bad_message_is_counted_and_reported(running, camera, fault):
     diagnostics = running.watch(topics.DIAGNOSTICS)
     bad = image_message(np.zeros(SIZE, np.uint8), "mono8", running.header())
     for field, value in BAD_MESSAGES[fault].items():
@@ -154,7 +154,7 @@ def test_a_pair_of_different_sizes_is_a_bad_thermal_image(running):
     assert running.next_status().bad_messages == 1
 
 
-def test_a_failing_network_is_reported_and_survived(running):
+def test_after_a_failure_of_the_network_the_node_continues(running):
     running.watch(topics.DIAGNOSTICS)
     running.predictor.error = RuntimeError("out of\nmemory")
     running.send_pair()
@@ -180,7 +180,7 @@ def test_diagnostics_of_a_lost_camera_and_of_the_network(bench):
     assert pairing.name == "fusion_node: pairing"
 
 
-def test_parameters_changed_while_running_hold_for_the_next_frame(running):
+def test_changed_parameters_apply_to_the_next_frame(running):
     node = running.node
     (answer,) = node.set_parameters([Parameter("steps", value=4)])
     assert answer.successful
@@ -219,7 +219,7 @@ def test_thermal_range_changes_what_the_network_sees(running):
     assert (fixed.min(), fixed.max()) == (0, 128)
 
 
-def test_compressed_transport_lies_beside_the_remapped_topic(bench):
+def test_compressed_transport_uses_the_remapped_topic(bench):
     transports = {"rgb_transport": "compressed", "thermal_transport": "compressed"}
     remapped = ["--ros-args", "-r", "__ns:=/robot", "-r", "rgb/image:=/front/color"]
     assert bench.make_node(remapped, **transports).start()
@@ -266,7 +266,7 @@ def test_lifecycle_from_unconfigured_to_finalized(bench):
     bench.until(lambda: node.count_publishers("/fused/image") == 0)
 
 
-def test_cleanup_frees_the_network_and_configure_takes_it_again(bench, predictor, tap):
+def test_cleanup_frees_the_network_and_configure_reloads_it(bench, predictor, tap):
     made = []
 
     def make_predictor(settings):

@@ -24,13 +24,13 @@ def latch(bench):
     return header
 
 
-def test_a_latched_pair_from_before_the_start_is_taken(bench):
+def test_a_latched_pair_from_before_the_start_is_processed(bench):
     latch(bench)
     assert bench.make_node(diagnostics_period=0.1).start()
     bench.until(lambda: len(bench.predictor.inputs) == 1)
 
 
-def test_each_later_pair_is_taken_once(bench):
+def test_each_later_pair_is_processed_once(bench):
     latch(bench)
     assert bench.make_node(diagnostics_period=0.1).start()
     bench.until(lambda: len(bench.predictor.inputs) == 1)
@@ -41,7 +41,7 @@ def test_each_later_pair_is_taken_once(bench):
 
 
 @pytest.mark.parametrize("users", [["root"], []])
-def test_images_of_another_user_that_do_not_arrive_are_explained(bench, monkeypatch, capfd, users):
+def test_missing_images_of_another_user_are_explained(bench, monkeypatch, capfd, users):
     monkeypatch.setattr(camera_input, "other_users_of_shared_memory", lambda: users)
     bench.camera.create_publisher(topics.RGB_IMAGE.type, "rgb/image", 1)
     assert bench.make_node(diagnostics_period=0.1, camera_timeout=0.2).start()

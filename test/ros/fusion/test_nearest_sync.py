@@ -39,7 +39,7 @@ def test_emits_both_messages_with_their_offset_and_extra_arguments(chain):
     assert (timing.offset_ns, extra) == (7_000_000, "extra")
 
 
-def test_an_exception_in_a_consumer_stops_nobody(chain):
+def test_an_exception_in_a_callback_does_not_stop_pairing(chain):
     rgb, thermal, sync = chain
     served = []
 
@@ -56,7 +56,7 @@ def test_an_exception_in_a_consumer_stops_nobody(chain):
     assert sync.counts.paired == 3
 
 
-def test_a_consumer_may_ask_for_the_counts(chain):
+def test_a_callback_may_read_the_counts(chain):
     rgb, thermal, sync = chain
     counts = []
     sync.registerCallback(lambda *_: counts.append(sync.counts.paired))
@@ -65,7 +65,7 @@ def test_a_consumer_may_ask_for_the_counts(chain):
     assert counts == [1]
 
 
-def test_retuned_slop_and_offset_hold_from_the_next_message(chain):
+def test_changed_slop_and_offset_apply_to_the_next_message(chain):
     rgb, thermal, sync = chain
     rgb.signalMessage(image(1000))
     sync.retune(slop_ns=0, thermal_offset_ns=-500_000_000)

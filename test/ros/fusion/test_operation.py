@@ -70,7 +70,7 @@ def next_diagnostics(bench, part):
         ("thermal", FrameStatus.THERMAL_ONLY, "rgb"),
     ],
 )
-def test_degraded_the_camera_that_is_left_goes_on_alone(start, left, mode, missing):
+def test_degraded_mode_continues_with_the_remaining_camera(start, left, mode, missing):
     bench = start(on_missing_camera="degrade", camera_timeout=TIMEOUT)
     statuses = bench.received[topics.FRAME_STATUS.name]
     masks = bench.watch(topics.MASK)
@@ -103,7 +103,7 @@ def test_waiting_for_a_missing_camera_gives_no_output(start):
     assert bench.next_status().mode == FrameStatus.BOTH
 
 
-def test_degraded_a_bad_image_counts_as_missing(start):
+def test_degraded_mode_treats_a_bad_image_as_missing(start):
     bench = start(on_missing_camera="degrade")
     statuses = bench.received[topics.FRAME_STATUS.name]
     small = image_message(np.zeros((24, 32), np.uint8), "mono8", Header())
@@ -144,7 +144,7 @@ def test_the_enable_service_pauses_and_resumes(start, enable):
     assert len(bench.predictor.inputs) == len(statuses) == 2
 
 
-def test_what_is_not_active_cannot_be_enabled(bench, enable):
+def test_an_inactive_node_cannot_be_enabled(bench, enable):
     bench.make_node(autostart=False)
     answer = enable(True)
     assert (answer.success, answer.message) == (False, "the node is not active")
@@ -157,7 +157,7 @@ def change(bench, **parameters):
     assert answer.successful, answer.reason
 
 
-def test_overlay_opacity_holds_from_the_next_frame(start):
+def test_overlay_opacity_applies_to_the_next_frame(start):
     bench = start()
     watched = (topics.FUSED, topics.MASK, topics.COLOR, topics.OVERLAY)
     received = [bench.watch(topic) for topic in watched]
@@ -175,7 +175,7 @@ def test_overlay_opacity_holds_from_the_next_frame(start):
     assert mask.any()
 
 
-def test_slop_holds_from_the_next_image(start):
+def test_slop_applies_to_the_next_image(start):
     bench = start(slop=0.0)
     statuses = bench.received[topics.FRAME_STATUS.name]
 
@@ -199,7 +199,7 @@ def test_slop_holds_from_the_next_image(start):
     assert bench.next_status().paired == paired + 1
 
 
-def test_the_size_limit_holds_from_the_next_image(start):
+def test_the_size_limit_applies_to_the_next_image(start):
     bench = start()
     change(bench, max_image_bytes=HEIGHT * WIDTH)
     bench.send_pair()
@@ -250,7 +250,7 @@ def signal_handlers():
         signal.signal(number, handler)
 
 
-def test_lack_of_memory_ends_the_node_where_that_is_asked_for(
+def test_lack_of_memory_ends_the_node_if_configured(
     monkeypatch, signal_handlers, exhausted_predictor, capfd
 ):
     """The program itself, `main`, with cameras in another thread."""
@@ -313,7 +313,7 @@ def test_images_without_a_stamp_pair_by_their_arrival(bench, rgb_stamps, thermal
     assert statuses[0].bad_messages == 0
 
 
-def test_no_field_of_an_image_can_end_the_node(start):
+def test_no_image_field_can_end_the_node(start):
     """Fields set at random, many of them out of all reason; the node is there afterwards."""
     bench = start(on_missing_camera="degrade", max_image_bytes=100_000)
     random = np.random.default_rng(0)

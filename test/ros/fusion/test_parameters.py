@@ -52,7 +52,7 @@ def test_defaults_types_and_descriptors(declare):
         )
 
 
-def test_values_given_at_start_are_taken(declare):
+def test_values_given_at_start_are_used(declare):
     given = {"steps": 7, "slop": 0.0, "rgb_transport": "compressed", "autostart": False}
     assert declare(**given)[1] == Settings(**given)
 
@@ -85,7 +85,7 @@ def test_impossible_values_are_refused_in_one_line(declare, name, value, said):
     assert "\n" not in str(caught.value)
 
 
-def test_changes_are_taken_together_or_not_at_all():
+def test_changes_are_applied_together_or_not_at_all():
     settings = Settings()
     both = [Parameter("thermal_low", value=1000.0), Parameter("thermal_high", value=2000.0)]
     changed, answer = checked_change(settings, [*both, Parameter("use_sim_time", value=True)])

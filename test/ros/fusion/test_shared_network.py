@@ -84,7 +84,7 @@ def together(predictor, first, *calls):
     return [thread.join() for thread in threads]
 
 
-def test_frames_that_wait_together_run_as_one_batch(network, predictor):
+def test_waiting_frames_run_as_one_batch(network, predictor):
     lone = Predictor(predictor.model, device="cpu", backend="torch", steps=1)
     front, rear, left = (network.predictor_for(Settings(steps=1)) for _ in range(3))
     calls = [(pair, *pictures(number)) for number, pair in enumerate((front, rear, left))]
@@ -110,7 +110,7 @@ def test_other_sizes_and_steps_run_one_by_one(network, predictor):
     assert threads[2].result.labels.shape == (HEIGHT, WIDTH)
 
 
-def test_a_fault_stays_with_its_pair(network, predictor):
+def test_a_fault_affects_only_its_pair(network, predictor):
     front, rear, left = (network.predictor_for(Settings(steps=1)) for _ in range(3))
     rgb, thermal = pictures(1)
     threads = together(
@@ -126,14 +126,14 @@ def test_a_fault_stays_with_its_pair(network, predictor):
     assert front(*pictures(0)).labels.shape == (HEIGHT, WIDTH)
 
 
-def test_steps_belong_to_the_pair(network):
+def test_each_pair_has_its_own_steps(network):
     front, rear = (network.predictor_for(Settings(steps=steps)) for steps in (1, 4))
     assert (front.steps, rear.steps) == (1, 4)
     with pytest.raises(ValueError, match="steps"):
         rear.steps = 0
 
 
-def test_a_pair_that_asks_for_another_network_is_refused(network):
+def test_a_pair_with_another_network_is_refused(network):
     front = network.predictor_for(Settings())
     with pytest.raises(ValueError, match="share one network"):
         network.predictor_for(Settings(device="cuda"))

@@ -41,7 +41,7 @@ def worker(recorder):
     worker.stop()
 
 
-def test_newest_job_wins_and_the_replaced_are_counted(worker, recorder):
+def test_the_newest_job_runs_and_replaced_jobs_are_counted(worker, recorder):
     worker.submit(1)
     assert recorder.begun.acquire(timeout=TIMEOUT)
     for job in (2, 3, 4):
@@ -66,7 +66,7 @@ def test_a_burst_at_an_idle_worker_loses_nothing(recorder):
     assert recorder.jobs == ["first", "second"] * 20
 
 
-def test_an_exception_is_reported_and_the_work_goes_on(worker, recorder):
+def test_after_a_reported_exception_the_worker_continues(worker, recorder):
     recorder.go.release(2)
     for job in ("bad", "good"):
         worker.submit(job)
@@ -75,7 +75,7 @@ def test_an_exception_is_reported_and_the_work_goes_on(worker, recorder):
     assert [str(error) for error in recorder.errors] == ["bad job"]
 
 
-def test_stop_lets_the_running_job_finish_and_forgets_the_waiting_one(worker, recorder):
+def test_stop_finishes_the_running_job_and_drops_the_waiting_one(worker, recorder):
     worker.submit("running")
     assert recorder.begun.acquire(timeout=TIMEOUT)
     worker.submit("waiting")

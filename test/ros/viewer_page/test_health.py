@@ -44,7 +44,7 @@ def test_the_worst_status_is_named_and_the_others_are_counted():
     assert said(statuses[:1]) == {"level": "WARN", "text": "rgb camera: bad messages"}
 
 
-def test_nothing_yet_is_stale():
+def test_without_data_the_state_is_stale():
     assert said([]) == {
         "level": "STALE",
         "text": "no diagnostics from fusion_node yet: it is not running, or not active",
@@ -55,18 +55,18 @@ def test_nothing_yet_is_stale():
     ("period", "age", "stale"),
     [(0.0, 2.9, False), (0.0, 3.1, True), (1.0, 3.1, True), (5.0, 14.0, False), (5.0, 16.0, True)],
 )
-def test_a_status_goes_stale_if_it_is_not_repeated(period, age, stale):
+def test_a_status_becomes_stale_if_it_is_not_repeated(period, age, stale):
     (entry,) = entries([reported("network", OK, "9 frames/s", period=period)], 100.0 + age)
     assert (entry.level == "STALE") is stale
     assert ("nothing for" in entry.message) is stale
 
 
-def test_after_a_pause_a_silent_node_is_noticed_all_the_same():
+def test_after_a_pause_a_silent_node_is_detected():
     (entry,) = entries([reported("network", OK, "9 frames/s", period=3600.0)], 100.0 + 100)
     assert entry.level == "STALE"
 
 
-def test_a_node_that_ended_is_stale_whatever_it_said_last():
+def test_a_node_that_ended_is_stale():
     for level in (OK, WARN, ERROR):
         found = said([reported("network", level, "gone")], now=112.0)
         assert found == {
@@ -85,7 +85,7 @@ def test_entries_have_the_values():
     assert entry.values == {"offset": "3 ms"} and entry.age == 0
 
 
-def test_a_frame_has_its_times_in_milliseconds_and_null_for_what_is_unknown():
+def test_a_frame_has_times_in_milliseconds_and_null_for_unknown_values():
     message = FrameStatus(
         mode=FrameStatus.RGB_ONLY,
         time_offset=math.nan,

@@ -84,7 +84,7 @@ def test_thermal_counts_are_stretched_and_8_bits_stay():
 
 
 @pytest.mark.parametrize("percent", [1, 5])
-def test_contrast_goes_from_percentile_to_percentile(percent):
+def test_contrast_spans_two_percentiles(percent):
     dark = np.linspace(20, 30, 100).astype(np.uint8)[None].repeat(SIZE[0], axis=0)
     grey = images.stretched(percent)(image_message(dark, "mono8", Header()))
     assert grey.min() == 0 and grey.max() == 255
