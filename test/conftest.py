@@ -1,4 +1,4 @@
-"""For all tests: their markers, what to skip on this machine, a ROS domain, and paths."""
+"""Markers, skips, a ROS domain and paths for all tests."""
 
 import os
 import random
@@ -6,15 +6,15 @@ import signal
 from importlib.util import find_spec
 from pathlib import Path
 
-# Set before anything imports PyTorch. Tests compute on tiny arrays, where several threads only wait
-# for each other; with one, sums are the same on every machine.
+# Set before anything imports PyTorch. The arrays of tests are tiny, so several threads would only
+# wait for each other; with one, sums are the same on every machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# The marker of each folder's tests; "slow" comes on top where a file sets it.
+# The marker of each folder's tests. Slow tests also carry "slow", set in their files.
 LAYERS = {
     "core": "core",
     "ros": "ros",
@@ -47,12 +47,12 @@ collect_ignore = [] if HAS_ROS else ["ros", "pip_ros", "system", "tools"]
 
 
 def pytest_report_header():
-    """Say what is left out before any test runs."""
+    """Report what is skipped before any test runs."""
     return None if HAS_ROS else "rclpy is not installed: only test/core is collected"
 
 
 def pytest_collection_modifyitems(config, items):
-    """Give each test the marker of its folder, so that `-m core` and the like select by layer.
+    """Give each test the marker of its folder, so that `-m core` selects a layer.
 
     If several processes run the tests, one of them runs all system tests, which measure rates, one
     after the other, and the files of the other tests stay together.
@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_make_collect_report(collector):
-    """Skip a test file that cannot be imported for want of an optional package."""
+    """Skip a test file that needs a missing optional package."""
     report = (yield).get_result()
     if report.failed:
         skip_if_package_is_missing(report, report.call.excinfo.value.__cause__, collector.nodeid)
@@ -77,7 +77,7 @@ def pytest_make_collect_report(collector):
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Skip a test that fails for want of an optional package."""
+    """Skip a test that fails because an optional package is missing."""
     report = (yield).get_result()
     if report.failed:
         skip_if_package_is_missing(report, call.excinfo.value, item.nodeid)
@@ -95,7 +95,7 @@ def skip_if_package_is_missing(report, error, where):
 
 @pytest.fixture(scope="session", autouse=True)
 def own_ros_domain(tmp_path_factory):
-    """Nodes of the tests, and programs they start, meet no others; their logs go away with them."""
+    """Give the tests' nodes and programs their own ROS domain and a temporary log folder."""
     with pytest.MonkeyPatch.context() as patch:
         # Processes that run tests at the same time differ in the remainder.
         worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
@@ -110,7 +110,7 @@ def own_ros_domain(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Networks that the tests export are not kept."""
+    """Keep exported networks in a temporary cache."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
@@ -118,9 +118,9 @@ def own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session", autouse=True)
 def heeded_interrupts():
-    """Programs that the tests start heed SIGINT, also where a shell began the tests with `&`.
+    """Let programs that tests start react to SIGINT, also if a shell started the tests with `&`.
 
-    Such a shell has it ignored, which every program inherits.
+    Such a shell ignores SIGINT, and child processes inherit that.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
@@ -129,13 +129,13 @@ def heeded_interrupts():
 
 @pytest.fixture(scope="session")
 def root():
-    """The repository's root folder."""
+    """Return the repository's root folder."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def shared():
-    """Real pictures that lie beside the repository on some machines; tests skip elsewhere."""
+    """Return the folder of real images beside the repository; skip if it is missing."""
     folder = ROOT.parent / "shared"
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent")
@@ -144,7 +144,7 @@ def shared():
 
 @pytest.fixture(scope="session")
 def untrained_weights(tmp_path_factory):
-    """A weights file of lite with random values, for tests of what surrounds the network."""
+    """Write a weights file of lite with random values."""
     import torch
 
     from difusionseg_core.checkpoints.weights_file import ModelInfo, save_weights

@@ -1,4 +1,4 @@
-"""The documentation: links lead somewhere, named files exist, commands are understood and run."""
+"""The documentation: links are valid, named files exist, commands parse and run."""
 
 import re
 import shlex
@@ -13,7 +13,7 @@ FOLDERS += ("sample", "scripts", "test", "tools")
 
 
 def pages(root):
-    """Every page that people read."""
+    """Return every page of the documentation."""
     found = [*root.glob("*.md"), *root.glob("docs/*.md"), *root.glob("*/README.md")]
     return [*found, root / "difusionseg_core" / "weights" / "lite.md"]
 
@@ -23,7 +23,7 @@ def without_code(text):
 
 
 def anchors(text):
-    """What `#...` may name on a page: its headings, as MkDocs and GitHub both write them."""
+    """Return the anchors of a page's headings, as MkDocs and GitHub write them."""
     headings = re.findall(r"^#+ (.+)$", without_code(text), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in headings}
 
@@ -88,7 +88,7 @@ def test_commands_parse(root, capsys):
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory):
-    """A folder with the data that examples name: two small scenes, under three names."""
+    """Make a folder with the data in examples: two small scenes, under three names."""
     folder = tmp_path_factory.mktemp("examples")
     made = ["--output", str(folder / "data"), "--scenes", "2", "--size", "96x128"]
     assert program.main(["synthesize", *made, "--workers", "1"]) == 0

@@ -1,4 +1,4 @@
-"""Twelve classes of one's own, from a folder of images to a model that names them."""
+"""Twelve custom classes, from a folder of images to a model that names them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = (48, 64)
 
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory):
-    """Pairs in folders of usual names, as splits; the classes are described once for both."""
+    """Write pairs in the usual folders, as splits, with one description of the classes."""
     rng = np.random.default_rng(0)
     root = tmp_path_factory.mktemp("yard")
     for split, count in (("train", 4), ("val", 2)):

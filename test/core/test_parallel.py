@@ -12,7 +12,7 @@ import pytest
 
 from difusionseg_core.parallel import WorkerDied, as_finished, in_order, process_pool
 
-# Functions that workers run are importable ones: workers do not import this module.
+# Workers run importable functions only, because they do not import this module.
 
 
 def _square(number):
@@ -62,7 +62,7 @@ def test_an_exception_ends_work_in_progress_at_once():
 
 
 def test_a_program_without_main_guard_runs_once(tmp_path, root):
-    """As colcon installs programs: the file's last line runs the program whoever imports it."""
+    """A program as colcon installs it: importing the file runs the program."""
     program = tmp_path / "installed"
     program.write_text(
         textwrap.dedent(

@@ -1,4 +1,4 @@
-"""The predictor and what it does to pictures before and after the network."""
+"""The predictor: pre- and postprocessing of images, options and refusals."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_several_draws_average_their_probabilities(model, pair) -> None:
 
 
 def probabilities_in_blocks(model, image, noise):
-    """(K, H, W) of the model's logits, by their means in the blocks that the predictor looks at."""
+    """Return the model's logits (K, H, W), averaged in the predictor's blocks."""
     blocks = torch.nn.functional.avg_pool2d(model.eval()(image, noise).logits, 2).softmax(1)[0]
     return blocks.repeat_interleave(2, 1).repeat_interleave(2, 2)
 
@@ -153,7 +153,7 @@ def test_normalization_and_padding(pair) -> None:
 
 
 def test_after_out_of_memory_the_cpu_can_be_used(model, pair, monkeypatch) -> None:
-    """No GPU is needed: the error is PyTorch's own, raised where the network runs."""
+    """Needs no GPU: the test raises PyTorch's error in the network."""
     predictor = Predictor(model, device="cpu")
     expected = predictor(*pair)
 

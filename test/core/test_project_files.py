@@ -1,4 +1,4 @@
-"""Files that say the same thing agree: version, requirements, versions of the checking tools."""
+"""Project files agree on version, requirements, and versions of the checking tools."""
 
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -16,14 +16,14 @@ def package_version(root):
 
 
 def listed(path):
-    """Requirements by name of a file of `scripts/requirements`."""
+    """Return requirements by name from a file in `scripts/requirements`."""
     lines = (line.partition("#")[0].strip() for line in path.read_text().splitlines())
     found = [requirements.Requirement(line) for line in lines if line]
     return {item.name.lower(): item for item in found}
 
 
 def declared(root):
-    """Requirements by name in pyproject.toml, of all extras."""
+    """Return requirements by name in pyproject.toml, of all extras."""
     text = (root / "pyproject.toml").read_text()
     section = text[text.index("dependencies = [") : text.index("[project.scripts]")]
     lines = re.sub(r"#.*", "", section)

@@ -1,4 +1,4 @@
-"""A launch over the real `launch`, with what it printed, and a parent launch file around ours."""
+"""Fixtures that start launch files with ROS's `launch`, alone or in a parent launch file."""
 
 import os
 import queue
@@ -39,7 +39,7 @@ def generate_launch_description():
 
 
 class Launch:
-    """`ros2 launch` in a process of its own; `lines` is what it printed so far."""
+    """Runs `ros2 launch` in a process; `lines` holds its output so far."""
 
     def __init__(self, *arguments):
         self._process = subprocess.Popen(
@@ -103,7 +103,7 @@ def real_launch():
 
 @pytest.fixture
 def launch():
-    """`launch(file, *arguments)` starts `ros2 launch`; what still runs at the end is stopped."""
+    """`launch(file, *arguments)` starts `ros2 launch`, which is stopped at the end."""
     started = []
 
     def start(*arguments):

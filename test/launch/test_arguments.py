@@ -1,4 +1,4 @@
-"""Launch arguments and namespaces: nothing comes in by chance, and nothing stays behind."""
+"""Launch arguments and namespaces do not leak between our launch file and its parent."""
 
 import ast
 
@@ -63,8 +63,8 @@ def test_arguments_do_not_leak_between_launch_files(launch, parent, observer):
     assert after == before
     model, device = parameters(observer, "/fusion_node", "model", "device")
     assert (model.string_value, device.string_value) == ("lite", "auto")
-    told = "".join(parent.lines)
-    assert "not using" in told and "fusion_model" in told
+    log = "".join(parent.lines)
+    assert "not using" in log and "fusion_model" in log
 
 
 def test_a_sibling_after_bringup_has_its_own_defaults(launch, parent):

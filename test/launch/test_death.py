@@ -1,4 +1,4 @@
-"""Whatever happens to our nodes, the rest of a parent launch continues; alone, the launch ends."""
+"""When our nodes end, a parent launch continues; a launch of our file alone ends."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ def test_a_killed_node_is_started_again_and_the_driver_lives_on(launch, parent):
     assert parent.wait_for_start("fusion_node") != node
     parent.wait_for(ACTIVE)
     assert is_running(driver)
-    assert parent.stop() in (0, 1)  # 1: the driver, sleep, knows no SIGINT
+    assert parent.stop() in (0, 1)  # 1: the driver (sleep) does not handle SIGINT
 
 
 def test_a_killed_node_without_restart_does_not_end_the_driver(launch, parent):

@@ -1,4 +1,4 @@
-"""The launch files of docs/robots.md start what they say, with drivers that do nothing."""
+"""The launch files of docs/robots.md start their nodes, with empty drivers."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Tests within one process: ROS contexts of their own, and a bench for the fusion node."""
+"""Fixtures for tests within one process: ROS contexts, and a bench for the fusion node."""
 
 import copy
 import random
@@ -26,7 +26,7 @@ SIZE = 48, 64
 
 @pytest.fixture
 def context():
-    """A ROS context on a domain of its own: no test meets what another one left."""
+    """Open a ROS context on a separate domain for each test."""
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=random.randint(1, 100))
     yield context
@@ -40,7 +40,7 @@ def spin_until(context):
 
     def spin_until(condition, *nodes, timeout=20.0):
         for node in nodes:
-            executor.add_node(node)  # does nothing for a node that is there already
+            executor.add_node(node)  # does nothing for a node that was added before
         deadline = time.monotonic() + timeout
         while not condition():
             assert time.monotonic() < deadline, "timed out while spinning"
@@ -61,7 +61,7 @@ def predictor():
 
 
 class TappedPredictor:
-    """A predictor that tells what it was given, waits at a gate, and can be made to fail once."""
+    """A predictor that records its input, can be held at a gate, and can fail once."""
 
     def __init__(self, predictor):
         self._predictor = predictor
@@ -83,7 +83,7 @@ class TappedPredictor:
 
 
 class Bench:
-    """A fusion node, a node that plays the cameras, and what came out of the topics watched."""
+    """A fusion node, a node that plays the cameras, and the messages on watched topics."""
 
     def __init__(self, context, spin, predictor):
         self.context, self.spin, self.predictor = context, spin, predictor
@@ -127,7 +127,7 @@ class Bench:
         return header
 
     def send_pair(self, rgb=None, thermal=None):
-        """Publish a pair with a new stamp, grey where no messages are given; return its header."""
+        """Publish a pair with a new stamp, grey unless messages are given; return its header."""
         header = self.header()
         rgb = rgb or image_message(np.full((*SIZE, 3), 90, np.uint8), "rgb8", header)
         thermal = thermal or image_message(np.full(SIZE, 50, np.uint8), "mono8", header)
@@ -137,7 +137,7 @@ class Bench:
         return header
 
     def next_status(self):
-        """The status of the next frame, which is sent and awaited."""
+        """Send a frame and return its status."""
         statuses = self.received[topics.FRAME_STATUS.name]
         count = len(statuses)
         self.send_pair()

@@ -1,4 +1,4 @@
-"""The doctor looks at a running graph, and at recordings."""
+"""The doctor examines a running graph, and recordings."""
 
 import threading
 import time

@@ -33,10 +33,10 @@ def test_defaults_are_those_of_the_node():
 
 @pytest.fixture
 def recording(tmp_path):
-    """RGB at 10 Hz and thermal images at 7 Hz and later, with gaps; some fit within the slop."""
+    """Return RGB at 10 Hz and later thermal images at 7 Hz, with gaps; some pair within slop."""
     stamps = [("/rgb/image", n * 100 * MS) for n in range(24) if n not in (7, 8, 15)]
     stamps += [("/thermal/image", n * 143 * MS + 11 * MS) for n in range(17) if n not in (4, 11)]
-    # The last pair is certain at once, live too.
+    # The last pair is certain immediately, as in the node.
     stamps += [("/rgb/image", 2600 * MS), ("/thermal/image", 2600 * MS)]
     with RecordingWriter(tmp_path / "drive") as writer:
         for topic, stamp in sorted(stamps, key=lambda item: item[1]):
@@ -121,7 +121,7 @@ OTHER_LENS = json.dumps(calibration_yaml(dataclasses.replace(CALIBRATION, d=(0.1
 def test_images_are_those_of_the_node(bench, untrained_weights, tmp_path, parameters):
     """The same messages and the same parameter file give the same images."""
     rng = np.random.default_rng(0)
-    # Of one stamp once corrected, so that each pair is certain at once, live too.
+    # Equal stamps after correction, so that each pair is certain immediately.
     later = 11 * MS if "time_offset" in parameters else 0
     with RecordingWriter(tmp_path / "drive") as writer:
         for camera in ("rgb", "thermal"):

@@ -1,4 +1,4 @@
-"""The layouts of rviz2 and Foxglove name topics that exist, with the type that a panel shows."""
+"""The layouts of rviz2 and Foxglove name existing topics of the right type."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""The replay node, over DDS: in this process pair by pair, and as a process of its own."""
+"""The replay node, over DDS: pair by pair in this process, and as a program."""
 
 import os
 import signal
@@ -252,7 +252,7 @@ def test_best_effort_subscribers_are_served(context, spin_until, replay, recordi
     received = []
     listener.create_subscription(Image, "rgb/image", received.append, qos_profile_sensor_data)
     spin_until(lambda: connected(node, ["rgb/image"]), node, listener)
-    assert not node.has_subscribers()  # nobody listens to the thermal camera
+    assert not node.has_subscribers()  # nothing subscribes to the thermal camera
     node.publish_next()
     spin_until(lambda: received, node, listener)
 

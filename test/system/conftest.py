@@ -1,4 +1,4 @@
-"""The fusion node as a process of its own, and a node in this process that talks to it over DDS."""
+"""Fixtures: the fusion node as a process, and a node here that talks to it over DDS."""
 
 import contextlib
 import random
@@ -14,7 +14,7 @@ from rclpy.node import Node
 
 
 class Programs:
-    """Fusion nodes as processes; what they log lies in `folder`."""
+    """Fusion nodes as processes, with their logs in `folder`."""
 
     def __init__(self, folder):
         self._folder = folder
@@ -38,7 +38,7 @@ class Programs:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
             process.wait(timeout=20)
-            print(process.log.read_text())  # pytest shows it where a test fails
+            print(process.log.read_text())  # pytest shows this if a test fails
 
 
 class Peer:
@@ -65,7 +65,7 @@ class Peer:
         assert self.holds(condition, timeout), f"timed out; received {self.counts()}"
 
     def holds(self, condition, timeout):
-        """Whether the condition comes to hold within `timeout` seconds of receiving."""
+        """Return whether the condition becomes true within `timeout` seconds of receiving."""
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -126,7 +126,7 @@ def start_node(own_system):
 
 @pytest.fixture
 def peer(own_system):
-    """A node of the test's own in this process."""
+    """Make a node in this process."""
     return own_system[1]
 
 

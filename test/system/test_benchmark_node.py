@@ -1,4 +1,4 @@
-"""The benchmark of the node from end to end, on small pictures with an untrained network."""
+"""The benchmark of the node from end to end, on small images with an untrained network."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def start(tmp_path, monkeypatch):
 
     yield start
     for process in started:
-        process.terminate()  # not killed: its children are to end with it
+        process.terminate()  # not killed: its children must end with it
         process.communicate(timeout=40)
     assert processes_of_this_test() == []
 
@@ -59,7 +59,7 @@ def test_figures_of_a_short_run(start, tmp_path, untrained_weights):
     assert 0 < figures["fps"] < 6
     assert 0 < figures["latency_ms"]["median"] <= figures["latency_ms"]["p95"]
     assert 0 < figures["overhead_ms"] < figures["latency_ms"]["p95"]
-    assert 0.5 < figures["start_s"] < 60  # Python alone takes that
+    assert 0.5 < figures["start_s"] < 60  # Python needs this much
     assert 50 < figures["rss_mb"] < 5000
     stages = figures["stages_ms"]
     assert stages["inference"]["median"] > 0

@@ -36,7 +36,7 @@ def bringup(*tokens):
 
 @pytest.fixture
 def start_bringup():
-    """`start_bringup(*arguments)` gives a running bringup; at the end it is killed if need be."""
+    """`start_bringup(*arguments)` returns a running bringup, which is killed at the end."""
     started = []
 
     def start(*arguments):
@@ -250,7 +250,7 @@ def commands_with(argument):
     """Command lines of this machine's processes that hold the argument."""
     commands = []
     for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # ended meanwhile
+        with contextlib.suppress(OSError):  # ended in the meantime
             commands.append(file.read_text().split("\0"))
     return [command for command in commands if argument in command]
 

@@ -1,4 +1,4 @@
-"""The demo from end to end over real DDS, with an untrained network on small pictures."""
+"""The demo from end to end over real DDS, with an untrained network on small images."""
 
 import json
 import signal
@@ -16,13 +16,13 @@ MILLISECOND = 1_000_000
 
 
 def picture(number):
-    """(H, W, 3) uint8, another one for each number."""
+    """Return an image (H, W, 3) uint8 that depends on the number."""
     return np.random.default_rng(number).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A data-set folder with three frames and their class maps."""
+    """Write a data-set folder with three frames and their masks."""
     for part in ("vi", "ir", "Segmentation_labels"):
         (tmp_path / "data" / part).mkdir(parents=True)
     for number in range(3):

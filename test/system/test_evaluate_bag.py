@@ -45,7 +45,7 @@ def start(own_system):
 
 
 class Scene:
-    """Sends class maps and their truths to an evaluation node."""
+    """Sends masks and their ground truth to an evaluation node."""
 
     def __init__(self, peer):
         self._peer = peer
@@ -67,7 +67,7 @@ class Scene:
         self._peer.node.destroy_publisher(self._truths)
 
 
-def class_map(*ids):
+def mask(*ids):
     """Stripes of equal height."""
     return np.repeat(np.array(ids, np.uint8), SIZE[0] // len(ids))[:, None].repeat(SIZE[1], axis=1)
 
@@ -76,11 +76,11 @@ def test_scores_are_right_and_written_when_the_truth_ends(start, peer, tmp_path)
     output = tmp_path / "scores.json"
     process = start("evaluation_node", "--ros-args", "-p", f"output:={output}")
     scene = Scene(peer)
-    scene.send(1, class_map(1, 2), class_map(1, 2))
-    scene.send(2, truth=class_map(1))  # of a frame that the node dropped
-    scene.send(3, class_map(1, 2), class_map(1, 255))
-    scene.send(4, class_map(1), np.zeros((10, 10), np.uint8))
-    scene.send(5, class_map(1, 1), class_map(2, 1))
+    scene.send(1, mask(1, 2), mask(1, 2))
+    scene.send(2, truth=mask(1))  # of a frame that the node dropped
+    scene.send(3, mask(1, 2), mask(1, 255))
+    scene.send(4, mask(1), np.zeros((10, 10), np.uint8))
+    scene.send(5, mask(1, 1), mask(2, 1))
     peer.until(lambda: len(scene.scores) == 3)
     scene.leave()
     _, errors = process.communicate(timeout=60)
@@ -100,7 +100,7 @@ def test_a_signal_ends_it_with_the_scores_so_far(start, peer, tmp_path):
     output = tmp_path / "scores.json"
     process = start("evaluation_node", "--ros-args", "-p", f"output:={output}")
     scene = Scene(peer)
-    scene.send(1, class_map(1, 2), class_map(1, 2))
+    scene.send(1, mask(1, 2), mask(1, 2))
     peer.until(lambda: scene.scores)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
@@ -134,7 +134,7 @@ def recording(tmp_path):
             picture = np.full((*SIZE, 3), 40 * number, np.uint8)
             writer.write_image("/rgb/image", stamp, "front", picture, "rgb8")
             writer.write_image("/thermal/image", stamp, "front", picture[..., 0], "mono8")
-            writer.write_image("/labels", stamp, "front", class_map(0, 1), "mono8")
+            writer.write_image("/labels", stamp, "front", mask(0, 1), "mono8")
     return tmp_path / "drive"
 
 

@@ -1,7 +1,7 @@
-"""One node, one fault after the other: each time output comes back, and nothing is left behind.
+"""One node and a sequence of faults: output recovers after each, and nothing leaks.
 
-Every fault is caused from outside, over DDS. Those that need the network's inside (it raises, its
-device lacks memory) are in test/ros; signals during inference are in test_fusion_node.py.
+Every fault comes from outside, over DDS. Faults inside the network (it raises, its
+device runs out of memory) are in test/ros; signals during inference in test_fusion_node.py.
 """
 
 import os
@@ -29,8 +29,8 @@ from difusionseg_ros.msg import FrameStatus
 
 SIZE = 64, 96
 PERIOD = 0.05  # seconds between pairs, as sent and as stamped
-RECOVERY = 2.0  # seconds that the node has until its output is back,
-RECOVERY_FRAMES = 20  # or so many times what a frame takes, if the computer is busy with others
+RECOVERY = 2.0  # seconds within which the node's output must recover,
+RECOVERY_FRAMES = 20  # or this many frame times, if the computer is busy
 PATIENCE = 60.0  # seconds until a test gives up
 CAMERA_TIMEOUT = 0.4
 ALLOWED_GROWTH = 8e6, 1, 1  # less than that: memory [bytes], threads, open files
@@ -38,7 +38,7 @@ OK, WARN, ERROR = [DiagnosticStatus.OK], [DiagnosticStatus.WARN], [DiagnosticSta
 
 
 class Rig:
-    """The node under test and its cameras, which do as the faults tell them."""
+    """The node under test, and cameras that cause the faults."""
 
     def __init__(self, programs, peer, parameters):
         arguments = [item for n, v in parameters.items() for item in ("-p", f"{n}:={v}")]
@@ -54,7 +54,7 @@ class Rig:
         }
         peer.until(lambda: peer.node.count_publishers(topics.FRAME_STATUS.name))
         self.stamp_ns = 1_700_000_000 * 10**9
-        self.clock_offset_ns = 0  # by which the thermal camera's clock is ahead
+        self.clock_offset_ns = 0  # offset of the thermal camera's clock
 
     def next_stamp(self):
         self.stamp_ns += int(PERIOD * 1e9)
@@ -85,7 +85,7 @@ class Rig:
             self.peer.holds(lambda: False, timeout=PERIOD)
 
     def reported(self, part, levels, text="", send=None):
-        """Send until diagnostics say of a part what is expected; returns that status."""
+        """Send until the diagnostics of a part are as expected; return that status."""
         messages = self.peer.received[topics.DIAGNOSTICS.name]
         messages.clear()
 
@@ -107,13 +107,13 @@ class Rig:
         raise AssertionError(f"diagnostics never said '{text}' of {part}; they say {last}")
 
     def warm_up(self):
-        """Wait for output, then see how long it usually takes."""
+        """Wait for output, then measure the usual time of a frame."""
         self.resumes(within=PATIENCE)
         usual = max(self.resumes(within=PATIENCE) for _ in range(3))
         self.recovery = max(RECOVERY, RECOVERY_FRAMES * usual)
 
     def resumes(self, send=None, mode=FrameStatus.BOTH, within=None):
-        """Assert that what is sent from now on leads to output in time; returns that time [s]."""
+        """Assert that frames sent from now on give output in time; return that time [s]."""
         within = within or self.recovery
         began = time.monotonic()
         since = self.stamp_ns
@@ -168,7 +168,7 @@ def grey(size=SIZE, dtype=np.uint8, value=90):
 
 
 def heat(size=SIZE):
-    """Degrees, from below zero."""
+    """Send degrees Celsius, from below zero."""
     return np.linspace(-10, 40, size[0] * size[1], dtype=np.float32).reshape(size)
 
 
@@ -238,7 +238,7 @@ def cameras_of_30_and_9_hertz(rig):
             rig.send(camera, image)
             rig.peer.holds(lambda: False, timeout=0.02)
 
-    for _ in range(10):  # two are enough where the computer has nothing else to do
+    for _ in range(10):  # two are enough on an idle computer
         send_a_second()
         if len(rig.statuses) >= 15:
             break
@@ -299,7 +299,7 @@ def messages_are_malformed(rig):
 
 
 def images_are_enormous(rig):
-    """In earnest, not by their word: a limit of 50 kB, and images that have and use 100 kB."""
+    """Send real images of 100 kB with a limit of 50 kB."""
     rig.set(max_image_bytes=50_000)
     large = (grey((256, 400)), "mono8")
     for camera in ("rgb", "thermal"):
@@ -335,7 +335,7 @@ rclpy.spin(node)
 
 
 def a_subscriber_stands_still(rig):
-    """It takes and acknowledges nothing any more, but has asked for every message (reliable)."""
+    """A reliable subscriber stops receiving and acknowledging."""
     subscriber = subprocess.Popen(
         [sys.executable, "-c", SLOW_SUBSCRIBER], stdout=subprocess.DEVNULL
     )
@@ -380,7 +380,7 @@ def paused_and_resumed_under_load(rig):
 
 
 def another_node_of_the_same_name(rig):
-    """At work too, in the process of the cameras."""
+    """Deactivate also during work, from the process of the cameras."""
     other = FusionNode(
         context=rig.peer.node.context,
         parameter_overrides=[Parameter(n, value=v) for n, v in rig.parameters.items()],
@@ -422,7 +422,7 @@ def rig(lasting_system, untrained_weights):
     parameters = {
         "model": str(untrained_weights),
         "device": "cpu",
-        "backend": "torch",  # others take a second or, on a busy computer, more for a new size
+        "backend": "torch",  # other backends need a second for a new size, more on a busy computer
         "steps": 1,
         "camera_timeout": CAMERA_TIMEOUT,
         "diagnostics_period": 0.1,
@@ -431,13 +431,13 @@ def rig(lasting_system, untrained_weights):
     return Rig(*lasting_system, parameters)
 
 
-ROUNDS = 3  # what a fault leaves behind adds up in each; a thread of DDS comes and goes by itself
+ROUNDS = 3  # leaks add up over cycles; DDS starts and ends threads by itself
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
 def test_output_recovers_and_nothing_leaks(rig, fault):
     rig.warm_up()
-    fault(rig)  # what the first time needs, such as memory for larger images, may be kept
+    fault(rig)  # memory for the first occurrence, such as for larger images, may be kept
     rig.resumes()
     for _ in range(ROUNDS):
         before = rig.footprint()
@@ -473,7 +473,7 @@ def test_cleanup_frees_the_memory_of_the_network(rig):
 
     rig.warm_up()
     clean_up()
-    first = [round_trip() for _ in range(3)]  # in which the heap may still grow by its gaps
-    later = [round_trip() for _ in range(3)]  # in which a leak would add up
+    first = [round_trip() for _ in range(3)]  # in which the heap may grow by fragmentation
+    later = [round_trip() for _ in range(3)]  # in which a leak would accumulate
     work(SIZE)
     assert min(later) - max(first) < 8e6

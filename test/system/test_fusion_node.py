@@ -1,4 +1,4 @@
-"""The fusion node as its users have it: another process, reached over DDS."""
+"""The fusion node as a separate process, over DDS."""
 
 import signal
 
@@ -21,7 +21,7 @@ CAMERA_INFOS = (topics.FUSED_CAMERA_INFO, topics.SEGMENTATION_CAMERA_INFO)
 
 
 class Cameras:
-    """Publishes pairs of images of a street at night, each with a stamp of its own."""
+    """Publishes pairs of images of a street at night, each pair with a new stamp."""
 
     def __init__(self, peer, width, height):
         self._peer = peer
@@ -44,7 +44,7 @@ class Cameras:
         return header
 
     def send_malformed(self):
-        """Publish images that lie about themselves, in several ways, to both topics."""
+        """Publish inconsistent images of several kinds to both topics."""
         header = self.send()
         for change in (
             {"encoding": "nonsense"},
@@ -65,7 +65,7 @@ def test_every_output_arrives_with_the_rgb_header_and_size(
 ):
     temperatures = ("-p", "thermal_unit:=linear", "-p", "hot_spot_threshold:=1.0")
     start_node("-p", f"model:={untrained_weights}", "-p", "steps:=1", *temperatures)
-    # Noise need not hold objects, without which there are no markers.
+    # Noise may contain no objects, and then there are no markers.
     outputs = [topic for topic in topics.OUTPUTS if topic is not topics.OBJECT_MARKERS]
     for topic in outputs:
         peer.listen(topic)
@@ -73,7 +73,7 @@ def test_every_output_arrives_with_the_rgb_header_and_size(
     cameras = Cameras(peer, width, height)
 
     sent = []
-    # The inputs are best effort and the outputs become known one by one: send until all were heard.
+    # Inputs are best effort, and outputs are discovered one by one: send until all arrived.
     while not all(peer.received.values()):
         assert len(sent) < 60, f"outputs that did not come: {peer.counts()}"
         sent.append(cameras.send())
@@ -155,7 +155,7 @@ def test_a_signal_during_inference_ends_the_node_cleanly(
     peer.listen(topics.FRAME_STATUS)
     statuses = peer.received[topics.FRAME_STATUS.name]
     cameras = Cameras(peer, 320, 240)
-    while not statuses:  # from then on, the next pair keeps the network busy
+    while not statuses:  # from now on, the next pair keeps the network busy
         cameras.send()
         peer.holds(lambda: statuses, timeout=1.0)
     cameras.send()

@@ -1,4 +1,4 @@
-"""Programs as colcon installs them: they may start processes, and say what is missing."""
+"""Programs as colcon installs them: child processes, and reports of missing packages."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def prefix():
 
 @pytest.fixture(scope="module")
 def difusionseg(prefix):
-    """`difusionseg(*arguments)` runs the installed program and gives what it printed."""
+    """`difusionseg(*arguments)` runs the installed program and returns its output."""
 
     def run(*arguments):
         done = subprocess.run(
@@ -107,7 +107,7 @@ def test_a_missing_package_is_reported_with_the_line_that_installs_it(
 
 
 def test_spawned_children_do_not_run_the_command_again(prefix, tmp_path):
-    """The guard itself, for any program: imported under another name, the file does nothing."""
+    """The main guard of every program: imported under another name, the file does nothing."""
     for program in [prefix / "bin" / "difusionseg", *(prefix / "lib/difusionseg_ros").iterdir()]:
         code = f"import runpy; runpy.run_path({str(program)!r}, run_name='__mp_main__')"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60)

@@ -1,6 +1,6 @@
-"""The node under a lifecycle manager that does what nav2's does, with and without a bond.
+"""The node under a lifecycle manager like that of nav2, with and without a bond.
 
-nav2's manager is written in C++; this one calls the same services in the same order with the same
+nav2's manager is written in C++. This one calls the same services in the same order with the same
 time-outs, and its end of the bond is ROS's own bondpy.
 """
 
@@ -109,7 +109,7 @@ def test_a_dead_node_breaks_the_bond(start_node, manager, peer, bond):
     formed = bond()
     beats = []
     peer.node.create_subscription(status_message(), "bond", beats.append, 10)
-    peer.until(lambda: len(beats) > 20)  # bondpy counts from the second of them on
+    peer.until(lambda: len(beats) > 20)  # bondpy counts from the second message
     process.send_signal(signal.SIGKILL)
     process.wait()
     peer.until(formed.is_broken)

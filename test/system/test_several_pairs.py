@@ -1,4 +1,4 @@
-"""Two pairs of cameras: a node each under its namespace, in two processes or in one."""
+"""Two pairs of cameras: two nodes with namespaces, in two processes or in one."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 class Pair:
-    """Cameras under a namespace, and what the node there publishes."""
+    """Cameras in a namespace, and the outputs of the node there."""
 
     def __init__(self, peer, namespace):
         self._peer = peer
@@ -75,7 +75,7 @@ def test_pairs_run_side_by_side_and_fail_independently(pairs, peer):
         assert {mask.header.frame_id for mask in pair.masks} == {f"{name}_camera"}
         assert {status.header.frame_id for status in pair.statuses} == {f"{name}_camera"}
 
-    # Messages that cannot be used, then a camera that stops: the other pair goes on.
+    # Bad messages, then a camera that stops: the other pair continues.
     def front_is_malformed():
         front.send(encoding="nonsense")
         rear.send()

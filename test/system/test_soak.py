@@ -27,7 +27,7 @@ def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
     assert len(figures["samples"]) >= ROUNDS
     assert figures["faults"].keys() == {fault.__name__ for fault in FAULTS}
     assert all(found["times"] >= 3 for found in figures["faults"].values())
-    # Not the latency: what else runs on the machine while tests do is not the node's fault.
+    # Not the latency, which depends on other work on the machine.
     for name in ("rss_mb", "threads", "files"):
         assert figures["growth"][name]["sound"], figures["growth"]
     assert finished.returncode == (0 if figures["sound"] else 1)

@@ -1,4 +1,4 @@
-"""Images between processes over Fast DDS: whole bursts of them arrive."""
+"""Images between processes over Fast DDS: complete bursts arrive."""
 
 import os
 import subprocess
@@ -21,8 +21,8 @@ VARIABLES = (
     "FASTDDS_BUILTIN_TRANSPORTS",
 )
 FIRST = 1000
-# Images until the receiver says that one has arrived, for it may find the sender later than the
-# sender finds it; then the burst.
+# Send images until the receiver reports one, because it may discover the sender later than the
+# sender discovers it; then send the burst.
 SEND_BURST = f"""
 import array, select, sys
 import rclpy
@@ -74,7 +74,7 @@ def receive(sender, last):
 
 @pytest.fixture
 def unset(monkeypatch):
-    """Whatever this process was told about Fast DDS, and what the test tells it, is undone."""
+    """Reset this process's settings of Fast DDS before and after the test."""
     for name in (*VARIABLES, *MACHINE):
         monkeypatch.setenv(name, "")  # so that it is restored
         monkeypatch.delenv(name)
@@ -143,7 +143,7 @@ def test_with_user_settings_ros_still_keeps_a_node_local(unset, name):
 
 
 def test_local_nodes_find_each_other(unset):
-    """One that ROS keeps to its computer, and one that our file keeps there."""
+    """One node is local through ROS, the other through our configuration file."""
     unset.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     sender = subprocess.Popen([sys.executable, "-c", SEND_BURST], stdin=subprocess.PIPE)
     use_image_transport()

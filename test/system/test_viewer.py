@@ -1,4 +1,4 @@
-"""The viewer as a process: what a page gets over HTTP and WebSocket, and real DDS."""
+"""The viewer as a process, with a page over HTTP and WebSocket, and real DDS."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ RED = (200, 30, 40)
 
 
 class Page:
-    """An open page that shows at once what it gets: `packets` by stream, `statuses`, `answers`."""
+    """An open page that records what it receives: `packets` by stream, `statuses`, `answers`."""
 
     def __init__(self, port):
         self.packets, self.statuses, self.answers = {}, [], []
@@ -97,7 +97,7 @@ def get(port, path):
 
 
 def port_of(viewer, peer):
-    """The port that a viewer says it serves on."""
+    """Return the port from a viewer's log."""
     address = re.compile(r"watch on http://127\.0\.0\.1:(\d+)")
     peer.until(lambda: address.search(viewer.log.read_text()) or viewer.poll() is not None, 200)
     return int(address.search(viewer.log.read_text())[1])
@@ -150,7 +150,7 @@ def test_images_are_subscribed_to_only_while_a_page_shows_them(viewer, port, pag
         line = f"/{topics.FUSED.name}: image skipped: "
         peer.until(lambda: publisher.publish(depth) or line in viewer.log.read_text())
         for each in (page, other):
-            # Cameras send again and again, too; more than two, so that the page's answers count.
+            # Send repeatedly, as cameras do; more than twice, so that the page's answers count.
             peer.until(
                 lambda each=each: (
                     publisher.publish(picture()) or len(each.packets["fused"]) > 3
@@ -252,7 +252,7 @@ def test_a_signal_ends_it_while_a_page_is_open(own_system, number):
         page.ask(watch=["overlay"])
         page.ask(set="steps", value=2)
         peer.until(lambda: page.answers)
-        assert "-p control:=true" in page.answers[0]["refused"]  # shows only, by default
+        assert "-p control:=true" in page.answers[0]["refused"]  # read-only by default
         viewer.send_signal(number)
         assert viewer.wait(timeout=20) == 0
         peer.until(lambda: page.is_closed)

@@ -1,4 +1,4 @@
-"""What counts as growth in a soak."""
+"""Detection of growth in a soak test."""
 
 import pytest
 
@@ -9,7 +9,7 @@ ROUNDS = 4 * CYCLE
 
 
 def samples(**of_round):
-    """A sound node's samples, but for figures given as functions of the round's number."""
+    """Return samples of a sound node; keyword figures are functions of the round."""
     sound = {"frames": 100, "rss_mb": 400.0, "threads": 20, "files": 30, "latency_ms": 25.0}
     return [
         Sample(**{**sound, **{name: value(n) for name, value in of_round.items()}})

@@ -1,4 +1,4 @@
-"""All backends give one result; files, caches and batches."""
+"""All backends give the same result; exported files, caches and batches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXPORTED = ("openvino", "onnxruntime")
 
 @pytest.fixture(scope="module", autouse=True)
 def exact():
-    """Backends are compared in float32: what "auto" takes depends on the processor."""
+    """Compare backends in float32, because "auto" depends on the processor."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(precision, "cpu_computes_bf16", lambda: False)
         yield
@@ -39,7 +39,7 @@ def pairs() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def assert_same(result, expected) -> None:
-    """Equal but for rounding: a grey value of 1, and classes where two are as likely."""
+    """Compare except for rounding: one grey level, and classes of equal probability."""
     np.testing.assert_allclose(result.confidence, expected.confidence, atol=1e-3)
     assert np.abs(result.fused.astype(int) - expected.fused).max() <= 1
     assert (result.labels != expected.labels).mean() < 1e-3
@@ -137,7 +137,7 @@ def test_a_missing_backend_names_what_to_install(untrained_weights, monkeypatch)
 
 
 def test_shipped_lite_runs_without_torch(pairs, tmp_path) -> None:
-    """Holds also that the shipped graph belongs to the shipped weights: it could not be made."""
+    """Also fails if the shipped export is not of the shipped weights: it cannot be made here."""
     np.savez(tmp_path / "pair.npz", rgb=pairs[0][0], thermal=pairs[0][1])
     script = """
 import sys

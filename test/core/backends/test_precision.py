@@ -1,4 +1,4 @@
-"""Precision: what must not be rounded is not, and each processor gets what it computes natively."""
+"""Precision: logits stay in float32, and each processor uses a format it computes natively."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a camera's messages show: frozen images, shutters, telemetry, bits, foreign clocks."""
+"""Findings about a camera: frozen images, shutters, telemetry, bits, other clocks."""
 
 import numpy as np
 import pytest

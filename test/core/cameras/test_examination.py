@@ -1,4 +1,4 @@
-"""The doctor's report about cameras of each kind, and whether what it proposes works."""
+"""The doctor's report for several kinds of cameras, and whether its proposals work."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Pairing by nearest stamp, held against plain searches over whole recordings."""
+"""Pairing by nearest stamp, compared with searches over complete recordings."""
 
 import random
 from bisect import bisect_left
@@ -36,7 +36,7 @@ def arrivals_of(rgb, thermal, rgb_delay_ms=0, thermal_delay_ms=0):
 
 
 def nearest_pairs(rgb, thermal, slop):
-    """The specification, over whole lists: go through time, give up whoever is not nearest."""
+    """Implement the specification over complete lists: pair in time order, drop the others."""
     rgb, thermal, pairs = list(rgb), list(thermal), []
     while rgb and thermal:
         ours, theirs = (rgb, thermal) if rgb[0] <= thermal[0] else (thermal, rgb)
@@ -122,7 +122,7 @@ def test_no_unused_message_is_nearer_and_none_is_lost_from_the_counts(seed):
 
 
 def lossy_ticks(period_ms, count, seed):
-    """Stamps of a camera whose intervals vary, and that loses one image in five."""
+    """Return stamps of a camera with irregular intervals that loses one image in five."""
     draw = random.Random(seed)
     return [stamp for stamp in ticks(period_ms, count, 0, 0.06, seed) if draw.random() > 0.2]
 

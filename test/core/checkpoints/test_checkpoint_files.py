@@ -1,4 +1,4 @@
-"""Checkpoints of several trainers, the files that downloads leave instead, and malicious ones."""
+"""Checkpoints of several trainers, failed downloads, and malicious files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ImageNet weights of ConvNeXt-T under the names of three publishers, made up here."""
+"""ImageNet weights of ConvNeXt-T under the names of three publishers, with random values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def torchvision(stage: int, block: int | None, part: str) -> str:
 
 
 def published(name, width: int = 96) -> dict[str, torch.Tensor]:
-    """A checkpoint of three input channels with random values, and a head that is not wanted."""
+    """A checkpoint of three input channels with random values, and a head that is not used."""
     generator = torch.Generator().manual_seed(0)
     weights = {}
 

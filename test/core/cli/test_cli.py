@@ -1,4 +1,4 @@
-"""The command line: what it writes, what it refuses and how."""
+"""The command line: written files, refusals and messages."""
 
 from __future__ import annotations
 

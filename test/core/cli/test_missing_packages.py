@@ -1,4 +1,4 @@
-"""Commands that lack a package name what to install; the lists are those of the package."""
+"""Commands that lack a package name what to install, as the extras list it."""
 
 from __future__ import annotations
 

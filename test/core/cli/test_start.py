@@ -1,4 +1,4 @@
-"""How installed programs begin: interrupts and missing packages while they import."""
+"""The start of installed programs: interrupts and missing packages during imports."""
 
 import signal
 import subprocess

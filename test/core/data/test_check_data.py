@@ -1,4 +1,4 @@
-"""`difusionseg check-data`: its counts, its problems and its page, on data sets made here."""
+"""`difusionseg check-data`: counts, problems and page, on generated data sets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(path, image) -> None:
 
 
 def make_split(folder, names, brightness=100) -> None:
-    """Frames whose upper half is car, and of which one pixel is ignored."""
+    """Write frames whose upper half is car, with one ignored pixel."""
     labels = np.zeros(SIZE, np.uint8)
     labels[:20] = 1
     labels[39, 59] = 255

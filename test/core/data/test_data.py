@@ -1,4 +1,4 @@
-"""Boxes, corrected labels, augmentation, data set and scores, on data made here."""
+"""Boxes, labels, augmentation, data set and scores, on generated data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""data.yaml: classes and folders of one's own data, known data sets, and what is refused."""
+"""data.yaml: custom classes and folders, known data sets, and refusals."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_only_labels_of_unknown_classes_are_refused(tmp_path) -> None:
 
 
 def refusal(folder) -> str:
-    """The one line with which the data set or its first frame is refused."""
+    """Return the one-line message that refuses the data set or its first frame."""
     with pytest.raises(DataError) as caught:
         labels_of(folder)
     assert "\n" not in str(caught.value)

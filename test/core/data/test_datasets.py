@@ -1,4 +1,4 @@
-"""Data sets in every layout, made here: what is found in them and what is refused."""
+"""Generated data sets in every layout: their frames, and refusals."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_label_sets_are_found_by_their_number_of_classes() -> None:
 
 
 def refusal(path, split=None) -> str:
-    """The one line with which a data set or its first frame is refused."""
+    """Return the one-line message that refuses a data set or its first frame."""
     with pytest.raises(DataError) as caught:
         read_first(open_data_set(path, split))
     assert "\n" not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Which files belong together: folders of any names, suffixes, lists, hidden files."""
+"""Finding the files of a frame: folder names, suffixes, lists, hidden files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data-set folders: pairs by name, and what is wrong with a folder, in one line."""
+"""Data-set folders: pairs by name, and one-line messages about faults."""
 
 import cv2
 import numpy as np

@@ -23,7 +23,7 @@ from difusionseg_core.data.label_files import LabelCoding, read_labels
 
 IDS = np.arange(48, dtype=np.uint8).reshape(6, 8) % 9
 NOISE = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
-ROTATED = 6  # EXIF: to be turned by 90 degrees
+ROTATED = 6  # EXIF: rotate by 90 degrees
 
 
 def write(path, image, *options):
@@ -170,7 +170,7 @@ def palette_png(path) -> None:
 
 def grey_png(bits: int):
     def save(path) -> None:
-        """PNG of few bits per pixel, which OpenCV writes for 1 bit only: by hand."""
+        """Encode a PNG of few bits per pixel; OpenCV can only write 1 bit."""
         import struct
         import zlib
 

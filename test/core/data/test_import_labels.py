@@ -1,4 +1,4 @@
-"""Masks from COCO, labelme and CVAT annotations, and what is refused."""
+"""Masks from COCO, labelme and CVAT annotations, and refusals."""
 
 from __future__ import annotations
 

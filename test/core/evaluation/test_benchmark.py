@@ -1,4 +1,4 @@
-"""The benchmark: its figures add up; two configurations take turns in processes of their own."""
+"""The benchmark: figures add up; two configurations take turns in separate processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`difusionseg compare`: differences, intervals, and what is refused."""
+"""`difusionseg compare`: differences, intervals, and refusals."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_better_model_is_found_better():
 
 
 def test_the_interval_matches_the_paired_differences():
-    """Images differ a lot from each other, but the gain is the same on each: no doubt at all."""
+    """Images differ a lot, but the gain is equal on all: the difference is certain."""
     comparison = compare({"a": evaluation(0.8, 1), "b": evaluation(0.8, 1, gain=0.01)})
     one = comparison.differences["Qabf"]["b"]
     assert (one.low, one.value, one.high) == pytest.approx((0.01, 0.01, 0.01))
@@ -75,7 +75,7 @@ def test_the_interval_matches_the_paired_differences():
 
 
 def test_intervals_have_their_nominal_coverage():
-    """The spread of resampled means is the standard error, as theory has it."""
+    """The spread of resampled means is the standard error."""
     first, second = evaluation(0.8, 3, 200), evaluation(0.8, 4, 200)
     one = compare({"a": first, "b": second}).differences["accuracy"]["b"]
     gains = [

@@ -1,4 +1,4 @@
-"""`difusionseg evaluate` on drawn scenes: files, figures, faults."""
+"""`difusionseg evaluate` on synthetic scenes: files, figures, faults."""
 
 from __future__ import annotations
 
@@ -47,13 +47,13 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def copy(data, tmp_path):
-    """The data in a folder that a test may spoil."""
+    """Copy the data to a folder that the test may change."""
     return shutil.copytree(data, tmp_path / "copy")
 
 
 @pytest.fixture(scope="module")
 def results(data, tmp_path_factory, untrained_weights):
-    """An evaluation that nothing disturbed."""
+    """Run an evaluation without interruption."""
     output = tmp_path_factory.mktemp("evaluated") / "results"
     assert evaluate(data, output, untrained_weights) == 0
     return output
@@ -124,7 +124,7 @@ def test_a_camera_can_be_withheld(data, tmp_path, untrained_weights, results) ->
 def test_batches_give_the_results_of_single_images(
     data, tmp_path, untrained_weights, results
 ) -> None:
-    """As on a graphics card: several at once, those of one size together."""
+    """Several images at once, as on a GPU; a batch holds images of one size."""
     from difusionseg_core import Predictor
     from difusionseg_core.data.folder import open_data_set
     from difusionseg_core.evaluation.data_sets import data_set_run
@@ -214,7 +214,7 @@ def test_a_stopped_run_continues(data, tmp_path, untrained_weights, results, mon
     unfinished = tmp_path / "results.unfinished"
     assert not output.exists()
     with (unfinished / "per_image.jsonl").open("a") as file:
-        file.write('{"name": "00002N", "maps": {"mod')  # as a kill may leave it
+        file.write('{"name": "00002N", "maps": {"mod')  # as after a kill
     made = unfinished / "mask" / f"{NAMES[0]}.png"
     before = made.stat().st_mtime_ns
     assert evaluate(data, output, untrained_weights) == 0
@@ -237,7 +237,7 @@ def test_a_killed_run_leaves_no_process_and_continues(data, tmp_path, untrained_
             shutil.copy(data / part / f"{NAMES[number % 3]}.png", many / part / f"{name}.png")
     waits = many / "vi" / f"{names[8]}.png"
     waits.unlink()
-    os.mkfifo(waits)  # nobody writes to it: here the run stands still
+    os.mkfifo(waits)  # nothing writes to it: the run waits here
     output, kept = tmp_path / "results", tmp_path / "results.unfinished" / "per_image.jsonl"
     command = [sys.executable, "-m", "difusionseg_core.cli.main", "evaluate", "--device", "cpu"]
     command += ["--data", many, "--output", output, "--model", untrained_weights, "--steps", "1"]
@@ -256,7 +256,7 @@ def test_a_killed_run_leaves_no_process_and_continues(data, tmp_path, untrained_
 
 
 def _lives(session: int) -> bool:
-    """Whether a process of the session does."""
+    """Return whether a process of the session is running."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             state, _, _, of_process = stat.read_text().rpartition(")")[2].split()[:4]

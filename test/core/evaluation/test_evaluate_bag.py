@@ -1,4 +1,4 @@
-"""`difusionseg evaluate-bag` on recordings made here, whole, odd and damaged."""
+"""`difusionseg evaluate-bag` on generated recordings, complete, unusual and damaged."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def thermal_picture(number, dtype=np.uint8):
 
 
 class Drive:
-    """A recording to be written: what is added last comes last."""
+    """Writes a recording; messages are recorded in the order of adding."""
 
     def __init__(self, path, storage="mcap"):
         self.path, self.storage = path, storage
@@ -54,7 +54,7 @@ class Drive:
     def write(self):
         with RecordingWriter(self.path, self.storage) as writer:
             for index, (topic, stamp_ns, image, encoding) in enumerate(self.images):
-                # The time of recording rises also where the stamps do not.
+                # The time of recording rises also if the stamps do not.
                 recorded_ns = BEGIN + index * MS
                 writer.write_image(topic, stamp_ns, "front", image, encoding, recorded_ns)
         return self.path
@@ -210,7 +210,7 @@ def test_truth_is_that_of_the_nearest_stamp(tmp_path, evaluate):
     with Recording(tmp_path / "seen") as recording:
         masks = [message.image() for message in recording.messages(["/segmentation/mask"])]
     drive = Drive(tmp_path / "drive").pairs(times(3))
-    # The second image has two maps, the third one that is too late to be its own.
+    # The second image has two masks; the mask of the third is too late.
     for index, later_ns in ((0, 0), (1, -40 * MS), (1, 5 * MS), (2, 60 * MS)):
         wrong = (masks[index] + 1) % 9
         right = later_ns in (0, 5 * MS)

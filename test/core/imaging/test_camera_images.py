@@ -27,7 +27,7 @@ from tools.camera_messages import (
 
 HEIGHT, WIDTH = 12, 18
 Y, X = np.mgrid[:HEIGHT, :WIDTH]
-# Smooth colours, so that chroma subsampling and demosaicing come near them.
+# Smooth colours, so that chroma subsampling and demosaicing change them little.
 RGB = np.stack([60 + 6 * X, 200 - 9 * Y, 90 + 2 * (X + Y)], axis=-1).astype(np.uint8)
 COUNTS = (7000 + 500 * Y + 31 * X).astype(np.uint16)
 GREY = (COUNTS % 256).astype(np.uint8)
@@ -69,7 +69,7 @@ def test_a_grey_camera_as_rgb_camera(encoding, scale):
 @pytest.mark.parametrize("pattern", PATTERNS)
 def test_bayer(pattern):
     eight = rgb_array(raw(mosaic(RGB, pattern), f"bayer_{pattern}8"))
-    inner = (slice(2, -2), slice(2, -2))  # OpenCV makes up the borders
+    inner = (slice(2, -2), slice(2, -2))  # OpenCV extrapolates the borders
     assert np.abs(eight[inner].astype(int) - RGB[inner]).max() <= 4
     deep = mosaic(RGB, pattern).astype(np.uint16) * 257
     assert np.array_equal(rgb_array(raw(deep, f"bayer_{pattern}16")), eight)

@@ -1,4 +1,4 @@
-"""Messages with any fields: an array of the promised kind, or BadImage in one line."""
+"""Messages with any fields: a valid array, or BadImage in one line."""
 
 from types import SimpleNamespace
 
@@ -33,7 +33,7 @@ HEADER = SimpleNamespace(stamp=SimpleNamespace(sec=1, nanosec=0))
 
 @st.composite
 def raw_messages(draw):
-    """Any fields, or fields that nearly fit each other."""
+    """Draw random fields, or fields that are nearly consistent."""
     encoding = draw(NAMES)
     width, height = draw(SIZES), draw(SIZES)
     step, length = draw(SIZES), draw(st.integers(0, 400))
@@ -93,7 +93,7 @@ MESSAGES = st.one_of(raw_messages(), compressed_messages())
 
 
 def tried(function, *arguments):
-    """The result, or None for a refusal, which is one line."""
+    """Return the result, or None for a one-line refusal."""
     try:
         return function(*arguments)
     except BadImage as error:

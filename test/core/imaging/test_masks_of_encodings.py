@@ -1,4 +1,4 @@
-"""Masks of real pairs, sent in every encoding, against those of the plain images."""
+"""Masks of real pairs in every encoding, compared with the masks of the plain images."""
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ def lossless(rgb, grey):
 
 
 def lossy(rgb, grey):
-    """The same, for what loses a little: subsampled chroma, mosaics, JPEG."""
+    """Return messages of lossy encodings: subsampled chroma, mosaics, JPEG."""
     plain = raw(rgb, "rgb8"), raw(grey, "mono8")
     jet, inferno = palette_colours("jet")[grey], palette_colours("inferno")[grey]
     return {
@@ -77,7 +77,7 @@ def first_pair(folder):
 
 
 def grey_of(message):
-    """The thermal image of a message as the node converts it, and whether it was of 8 bits."""
+    """The thermal image of a message as the node converts it, and whether it had 8 bits."""
     pixels = thermal_pixels(message)
     return ThermalConversion(ThermalOptions())(pixels), pixels.dtype == np.uint8
 

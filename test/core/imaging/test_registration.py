@@ -1,4 +1,4 @@
-"""Finding the homography between the cameras, on scenes drawn here, and applying it."""
+"""Finding the homography between the cameras, on generated scenes, and applying it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def homography(scale: float, degrees: float, shift: tuple[float, float], tilt: f
 
 
 def seen_from_elsewhere(thermal: np.ndarray, matrix: np.ndarray, size=(640, 480)) -> np.ndarray:
-    """What a thermal camera sees whose pixels `matrix` maps to the RGB image."""
+    """Return the thermal image of a camera whose pixels `matrix` maps to the RGB image."""
     return cv2.warpPerspective(thermal, matrix, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
@@ -72,7 +72,7 @@ def test_aligned_images_are_reported_as_aligned(drawn) -> None:
 
 
 def test_parallax_is_reported() -> None:
-    """Half of the image, in large cells, lies nearer and is seen 14 pixels further left."""
+    """Half of the image, in large cells, is nearer and appears 14 pixels further left."""
     rng = np.random.default_rng(3)
     frames = []
     for _ in range(4):

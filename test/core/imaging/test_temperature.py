@@ -61,7 +61,7 @@ def test_infinite_counts_become_nan() -> None:
 
 
 def test_emissivity() -> None:
-    """A surface at 60 degrees with emissivity 0.9 that reflects 20 degrees: known by the law."""
+    """A surface at 60 degrees with emissivity 0.9 that reflects 20 degrees (Stefan-Boltzmann)."""
     seen = (0.9 * 333.15**4 + 0.1 * 293.15**4) ** 0.25 - 273.15
     scale = TemperatureScale("celsius", emissivity=0.9, reflected=20.0)
     assert scale.celsius(np.array([[seen]], np.float32)).item() == pytest.approx(60.0, abs=0.01)

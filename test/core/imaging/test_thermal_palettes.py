@@ -1,4 +1,4 @@
-"""Pseudo-colours: every palette is found and mapped back; what is none of them is luma."""
+"""Pseudo-colours: every palette is found and mapped back; other colours become luma."""
 
 import cv2
 import numpy as np

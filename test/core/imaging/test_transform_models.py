@@ -1,4 +1,4 @@
-"""Choosing among transforms: the simplest that predicts what it was not fitted to."""
+"""Choice of the transform: the simplest that predicts held-out points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Average precision of boxes: known answers, and pycocotools' own figure."""
+"""Average precision of boxes: known answers, and the values of pycocotools."""
 
 import numpy as np
 import pytest
@@ -84,7 +84,7 @@ def test_a_weight_counts_an_image_several_times():
     weighted = DetectionScores(found, truths, (PERSON, BIKE)).average_precision(
         np.bincount(chosen, minlength=len(truths))
     )
-    assert weighted == pytest.approx(repeated, abs=0.02)  # ties of copies may come in turn
+    assert weighted == pytest.approx(repeated, abs=0.02)  # the order of equal scores may differ
 
 
 def test_images_without_boxes_and_classes_that_do_not_occur():

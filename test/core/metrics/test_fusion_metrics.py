@@ -1,4 +1,4 @@
-"""Fusion metrics: known answers, independent implementations, and a published tool's figures."""
+"""Fusion metrics: known answers, independent implementations, values of a published tool."""
 
 import csv
 import math
@@ -73,14 +73,14 @@ def test_values_of_a_published_tool(shared):
     for name, expected in table:
         scores = fusion_metrics(*from_oracle(folder, name))
         scores["SF"] /= 255  # the tool scales images to 0..1 for it
-        scores["PSNR"] += 20 * math.log10(255)  # and puts a peak of 255 over their MSE
+        scores["PSNR"] += 20 * math.log10(255)  # and divides a peak of 255 by their MSE
         tolerance = dict.fromkeys(expected, 1e-4) | {"Qabf": 2e-3, "MI": 0.05}
         for key, value in expected.items():
             assert scores[key] == pytest.approx(value, abs=tolerance[key]), (name, key)
 
 
 def test_maximum_and_average_of_real_pairs(shared):
-    """Near the figures on other pairs of these cameras: 0.70, 1.04 and 0.36, 0.70."""
+    """Close to values of other pairs of these cameras: 0.70, 1.04 and 0.36, 0.70."""
     folder = shared / "data" / "msrs_dev" / "val"
     names = sorted(path.name for path in (folder / "vi").iterdir())[::8]
     rows = []
@@ -126,7 +126,7 @@ def test_constant_images(level):
     image = np.full((48, 64), level, np.uint8)
     scores = fusion_metrics(image, image, image)
     known = dict.fromkeys(KEYS, 0.0) | {"SSIM": 1.0, "MS_SSIM": 1.0, "PSNR": math.inf}
-    # Beyond the border is black, so a brighter image has its frame as an edge.
+    # Pixels beyond the border are black, so the border of a bright image is an edge.
     known["Qabf"] = PERFECT_QABF if level else 0.0
     assert scores == pytest.approx(known, abs=1e-6)
 

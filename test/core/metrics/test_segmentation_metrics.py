@@ -1,4 +1,4 @@
-"""Scores of class maps: known answers, independent implementations, exactness."""
+"""Scores of masks: known answers, independent implementations, exactness."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_known_answers():
     assert mean_accuracy(confusion) == pytest.approx((50 / 60 + 20 / 40) / 2)
     assert overall_accuracy(confusion) == pytest.approx(0.7)
     assert frequency_weighted_iou(confusion) == pytest.approx(0.6 * 50 / 80 + 0.4 * 20 / 50)
-    # Without class 0 the pixels of class 1 are left, but what took it for class 0 still counts.
+    # Without class 0 only pixels of class 1 remain; those predicted as class 0 still count.
     assert mean_iou(confusion, 1) == frequency_weighted_iou(confusion, 1) == pytest.approx(0.4)
     assert mean_accuracy(confusion, 1) == overall_accuracy(confusion, 1) == pytest.approx(0.5)
 
@@ -59,7 +59,7 @@ def test_without_counted_pixels_scores_are_nan():
 
 
 def test_exact_for_any_number_of_pixels():
-    """Two billion images: 32-bit integers and floats would have lost pixels on the way."""
+    """Two billion images: 32-bit integers and floats would lose pixels."""
     one = confusion_matrix(np.array([[0, 1]]), np.array([[0, 0]]), 2)
     total = one * (2**31 + 1)
     assert total.dtype == np.int64
@@ -97,10 +97,10 @@ def test_boundary_of_a_shifted_square():
         scores.append(boundary_f1(boundary_counts(truth, moved, 3)))
     assert scores[0][:2] == pytest.approx(1)
     assert scores[1][:2] == pytest.approx(1)
-    # The upright sides are too far away, the level ones agree but for 5 - 3 px at their ends.
+    # The vertical sides are too far away; the horizontal ones agree except at their ends.
     outline, right = 4 * 99, 2 * 100 - 2 * 2
     assert scores[2][1] == pytest.approx(right / outline, abs=0.02)
-    assert np.isnan(scores[0][2])  # a class that neither map has
+    assert np.isnan(scores[0][2])  # a class in neither mask
 
 
 def test_scikit_image_finds_the_same_outlines():

@@ -1,4 +1,4 @@
-"""The fast convolutions give what adding up directly does, at every size."""
+"""The fast convolutions equal direct summation, at every size."""
 
 from __future__ import annotations
 

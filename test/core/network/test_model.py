@@ -1,4 +1,4 @@
-"""Both sizes of the network: shapes, refusals, sampler, saving and loading."""
+"""Both networks: shapes, refusals, sampler, saving and loading."""
 
 from __future__ import annotations
 

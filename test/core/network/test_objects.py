@@ -1,4 +1,4 @@
-"""Objects: targets of the head, from its maps to boxes, and through every backend."""
+"""Objects: targets of the head, boxes from its maps, and every backend."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SIZE = 96, 128
 
 
 def scene(*boxes: tuple[int, int, int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes, and a class map in which each is filled."""
+    """Return boxes, and a mask in which each box is filled."""
     labels = np.zeros(SIZE, np.uint8)
     for label, left, top, right, bottom in boxes:
         labels[top:bottom, left:right] = label
@@ -59,7 +59,7 @@ def test_boxes_are_recovered_from_their_targets() -> None:
 def test_objects_without_a_box_are_excluded_from_the_loss() -> None:
     boxes, labels = scene(*BOXES)
     labels[:16, :16] = 255
-    targets = object_targets(boxes[1:], labels)  # nobody drew the car
+    targets = object_targets(boxes[1:], labels)  # the car has no box
     car, person = OBJECT_CLASSES.index(CAR), OBJECT_CLASSES.index(PERSON)
     assert not targets.heat_weight[car, 8:15, 2:14].any()
     assert targets.heat_weight[person, 8:15, 2:14].all()

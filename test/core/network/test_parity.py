@@ -1,4 +1,4 @@
-"""The paper's network against values that the authors' release printed (see parity/README.md)."""
+"""The paper's network, compared with values of the authors' release (parity/README.md)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def model(published):
 
 
 def scene(tag: str) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Normalised image, labels, and the stretched pictures that training compares with."""
+    """Return the normalised image, labels, and the stretched images for the losses."""
     bgr, thermal, labels = inputs.det_scene(tag, 96, 128)
     rgb = np.ascontiguousarray(bgr[..., ::-1])
     image = torch.from_numpy(normalize(rgb, thermal))[None]

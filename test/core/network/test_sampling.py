@@ -1,4 +1,4 @@
-"""Two ways to sample a map give the same values, in and outside of it."""
+"""Both ways to sample a map give the same values, inside and outside of it."""
 
 from __future__ import annotations
 

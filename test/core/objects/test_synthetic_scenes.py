@@ -1,4 +1,4 @@
-"""Tracks and temperatures on synthetic scenes, whose things and temperatures are known."""
+"""Tracks and temperatures on synthetic scenes with known objects and temperatures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def detected(box, rng=None):
 
 
 def switches(seed, frames=30):
-    """(ID switches, boxes with an id, things) of noisy boxes of which some are missed."""
+    """Return (ID switches, boxes with an id, objects) for noisy boxes with misses."""
     rng, tracker, last = np.random.default_rng(0), Tracker(), {}
     switched = tracked = 0
     for number, frame in enumerate(sequence(seed, frames, RATE, SIZE)):
@@ -65,7 +65,7 @@ def test_separated_objects_keep_their_ids():
 
 
 def test_few_ids_are_switched_in_crowds():
-    """18 persons and cars that hide each other, many of them 10 to 20 pixels high."""
+    """18 persons and cars occlude each other; many are 10 to 20 pixels high."""
     switched, tracked, things = switches(seed=3, frames=20)
     assert things >= 15 and switched / tracked < 0.05
 
@@ -82,5 +82,5 @@ def test_a_persons_temperature_matches_the_scene(seed):
     )
     compared = [(a.mean, b.mean) for a, b in zip(seen, true, strict=True) if b.pixels >= 100]
     assert len(compared) >= 2
-    # The optics' blur mixes in what is colder around a small person.
+    # The optics' blur mixes a small person with the colder background.
     assert all(-1.0 < measured - known < 0.3 for measured, known in compared)

@@ -58,7 +58,7 @@ def test_a_weak_detection_continues_a_track_but_starts_none() -> None:
 
 
 def test_camera_motion_is_compensated() -> None:
-    """A jolt of 60 pixels, more than a person's width, between two frames."""
+    """The camera moves by 60 pixels, more than a person's width, between two frames."""
     rng = np.random.default_rng(0)
     world = rng.integers(0, 256, (30, 60), dtype=np.uint8).repeat(16, 0).repeat(16, 1)
 

@@ -174,7 +174,7 @@ def test_closing_the_window_ends_prediction(pairs, predictor):
 
 
 class FindsObjects:
-    """A predictor whose results have an object each."""
+    """Return a predictor that finds one object in each image."""
 
     def __init__(self, predictor):
         self.label_set = predictor.label_set

@@ -1,4 +1,4 @@
-"""One registration.yaml, and every command sees the same registered pair."""
+"""All commands compute the same registered pair from one registration.yaml."""
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ LENSES = lens(640, 480, -0.15), lens(320, 240, -0.1)
 
 
 def seen_through(camera, image):
-    """What the lens makes of an image without distortion."""
+    """Distort an image as the lens does."""
     height, width = image.shape[:2]
     columns, rows = np.meshgrid(np.arange(width), np.arange(height))
     places = np.column_stack([columns.ravel(), rows.ravel()])

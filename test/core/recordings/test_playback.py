@@ -1,4 +1,4 @@
-"""What a replay plays, and how its messages are grouped into pairs."""
+"""Playback: messages, timing, and grouping into pairs."""
 
 from dataclasses import replace
 

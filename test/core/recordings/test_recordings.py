@@ -1,4 +1,4 @@
-"""Recordings: written and read back, in both storages, whole and damaged."""
+"""Recordings: written and read back, in both storages, complete and damaged."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Recordings that lost their metadata, a file, or an end: what is readable is read."""
+"""Recordings without metadata, a file or an end: the readable part is read."""
 
 import shutil
 import sqlite3

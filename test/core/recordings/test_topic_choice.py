@@ -1,4 +1,4 @@
-"""Which topics of a recording are taken for the cameras."""
+"""Choice of the camera topics in a recording."""
 
 import pytest
 

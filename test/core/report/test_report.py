@@ -1,4 +1,4 @@
-"""Reports: one HTML file that needs nothing else, the same in Markdown, and charts in both."""
+"""Reports: one self-contained HTML file, the same in Markdown, and charts in both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A teacher's classes stand in for missing masks; a small untrained `lite` is the teacher here."""
+"""Distillation: a teacher, here a small untrained `lite`, labels pairs without masks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_teacher_labels_pairs_without_masks(untrained_weights) -> None:
     generator = torch.Generator().manual_seed(0)
     image = torch.randn(3, 4, 64, 96, generator=generator)
     labels = torch.full((3, 64, 96), IGNORE)
-    labels[1, :32] = 2  # a mask that leaves some pixels open
+    labels[1, :32] = 2  # a mask with unlabelled pixels
     with teacher.lesson(student, {"image": image, "labels": labels}, weight=2.0) as lesson:
         student(image)
         loss = lesson.loss()

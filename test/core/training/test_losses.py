@@ -1,4 +1,4 @@
-"""Losses against what they are made of."""
+"""Losses, compared with their definitions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.training import fusion_objective
 from difusionseg_core.training.losses import extent_loss, heat_loss, lovasz_softmax, sobel
 
-CERTAIN = 100.0  # a logit that leaves the other classes a probability of 0 in float32
+CERTAIN = 100.0  # with this logit the other classes have probability 0 in float32
 
 
 def test_lovasz_of_certain_predictions_is_one_minus_their_mean_iou() -> None:

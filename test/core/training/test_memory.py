@@ -1,4 +1,4 @@
-"""Memory of a training: the cache's budget, and loader workers' shared memory."""
+"""Memory of training: the cache's budget, and shared memory of loader workers."""
 
 from __future__ import annotations
 

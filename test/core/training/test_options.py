@@ -1,4 +1,4 @@
-"""The help of `difusionseg train`, and options that a whole training is not needed for."""
+"""The help of `difusionseg train`, and options that can be tested without training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders of trainings: what is made, continued, kept, and refused. No training runs here."""
+"""Run folders of trainings: creation, continuation and refusals, without training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from difusionseg_core.training.run_folder import LATEST, Run, find_checkpoint, o
 
 
 def trained(folder: Path, *checkpoints: str) -> Path:
-    """A folder as a training leaves it."""
+    """Make a folder as training leaves it."""
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     for name in checkpoints or ("last.ckpt",):
         (folder / "checkpoints" / name).write_text(f"{folder.name} {name}")

@@ -1,4 +1,4 @@
-"""Trainings that are stopped, continued, lengthened and used: nothing is lost."""
+"""Trainings that are stopped, continued, lengthened and used."""
 
 from __future__ import annotations
 

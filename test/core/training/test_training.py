@@ -1,4 +1,4 @@
-"""Learning on drawn streets: schedules, averages, overfitting, stopping, resuming, refusals."""
+"""Training on synthetic scenes: schedules, averages, overfitting, stopping, resuming."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SIZE = (48, 64)
 
 @pytest.fixture(scope="module")
 def streets(tmp_path_factory) -> Path:
-    """Six drawn scenes to train on, and three others."""
+    """Draw six scenes for training, and three others."""
     root = tmp_path_factory.mktemp("streets")
     for split, seeds in (("train", range(6)), ("val", range(50, 53))):
         for part in (VISIBLE, THERMAL, LABELS, BOXES):
@@ -171,7 +171,7 @@ def test_one_batch_is_overfitted() -> None:
 def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path, capsys) -> None:
     more = ["--trainer.max_epochs=8", "--trainer.check_val_every_n_epoch=4"]
     more += ["--model.warmup=2", "--model.learning_rate=0.003"]
-    # Whole pictures of both cameras: how hard a step's crops are would hide what was learnt.
+    # Complete images of both cameras, because random crops vary too much in difficulty.
     whole = "scale: [1, 1], crop: [48, 64], focus: 0, paste: 0, no_rgb: 0, no_thermal: 0"
     more += [f"--data.augmentation={{{whole}}}", *checkpoint_every_step()]
     assert main([*arguments(root, streets, tmp_path), *more]) == 0

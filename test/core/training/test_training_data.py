@@ -1,4 +1,4 @@
-"""What training is fed: the paper's samples, the order of batches, several ranks."""
+"""Data for training: the paper's samples, the order of batches, several ranks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Processes without `launch`: which end ends the others, and which are started again."""
+"""Processes without `launch`: which of them end the others, and which restart."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ PROGRAMS = {
     "fails": "exit 3",
     "gives_up": "exit 1",
     "is_done": "exit 0",
-    # Killed in its first life, and done in its second.
+    # Killed in the first run, finished in the second.
     "is_killed": 'if mkdir "$0.lived" 2>/dev/null; then kill -9 $$; fi; exit 0',
 }
 

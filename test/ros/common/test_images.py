@@ -1,4 +1,4 @@
-"""Image messages to arrays and back: every encoding, and messages that lie about themselves."""
+"""Image messages to arrays and back: every encoding, and inconsistent messages."""
 
 import sys
 
@@ -19,7 +19,7 @@ HEIGHT, WIDTH = 12, 17  # a row of an odd number of pixels
 
 @pytest.fixture
 def rgb():
-    """Smooth colours, so that chroma subsampling and demosaicing come near them."""
+    """Return smooth colours, which chroma subsampling and demosaicing change little."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     return np.stack([60 + 6 * x, 200 - 9 * y, 90 + 2 * (x + y)], axis=-1).astype(np.uint8)
 
@@ -35,7 +35,7 @@ def message_of(pixels, encoding):
 
 
 def padded(message, extra):
-    """The same picture with `extra` bytes after every row."""
+    """Return the image with `extra` bytes after every row."""
     rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
     message.data = np.pad(rows, ((0, 0), (0, extra)), constant_values=7).tobytes()
     message.step += extra
@@ -78,7 +78,7 @@ def test_bayer_encodings(rgb, pattern):
         row, column = divmod(place, 2)
         mosaic[row::2, column::2] = planes[color][row::2, column::2]
     image = rgb_array(message_of(mosaic, f"bayer_{pattern}8"), LIMIT)
-    inner = (slice(2, -2), slice(2, -2))  # OpenCV makes up the borders
+    inner = (slice(2, -2), slice(2, -2))  # OpenCV extrapolates the borders
     assert np.abs(image[inner].astype(int) - rgb[inner]).max() <= 4
 
 

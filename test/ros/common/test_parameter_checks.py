@@ -1,4 +1,4 @@
-"""Parameters that do not apply are reported, and what is set while the node runs is lenient."""
+"""Reports of unknown parameters, and integers for doubles at run time."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""Cameras that see differently: the homography and the calibrations, applied by the node."""
+"""Alignment in the node: the homography and the calibrations."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def start(bench):
 
 
 def send(bench, rgb, thermal):
-    """Send a pair of pictures; return what the network was given, after it was."""
+    """Send a pair of images; return the network's input."""
     header = bench.header()
     given = len(bench.predictor.inputs)
     bench.send_pair(image_message(rgb, "rgb8", header), image_message(thermal, "mono8", header))

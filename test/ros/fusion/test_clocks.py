@@ -17,7 +17,7 @@ SILENT = "no time has arrived on /clock"
     [(0.0, True), (60.0, True), (3500.0, True), (3700.0, False), (1e8, False), (-60.0, False)],
 )
 def test_an_impossible_latency_is_nan(running, behind, known):
-    running.stamp = int(time.time() - behind) - 2  # each frame counts one second on
+    running.stamp = int(time.time() - behind) - 2  # each frame is one second later
     total = running.next_status().latency.total
     assert math.isnan(total) != known
     assert not known or total >= behind

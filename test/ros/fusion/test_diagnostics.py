@@ -1,4 +1,4 @@
-"""Status messages from totals: levels, words and figures."""
+"""Status messages from totals: levels, texts and figures."""
 
 import re
 from dataclasses import replace

@@ -36,7 +36,7 @@ def test_status_of_a_frame(running):
 
 
 def test_while_the_network_is_busy_only_the_newest_pair_is_kept(running):
-    """The node goes on receiving and pairing while a frame is at work."""
+    """The node continues to receive and pair while a frame is processed."""
     statuses = running.received[topics.FRAME_STATUS.name]
     running.watch(topics.DIAGNOSTICS)
     inputs = running.predictor.inputs
@@ -258,7 +258,7 @@ def test_lifecycle_from_unconfigured_to_finalized(bench):
 
     assert lifecycle.change(Transition.TRANSITION_ACTIVATE)
     bench.until(lambda: bench.camera.count_subscribers("/rgb/image") == 1)
-    bench.publishers.clear()  # they are to wait for the new subscriptions
+    bench.publishers.clear()  # wait for the new subscriptions
     assert bench.next_status().processed == 1  # totals are those since activation
 
     assert lifecycle.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)

@@ -74,7 +74,7 @@ def test_changed_slop_and_offset_apply_to_the_next_message(chain):
 
 
 def test_cameras_in_two_threads(chain):
-    """Every image finds its partner, whatever the interleaving."""
+    """Every image finds its partner, for any interleaving."""
     rgb, thermal, sync = chain
     stamps = range(1000, 1000 + 8 * 100, 100)
     together = threading.Barrier(2)

@@ -16,7 +16,7 @@ BODY = (slice(10, 30), slice(20, 30))  # rows and columns of a person
 
 
 class PersonPredictor:
-    """The real predictor, whose mask and objects are replaced by one known person."""
+    """The real predictor, with mask and objects replaced by one known person."""
 
     def __init__(self, predictor, objects):
         self._predictor = predictor

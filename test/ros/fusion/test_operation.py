@@ -1,4 +1,4 @@
-"""What an operator meets: missing cameras, the enable service, parameters, lack of memory."""
+"""Operation: missing cameras, the enable service, parameters, lack of memory."""
 
 import functools
 import math
@@ -170,7 +170,7 @@ def test_overlay_opacity_applies_to_the_next_frame(start):
     for opacity in (0.0, 1.0, 0.0):
         change(bench, overlay_opacity=opacity)
         fused, mask, color, overlay = next_pictures()
-        painted = (mask > 0) & (opacity > 0)  # class 0 has no colour of its own
+        painted = (mask > 0) & (opacity > 0)  # class 0 has no colour
         assert np.array_equal(overlay, np.where(painted, color, fused))
     assert mask.any()
 
@@ -210,7 +210,7 @@ def test_the_size_limit_applies_to_the_next_image(start):
 
 
 def test_lack_of_memory_moves_the_network_to_the_cpu(start, monkeypatch):
-    """PyTorch's own error, raised where the network would run: no GPU has to be filled for it."""
+    """Return PyTorch's out-of-memory error, so that no GPU is needed."""
     bench = start()
     runner = bench.predictor._runner
     graph, calls = runner._graph, []
@@ -314,7 +314,7 @@ def test_images_without_a_stamp_pair_by_their_arrival(bench, rgb_stamps, thermal
 
 
 def test_no_image_field_can_end_the_node(start):
-    """Fields set at random, many of them out of all reason; the node is there afterwards."""
+    """Random fields, many of them invalid, do not end the node."""
     bench = start(on_missing_camera="degrade", max_image_bytes=100_000)
     random = np.random.default_rng(0)
 

@@ -1,4 +1,4 @@
-"""A model with classes of its own, in the node and in the viewer: names and colours."""
+"""A model with custom classes, in the node and in the viewer: names and colours."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""One network for several threads: what is ready together runs together, with single results."""
+"""One network for several threads: waiting frames run as a batch, with separate results."""
 
 import gc
 import threading
@@ -15,7 +15,7 @@ HEIGHT, WIDTH = 48, 64
 
 
 class CountingPredictor(Predictor):
-    """A predictor that tells the sizes of its batches, and can be made to wait at a gate."""
+    """A predictor that records the sizes of its batches, and can be held at a gate."""
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
@@ -52,7 +52,7 @@ def pictures(number, height=HEIGHT, width=WIDTH):
 
 
 class InThread:
-    """A call in a thread of its own; `result` or `error` is there after `join`."""
+    """A call in its own thread; `result` or `error` is set after `join`."""
 
     def __init__(self, function, *arguments):
         self.result = self.error = None

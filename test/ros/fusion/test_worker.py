@@ -1,4 +1,4 @@
-"""The worker thread: the newest job wins, errors are reported, it stops cleanly."""
+"""The worker thread: it keeps the newest job, reports errors, and stops cleanly."""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""What the viewer says about the fusion node's health."""
+"""The fusion node's state in the viewer."""
 
 import math
 

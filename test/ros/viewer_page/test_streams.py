@@ -1,4 +1,4 @@
-"""What the viewer makes of image messages: JPEG, and the values of pixels."""
+"""The viewer's streams: JPEG images, and the values of pixels."""
 
 import zlib
 
