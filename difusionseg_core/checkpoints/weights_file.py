@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from difusionseg_core.checkpoints.checkpoint_classes import label_set_of_checkpoint
 from difusionseg_core.checkpoints.checkpoint_file import (
     check_finite,
     read_checkpoint,
@@ -142,9 +143,9 @@ def import_checkpoint(source: Path, target: Path, ema: bool = False) -> ModelInf
 def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, ModelInfo]:
     """Return the model in a checkpoint; the names of its weights tell which one it is.
 
-    Raises as `import_checkpoint` does.
+    Its classes are those that the checkpoint names. Raises as `import_checkpoint` does.
     """
-    weights, known = read_checkpoint(source, ema)
+    weights, known, classes = read_checkpoint(source, ema)
     head = next((name for name in _HEADS if name in weights), None)
     if head is None:
         raise ValueError(
@@ -154,13 +155,24 @@ def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, Model
     lite = any(name.startswith("backbone.context.") for name in weights)
     scaled_head = ".pointwise." in head
     objects = any(name.startswith("objects.") for name in weights)
-    found = ModelInfo("lite" if lite else "paper", len(weights[head]), scaled_head, objects=objects)
-    info = ModelInfo.from_metadata(known, source) if known else found
+    if known:
+        info = _described(known, source)
+    else:
+        label_set = label_set_of_checkpoint(classes, len(weights[head]), source)
+        name = "lite" if lite else "paper"
+        info = ModelInfo(name, label_set.num_classes, scaled_head, label_set, objects)
     model = info.create()
     if _HEADS[head]:
         weights = from_published(weights, list(model.state_dict()))
     load_strictly(model, _completed(weights, model), source)
     return model, info
+
+
+def _described(metadata: Mapping[str, str], source: Path) -> ModelInfo:
+    try:
+        return ModelInfo.from_metadata(metadata, source)
+    except (KeyError, TypeError):
+        raise ValueError(f"{source}: the description of its model is damaged") from None
 
 
 def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tensor]:
@@ -170,14 +182,18 @@ def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tens
 
 
 def export_checkpoint(source: Path, target: Path) -> ModelInfo:
-    """Invert `import_checkpoint`, for the authors' code: weights under `state_dict`, as in mmcv."""
+    """The inverse of `import_checkpoint`, for the authors' code: `state_dict` and `meta` of mmcv."""
     model, info = load_model_and_info(source)
     if info.model != "paper":
         raise ValueError(
             f"{source} holds a '{info.model}' model; the authors' code knows only 'paper'"
         )
     with replaced_file(target) as unfinished:
-        torch.save({"state_dict": to_published(model.state_dict())}, unfinished)
+        meta = {
+            "CLASSES": info.classes.class_names,
+            "PALETTE": [list(color) for color in info.classes.palette],
+        }
+        torch.save({"meta": meta, "state_dict": to_published(model.state_dict())}, unfinished)
     return info
 
 
