@@ -115,9 +115,9 @@ def limit_cache() -> None:
 
 def _remove_abandoned(folder: Path) -> None:
     for path in folder.iterdir():
-        if path.is_dir() and path.name != "openvino":
-            if time.time() - path.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(path, ignore_errors=True)
+        is_old = time.time() - path.stat().st_mtime > _ABANDONED
+        if path.is_dir() and path.name != "openvino" and is_old:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _export(model: DiFusionSeg, path: Path, name: str, weights: str) -> None:

@@ -182,7 +182,7 @@ def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tens
 
 
 def export_checkpoint(source: Path, target: Path) -> ModelInfo:
-    """The inverse of `import_checkpoint`, for the authors' code: `state_dict` and `meta` of mmcv."""
+    """The inverse of `import_checkpoint`, for the authors' code: mmcv's `state_dict` and `meta`."""
     model, info = load_model_and_info(source)
     if info.model != "paper":
         raise ValueError(

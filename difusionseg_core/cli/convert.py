@@ -18,7 +18,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "convert",
         help="convert checkpoints",
         description="Convert a checkpoint of the authors' code or of Lightning (.pth, .pt, .ckpt) "
-        "to .safetensors, or weights back to .pth. Class names and colours that mmcv stores are kept. "
+        "to .safetensors, or weights back to .pth. Names and colours of the classes are kept. "
         "Nothing in a checkpoint is executed.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -126,7 +126,7 @@ CHOSEN = LabelSet("yard", NAMES, display_palette(NAMES, None), None)
 
 
 def checkpoint(path, meta: dict, num_classes: int = 4, model: str = "lite", zipped=True) -> dict:
-    """A checkpoint as mmcv writes it, with NumPy scalars beside its classes; returns its weights."""
+    """Save a checkpoint as mmcv does, with NumPy scalars in `meta`; return its weights."""
     torch.manual_seed(3)
     weights = create_model(model, num_classes).state_dict()
     weights = to_published(weights) if model == "paper" else dict(weights)
