@@ -129,6 +129,18 @@ def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
     return model, info
 
 
+def open_model(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
+    """The model of a weights file of this package or of a checkpoint, filled, and its description.
+
+    Raises as `load_model_and_info` and `load_checkpoint` do.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    ours = kind_of(path) == SAFETENSORS
+    return load_model_and_info(path) if ours else load_checkpoint(path)
+
+
 def import_checkpoint(source: Path, target: Path, ema: bool = False) -> ModelInfo:
     """Convert a checkpoint of the authors' code or of our training to a weights file.
 
@@ -212,13 +224,9 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
     From weights for another number of classes everything else is taken; what depends on that number
     (classifiers, class embedding) stays as it is, and a log line names it. An object head that the
     weights lack stays as it is, too, and one that the model lacks is left out. Returns the classes
-    of the weights. Raises as `load_model` and `load_checkpoint` do.
+    of the weights. Raises as `open_model` does.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no weights file {path}")
-    ours = kind_of(path) == SAFETENSORS
-    source, info = load_model_and_info(path) if ours else load_checkpoint(path)
+    source, info = open_model(path)
     weights = source.state_dict()
     if info.num_classes != model.num_classes:
         own = model.state_dict()
