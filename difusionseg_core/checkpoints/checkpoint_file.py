@@ -46,16 +46,16 @@ def read_checkpoint(path: Path | str, ema: bool = False) -> Checkpoint:
     file that is damaged or something else, that holds no weights, or NaN or infinite ones.
     """
     path = Path(path)
-    kind = kind_of(path)
+    kind, content = kind_of(path), dict[str, Any]()
     if kind == SAFETENSORS:
         if ema:
             raise ValueError(f"{path} is a safetensors file, which holds one set of weights")
-        weights, content = read_safetensors(path)[0], {}
+        weights = read_safetensors(path)[0]
     else:
         file = TorchFile(path, kind)
         stored = _choose(path, file.content, ema)
         weights = {name: file.load(tensor) for name, tensor in stored.items()}
-        content = file.content  # a dictionary, since there are weights in it
+        content = file.content if isinstance(file.content, dict) else content
     weights = _without_prefixes(path, weights)
     check_finite(weights, path)
     info = content.get(MODEL_INFO)

@@ -166,7 +166,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, content)
         try:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            with replaced_file(path) as unfinished, unfinished.open("wb") as file:
+            with replaced_file(Path(path)) as unfinished, unfinished.open("wb") as file:
                 file.write(content.getbuffer())
                 file.flush()
                 os.fsync(file.fileno())  # before the name, so that a power cut loses neither
