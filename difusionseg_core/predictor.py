@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from difusionseg_core.backends.export_cache import cache_folder
+from difusionseg_core.backends.export_cache import cache_folder, limit_cache, mark_used
 from difusionseg_core.backends.export_info import weights_digest
 from difusionseg_core.backends.selection import EXPORTED, WEIGHTS, open_backend
 from difusionseg_core.checkpoints.model_files import SHIPPED, model_of_run
@@ -277,6 +277,8 @@ def _weights_of_checkpoint(path: Path) -> Path:
 
         weights.parent.mkdir(parents=True, exist_ok=True)
         import_checkpoint(path, weights)
+        limit_cache()
+    mark_used(weights)
     return weights
 
 

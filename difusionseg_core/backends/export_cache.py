@@ -1,16 +1,20 @@
 """Exported models of weights files: shipped beside them, or exported once and kept in a cache.
 
 The cache is $XDG_CACHE_HOME/difusionseg (~/.cache/difusionseg), with one file for each content of a
-weights file; OpenVINO's compiled models lie in its folder `openvino`. It may be deleted any time.
+weights file; OpenVINO's compiled models lie in its folder `openvino`. It holds at most
+`LARGEST_CACHE` bytes, without the files that were used least recently. It may be deleted any time.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,6 +26,11 @@ if TYPE_CHECKING:
 
 B = TypeVar("B", bound="Backend")
 EXPORT_NEEDS = ("torch", "onnx")
+
+LARGEST_CACHE = 2_000_000_000
+"""Bytes that all files of the cache may have together."""
+
+_ABANDONED = 24 * 3600  # age of an unfinished file whose process was killed, seconds
 
 
 def open_exported_weights(weights: Path, open_backend: Callable[[Path], B]) -> B:
@@ -38,6 +47,7 @@ def open_exported_weights(weights: Path, open_backend: Callable[[Path], B]) -> B
         except ValueError:
             continue
         if backend is not None and backend.info.weights == digest:
+            mark_used(path)
             return backend
     missing = [name for name in EXPORT_NEEDS if importlib.util.find_spec(name) is None]
     if missing:
@@ -59,6 +69,7 @@ def open_exported_weights(weights: Path, open_backend: Callable[[Path], B]) -> B
         made = Path(folder.name) / cached.name
         _export(model, made, info.model, digest)
         made.replace(cached)
+    limit_cache()
     return open_backend(cached)
 
 
@@ -73,6 +84,40 @@ def open_exported_model(model: DiFusionSeg, open_backend: Callable[[Path], B]) -
 def cache_folder() -> Path:
     """Return the folder of exported and compiled models; it need not exist."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "difusionseg"
+
+
+def mark_used(path: Path) -> None:
+    """Note that a file of the cache is in use: set its time of access, which not all disks do."""
+    if path.parent == cache_folder():
+        with suppress(OSError):  # a cache that cannot be written
+            os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
+def limit_cache() -> None:
+    """Remove the files used least recently until the others have at most `LARGEST_CACHE` bytes."""
+    folder = cache_folder()
+    with suppress(OSError):
+        _remove_abandoned(folder)
+    ages = []
+    for path in (*folder.glob("*.*"), *(folder / "openvino").glob("*")):
+        with suppress(OSError):  # another process has removed it
+            if path.is_file():
+                status = path.stat()
+                # OpenVINO reads its files, but does not change them.
+                ages.append((max(status.st_mtime, status.st_atime), status.st_size, path))
+    total = 0
+    for number, (_, size, path) in enumerate(sorted(ages, reverse=True)):
+        total += size
+        if total > LARGEST_CACHE and number:  # the newest one is needed now
+            with suppress(OSError):
+                path.unlink()
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for path in folder.iterdir():
+        is_old = time.time() - path.stat().st_mtime > _ABANDONED
+        if path.is_dir() and path.name != "openvino" and is_old:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _export(model: DiFusionSeg, path: Path, name: str, weights: str) -> None:

@@ -10,7 +10,7 @@ import openvino
 import openvino.opset13 as opset
 from openvino.op import util as op_util
 
-from difusionseg_core.backends.export_cache import cache_folder
+from difusionseg_core.backends.export_cache import cache_folder, limit_cache
 from difusionseg_core.backends.export_info import ExportInfo
 from difusionseg_core.backends.precision import check_precision, cpu_precision
 from difusionseg_core.network.schedule import noise_levels
@@ -94,7 +94,9 @@ class OpenVINOBackend:
         if self.device == "cpu":
             # Other programs of the robot need the cores too: let the system move threads.
             options["ENABLE_CPU_PINNING"] = False
-        return self._core.compile_model(model, self.device.upper(), options).create_infer_request()
+        compiled = self._core.compile_model(model, self.device.upper(), options)
+        limit_cache()
+        return compiled.create_infer_request()
 
 
 def _read_info(model: openvino.Model, path: Path) -> ExportInfo:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from difusionseg_core.checkpoints.checkpoint_classes import StoredClasses, stored_classes
 from difusionseg_core.checkpoints.model_files import SAFETENSORS, kind_of
 from difusionseg_core.checkpoints.torch_file import StoredTensor, TorchFile, is_placeholder
 
@@ -26,28 +27,39 @@ _EMA_PREFIX = "ema_"  # of mmcv: ema_backbone_norm0_weight beside backbone.norm0
 _log = logging.getLogger(__name__)
 
 
-def read_checkpoint(path: Path | str, ema: bool = False) -> tuple[dict[str, Tensor], dict]:
-    """Return a checkpoint's weights, without prefixes of wrappers, and its MODEL_INFO or {}.
+class Checkpoint(NamedTuple):
+    """`weights` by name, without the prefixes of wrappers, and what is known about the model.
+
+    `model_info` is the MODEL_INFO of our training, {} in others; `classes` are those of mmcv.
+    """
+
+    weights: dict[str, Tensor]
+    model_info: dict
+    classes: StoredClasses
+
+
+def read_checkpoint(path: Path | str, ema: bool = False) -> Checkpoint:
+    """Read the weights in a checkpoint, and its description of the model.
 
     Nothing in the file is executed, see `torch_file`. With `ema`, the moving averages that some
     trainers keep beside the weights. Raises FileNotFoundError, and ValueError, in one line, for a
     file that is damaged or something else, that holds no weights, or NaN or infinite ones.
     """
     path = Path(path)
-    kind = kind_of(path)
+    kind, content = kind_of(path), dict[str, Any]()
     if kind == SAFETENSORS:
         if ema:
             raise ValueError(f"{path} is a safetensors file, which holds one set of weights")
-        weights, info = read_safetensors(path)[0], {}
+        weights = read_safetensors(path)[0]
     else:
         file = TorchFile(path, kind)
         stored = _choose(path, file.content, ema)
         weights = {name: file.load(tensor) for name, tensor in stored.items()}
-        found = file.content.get(MODEL_INFO) if isinstance(file.content, dict) else None
-        info = found if isinstance(found, dict) else {}
+        content = file.content if isinstance(file.content, dict) else content
     weights = _without_prefixes(path, weights)
     check_finite(weights, path)
-    return weights, info
+    info = content.get(MODEL_INFO)
+    return Checkpoint(weights, info if isinstance(info, dict) else {}, stored_classes(content))
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

@@ -47,7 +47,7 @@ def load_convnext_weights(backbone: ConvNeXt, path: Path | str) -> None:
     The output norms, which the ImageNet network lacks, keep their values. Raises as
     `read_checkpoint` does, and ValueError for a file without these weights.
     """
-    published, _ = read_checkpoint(path)
+    published = read_checkpoint(path).weights
     try:
         weights = convnext_weights(published, backbone)
     except ValueError as error:

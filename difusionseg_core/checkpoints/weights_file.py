@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
+from difusionseg_core.checkpoints.checkpoint_classes import label_set_of_checkpoint
 from difusionseg_core.checkpoints.checkpoint_file import (
     check_finite,
     read_checkpoint,
@@ -128,6 +129,18 @@ def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
     return model, info
 
 
+def open_model(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
+    """The model of a weights file of this package or of a checkpoint, filled, and its description.
+
+    Raises as `load_model_and_info` and `load_checkpoint` do.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"there is no weights file {path}")
+    ours = kind_of(path) == SAFETENSORS
+    return load_model_and_info(path) if ours else load_checkpoint(path)
+
+
 def import_checkpoint(source: Path, target: Path, ema: bool = False) -> ModelInfo:
     """Convert a checkpoint of the authors' code or of our training to a weights file.
 
@@ -142,9 +155,9 @@ def import_checkpoint(source: Path, target: Path, ema: bool = False) -> ModelInf
 def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, ModelInfo]:
     """Return the model in a checkpoint; the names of its weights tell which one it is.
 
-    Raises as `import_checkpoint` does.
+    Its classes are those that the checkpoint names. Raises as `import_checkpoint` does.
     """
-    weights, known = read_checkpoint(source, ema)
+    weights, known, classes = read_checkpoint(source, ema)
     head = next((name for name in _HEADS if name in weights), None)
     if head is None:
         raise ValueError(
@@ -154,13 +167,24 @@ def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, Model
     lite = any(name.startswith("backbone.context.") for name in weights)
     scaled_head = ".pointwise." in head
     objects = any(name.startswith("objects.") for name in weights)
-    found = ModelInfo("lite" if lite else "paper", len(weights[head]), scaled_head, objects=objects)
-    info = ModelInfo.from_metadata(known, source) if known else found
+    if known:
+        info = _described(known, source)
+    else:
+        label_set = label_set_of_checkpoint(classes, len(weights[head]), source)
+        name = "lite" if lite else "paper"
+        info = ModelInfo(name, label_set.num_classes, scaled_head, label_set, objects)
     model = info.create()
     if _HEADS[head]:
         weights = from_published(weights, list(model.state_dict()))
     load_strictly(model, _completed(weights, model), source)
     return model, info
+
+
+def _described(metadata: Mapping[str, str], source: Path) -> ModelInfo:
+    try:
+        return ModelInfo.from_metadata(metadata, source)
+    except (KeyError, TypeError):
+        raise ValueError(f"{source}: the description of its model is damaged") from None
 
 
 def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tensor]:
@@ -170,14 +194,18 @@ def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tens
 
 
 def export_checkpoint(source: Path, target: Path) -> ModelInfo:
-    """Invert `import_checkpoint`, for the authors' code: weights under `state_dict`, as in mmcv."""
+    """The inverse of `import_checkpoint`, for the authors' code: mmcv's `state_dict` and `meta`."""
     model, info = load_model_and_info(source)
     if info.model != "paper":
         raise ValueError(
             f"{source} holds a '{info.model}' model; the authors' code knows only 'paper'"
         )
     with replaced_file(target) as unfinished:
-        torch.save({"state_dict": to_published(model.state_dict())}, unfinished)
+        meta = {
+            "CLASSES": info.classes.class_names,
+            "PALETTE": [list(color) for color in info.classes.palette],
+        }
+        torch.save({"meta": meta, "state_dict": to_published(model.state_dict())}, unfinished)
     return info
 
 
@@ -196,13 +224,9 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
     From weights for another number of classes everything else is taken; what depends on that number
     (classifiers, class embedding) stays as it is, and a log line names it. An object head that the
     weights lack stays as it is, too, and one that the model lacks is left out. Returns the classes
-    of the weights. Raises as `load_model` and `load_checkpoint` do.
+    of the weights. Raises as `open_model` does.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no weights file {path}")
-    ours = kind_of(path) == SAFETENSORS
-    source, info = load_model_and_info(path) if ours else load_checkpoint(path)
+    source, info = open_model(path)
     weights = source.state_dict()
     if info.num_classes != model.num_classes:
         own = model.state_dict()

@@ -20,6 +20,9 @@ IGNORE = 255
 MOST_CLASSES = IGNORE
 """Masks hold 8-bit ids, and 255 is IGNORE."""
 
+NUMBERED = "numbered"
+"""Name of a set whose classes are only numbered, because nothing names them."""
+
 PALETTES = ("display", "published")
 """Colours for looking at classes (class_colors.py), and those that a data set published."""
 
@@ -94,7 +97,7 @@ class LabelSet:
             raise ValueError("the description of its classes is damaged") from None
         if not isinstance(content, dict):
             raise ValueError("the description of its classes is damaged")
-        return cls.from_mapping(content, "numbered")
+        return cls.from_mapping(content, NUMBERED)
 
     @classmethod
     def from_mapping(cls, content: Mapping[str, Any], name: str) -> LabelSet:
@@ -123,7 +126,7 @@ def label_set_of(num_classes: int) -> LabelSet:
         if num_classes == label_set.num_classes:
             return label_set
     names = ("unlabelled", *(f"class_{i}" for i in range(1, num_classes)))
-    return LabelSet("numbered", names, display_palette(names))
+    return LabelSet(NUMBERED, names, display_palette(names))
 
 
 def read_classes(metadata: Mapping[str, str], num_classes: int, path: Path) -> LabelSet:

@@ -18,7 +18,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "convert",
         help="convert checkpoints",
         description="Convert a checkpoint of the authors' code or of Lightning (.pth, .pt, .ckpt) "
-        "to .safetensors, or weights back to .pth. Nothing in a checkpoint is executed.",
+        "to .safetensors, or weights back to .pth. Names and colours of the classes are kept. "
+        "Nothing in a checkpoint is executed.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -51,5 +52,6 @@ def run(args: argparse.Namespace) -> int:
         info = import_checkpoint(args.source, args.target, args.ema)
     else:
         info = export_checkpoint(args.source, args.target)
-    print(f"{args.target}: {info.model}, {info.num_classes} classes")
+    names = ", ".join(info.classes.class_names)
+    print(f"{args.target}: {info.model}, {info.num_classes} classes ({names})")
     return 0

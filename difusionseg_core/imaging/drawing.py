@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import cv2
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 from difusionseg_core.classes import IGNORE, LabelSet
 from difusionseg_core.classes.class_colors import Color
@@ -14,6 +16,7 @@ _WHITE, _INK = (255, 255, 255), (30, 30, 30)
 _TITLE_HEIGHT = 28
 _GAP = 4
 _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.5
+_FONT_SIZE = 14  # of the other font, pixels
 _LEGEND_LINE = 24  # height of a line of a legend, pixels
 _SWATCH = 16  # side of a legend's colour field, pixels
 
@@ -76,14 +79,14 @@ def legend(label_set: LabelSet, width: int, palette: str = "display") -> np.ndar
 
 def write(image: np.ndarray, text: str, corner: tuple[int, int], color: Color) -> None:
     """Draw a line of text into an image; `corner` is the left end of its baseline (x, y)."""
-    cv2.putText(image, text, corner, _FONT, _FONT_SCALE, color, 1, cv2.LINE_AA)
+    _write(image, text, corner, color, thickness=1)
 
 
 def caption(image: np.ndarray, text: str) -> np.ndarray:
     """Return a copy of the image with a readable text in its upper left corner."""
     captioned = image.copy()
     for thickness, color in ((3, (0, 0, 0)), (1, _WHITE)):
-        cv2.putText(captioned, text, (6, 18), _FONT, _FONT_SCALE, color, thickness, cv2.LINE_AA)
+        _write(captioned, text, (6, 18), color, thickness)
     return captioned
 
 
@@ -131,7 +134,30 @@ def _color_table(label_set: LabelSet, palette: str) -> np.ndarray:
 
 
 def _text_width(text: str) -> int:
-    return cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]
+    if text.isascii():
+        return cv2.getTextSize(text, _FONT, _FONT_SCALE, 1)[0][0]
+    return round(_font().getlength(text))
+
+
+def _write(
+    image: np.ndarray, text: str, corner: tuple[int, int], color: Color, thickness: int
+) -> None:
+    if text.isascii():
+        cv2.putText(image, text, corner, _FONT, _FONT_SCALE, color, thickness, cv2.LINE_AA)
+        return
+    drawn = Image.fromarray(image)
+    ImageDraw.Draw(drawn).text(
+        corner, text, color, _font(), anchor="ls", stroke_width=thickness // 2
+    )
+    image[:] = np.asarray(drawn)
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """A font for the letters that OpenCV lacks."""
+    from matplotlib import font_manager  # which brings it
+
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), _FONT_SIZE)
 
 
 def _filled(image: np.ndarray, height: int) -> np.ndarray:

@@ -18,16 +18,23 @@ from jsonargparse import ArgumentError, Namespace
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
 from difusionseg_core.backends.memory import keep_freed_memory
 from difusionseg_core.training import lite, paper
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.batch_size import find_batch_size
-from difusionseg_core.training.datamodule import PairData, count_classes
+from difusionseg_core.training.datamodule import PairData, as_list, count_classes
 from difusionseg_core.training.results import write_results
 from difusionseg_core.training.run_folder import CHECKPOINTS, Run, open_run
-from difusionseg_core.training.stopping import KeepLastState, StopOnSignal, TrainingStopped
+from difusionseg_core.training.stopping import (
+    KeepLastState,
+    StopOnSignal,
+    TrainingStopped,
+    WholeCheckpoints,
+    interrupts_stop,
+)
 from difusionseg_core.training.trainer import callbacks_of, rank
 
 CONFIGURATIONS = Path(__file__).parent / "configurations"
@@ -69,7 +76,9 @@ class CommandLine(LightningCLI):
         config = self.config
         options = config.model.init_args
         if options.num_classes is None:
-            options.num_classes = count_classes(config.data.train, config.data.classes)
+            data = config.data
+            folders = [*as_list(data.train), *as_list(data.split), data.validation]
+            options.num_classes = count_classes(folders, data.classes)
         self.asked = config.clone()
         self.asked.update(Namespace(ckpt_path=None, output=None, overwrite=False))
         runs = Path(config.trainer.default_root_dir or "runs")
@@ -100,6 +109,8 @@ class CommandLine(LightningCLI):
         # The average replaces the last weights when the training ends: keep these first.
         callbacks.insert(0, KeepLastState(self.run.last))
         callbacks.append(StopOnSignal(self.run.last))
+        if type(trainer.strategy.checkpoint_io) is TorchCheckpointIO:  # no other was chosen
+            trainer.strategy.checkpoint_io = WholeCheckpoints()
         return trainer
 
 
@@ -108,7 +119,6 @@ def train(arguments: list[str]) -> int:
 
     Raises ValueError or OSError, in one line, for impossible options.
     """
-    line: CommandLine | None = None
     keep_freed_memory()
     # With several ranks, Lightning restarts this program with sys.argv, which must not change.
     warnings.filterwarnings("ignore", message="LightningCLI's args parameter")
@@ -116,6 +126,12 @@ def train(arguments: list[str]) -> int:
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # The data module continues the loader, see `PairData.load_state_dict`.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
+    with interrupts_stop():
+        return _train(arguments)
+
+
+def _train(arguments: list[str]) -> int:
+    line: CommandLine | None = None
     try:
         line = _parse(arguments)
         if line.datamodule.finds_batch_size:
@@ -123,14 +139,16 @@ def train(arguments: list[str]) -> int:
         _record(line)
         line.trainer.fit(line.model, line.datamodule, ckpt_path=line.config.ckpt_path)
     except TrainingStopped as stop:
-        assert line is not None
         return _stopped(line, stop)
     except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
         if line is not None and not line.run.last.exists() and line.trainer.global_step == 0:
             line.run.discard()
         raise ValueError(_in_one_line(error) + _nearest_options(arguments, error)) from error
     line.run.settle()
-    write_results(line.trainer, line.run, line.config.export)
+    try:
+        write_results(line.trainer, line.run, line.config.export)
+    except TrainingStopped as stop:
+        return _stopped(line, stop)
     return 0
 
 
@@ -224,19 +242,17 @@ def _record(line: CommandLine) -> None:
     line.run.mark_latest()
 
 
-def _stopped(line: CommandLine, stop: TrainingStopped) -> int:
+def _stopped(line: CommandLine | None, stop: TrainingStopped) -> int:
     if rank() == 0:
-        print(f"difusionseg: {stop}", end="", file=sys.stderr)
-        if stop.checkpoint:
+        saved = f" after step {stop.step}: saved {stop.checkpoint}" if stop.checkpoint else ""
+        print(f"difusionseg: {stop}{saved or ', nothing was saved'}", file=sys.stderr)
+        if line is not None and line.run.last.is_file():
             command = ["difusionseg", "train", "--config", f"{line.run.folder}/config.yaml"]
-            command += ["--ckpt_path", str(stop.checkpoint)]
-            print(f" after step {stop.step}: saved {stop.checkpoint}", file=sys.stderr)
+            command += ["--ckpt_path", str(line.run.last)]
             print(f"to continue: {shlex.join(command)}", file=sys.stderr)
             line.run.settle()
-        else:
-            print(", nothing was saved", file=sys.stderr)
-            if line.trainer.global_step == 0:
-                line.run.discard()
+        elif line is not None and line.trainer.global_step == 0:
+            line.run.discard()
     return 128 + stop.number
 
 

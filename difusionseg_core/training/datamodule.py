@@ -55,7 +55,7 @@ class PairData(pl.LightningDataModule):
     without masks and without boxes.
 
     Args:
-        train: Data sets with masks. One folder, or several: [A, B].
+        train: Data sets with masks (with a teacher also without). One folder, or several: [A, B].
         validation: The data set that every validation is scored on.
         split: Data sets with masks, of which every fifth pair is for validation, the others are for
             training.
@@ -209,7 +209,7 @@ def count_classes(folders: str | list[str], classes: str | None = None) -> int:
 def _common_label_set(parts: Sequence[PairDataset]) -> LabelSet:
     labelled = [part for part in parts if any(pair.labels for pair in part.pairs)]
     if not labelled:
-        raise ValueError("no training pair has labels")
+        raise ValueError("no pair has labels")
     unknown = [part.root for part in labelled if part.label_set is None]
     if unknown:
         raise ValueError(

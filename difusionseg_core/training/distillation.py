@@ -5,6 +5,7 @@ Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network", 2015.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,8 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difusionseg_core.checkpoints.weights_file import load_model_and_info
-from difusionseg_core.classes import IGNORE
+from difusionseg_core.checkpoints.weights_file import open_model
+from difusionseg_core.classes import IGNORE, NUMBERED, LabelSet
 from difusionseg_core.network.model import DiFusionSeg
 
 _SURE = 0.5  # probability from which the teacher's class replaces a missing label
@@ -45,16 +46,38 @@ class Lesson:
 class Teacher:
     """A trained model that gives labels and is not trained. Not a part of the checkpoints.
 
-    Raises ValueError if it has another number of classes than the student.
+    `path` is a weights file or a checkpoint. Raises ValueError if it has another number of classes
+    than the student.
     """
 
     def __init__(self, path: Path | str, num_classes: int) -> None:
-        self.model, info = load_model_and_info(path)
-        if info.num_classes != num_classes:
+        self.path = path
+        self.model, self.info = open_model(path)
+        if self.info.num_classes != num_classes:
             raise ValueError(
-                f"the teacher {path} has {info.num_classes} classes, the model {num_classes}"
+                f"the teacher {path} has {self.info.num_classes} classes, the model {num_classes}"
             )
         self.model.eval().requires_grad_(False)
+
+    def check_classes(self, label_set: LabelSet) -> None:
+        """Raise ValueError if the teacher has other classes than the data.
+
+        Names that only number the classes, of a checkpoint without names, fit all classes.
+        """
+        taught = self.info.classes
+        if taught.has_same_classes(label_set):
+            return
+        if taught.name == NUMBERED:
+            logging.getLogger(__name__).warning(
+                "the teacher %s does not name its classes: taken for those of %s, in that order",
+                self.path,
+                label_set.name,
+            )
+            return
+        raise ValueError(
+            f"the teacher {self.path} has the classes {', '.join(taught.class_names)}, but the "
+            f"data set has {', '.join(label_set.class_names)}"
+        )
 
     @torch.no_grad()
     def probabilities(self, image: Tensor) -> Tensor:

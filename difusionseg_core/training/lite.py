@@ -44,7 +44,8 @@ class LiteTraining(Training):
             needs the classes of MSRS; if not given, it has one for these classes.
         start: Weights file or checkpoint to start from, or 'lite' for the shipped weights.
         freeze: Parts of the model that keep their weights, such as backbone.
-        teacher: Weights file of a model that teaches this one on pairs without masks (data.fusion).
+        teacher: Weights file or checkpoint of a model, with the same classes, that teaches this one
+            on pairs without masks (data.fusion, data.train).
         teacher_weight: Weight of the teacher's loss.
     """
 
@@ -92,9 +93,13 @@ class LiteTraining(Training):
                 f"the object head needs the classes of {MSRS.name}, but the data set has those of "
                 f"{self.label_set.name}; add --model.objects false"
             )
+        if self.teacher is not None:
+            self.teacher.check_classes(self.label_set)
         counts = torch.from_numpy(data_of(self.trainer).class_counts(self.info.num_classes))
         if not counts.any():
-            raise ValueError("no training pair has a mask")
+            if self.teacher is None:
+                raise ValueError("no training pair has a mask; a --model.teacher needs none")
+            return  # equal weights
         shares = (counts / counts.sum()).clamp_min(_LEAST_SHARE).float()
         self.class_weight.copy_((shares.max() / shares) ** self.hparams["class_balance"])
 

@@ -13,6 +13,7 @@ import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, WeightAveraging
 
 from difusionseg_core.checkpoints.weights_file import load_strictly, save_weights
+from difusionseg_core.classes import LabelSet
 from difusionseg_core.files import write_file
 from difusionseg_core.training.base import Training, training_of
 from difusionseg_core.training.pair_dataset import PairDataset
@@ -66,6 +67,7 @@ def write_results(trainer: pl.Trainer, run: Run, export: bool) -> None:
             "num_classes": module.info.num_classes,
             "scaled_head": module.info.scaled_head,
             "classes": module.label_set.class_names,
+            "background": module.label_set.background,
         },
         "diffusion_steps": module.model.steps,
         "validation": {part.root: len(part) for part in data.validation.parts},
@@ -157,7 +159,6 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
             "",
             f"Network: `{info.model}`, {info.num_classes} classes, {parameters / 1e6:.1f} million "
             "parameters.",
-            f"Classes ({module.label_set.name}): {', '.join(module.label_set.class_names)}.",
             f"Training: `{type(module).__name__}` with "
             + ", ".join(f"{name} {value}" for name, value in options.items())
             + f"; {data.train_size} pairs, batches of {batch}, precision {trainer.precision}, "
@@ -167,6 +168,10 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
             "Training data:",
             "",
             *folders,
+            "",
+            f"## Classes of {module.label_set.name}",
+            "",
+            *_class_table(module.label_set),
             "",
             "## Scores",
             "",
@@ -181,6 +186,15 @@ def model_card(trainer: pl.Trainer, best: Best, tested: dict[str, float]) -> str
             "",
         ]
     )
+
+
+def _class_table(label_set: LabelSet) -> list[str]:
+    rows = ["| id | class | colour |", "| --- | --- | --- |"]
+    for label, name in enumerate(label_set.class_names):
+        red, green, blue = label_set.palette[label]
+        note = " (background)" if label == label_set.background else ""
+        rows.append(f"| {label} | {name}{note} | #{red:02x}{green:02x}{blue:02x} |")
+    return rows
 
 
 def _described(part: PairDataset) -> str:

@@ -49,7 +49,7 @@ function legendLines(classes, width) {
   context.font = FONT;
   const lines = [];
   let x = width;
-  for (const {name, color} of classes.slice(1)) {
+  for (const {name, color} of classes) {
     const taken = 44 + context.measureText(plainName(name)).width;
     if (x + taken > width) { lines.push([]); x = 6; }
     lines.at(-1).push({name: plainName(name), color, x});

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from difusionseg_core import Predictor, create_model
-from difusionseg_core.backends import precision
+from difusionseg_core.backends import export_cache, precision
 from difusionseg_core.backends.export import export_file
-from difusionseg_core.backends.export_cache import cache_folder
+from difusionseg_core.backends.export_cache import cache_folder, limit_cache, mark_used
 from difusionseg_core.checkpoints.weights_file import ModelInfo, load_model, save_weights
 from difusionseg_core.cli.main import main
 from difusionseg_core.network.diffusion import log_snr
@@ -103,6 +103,31 @@ def test_exported_models_are_cached_and_damaged_ones_replaced(
     kept.write_bytes(kept.read_bytes()[:100_000])
     again = Predictor.from_pretrained(untrained_weights, backend="onnxruntime")(*pairs[0])
     assert kept.stat().st_mtime_ns != made and np.array_equal(first.labels, again.labels)
+
+
+def test_the_cache_keeps_what_was_used_last(monkeypatch, tmp_path, untrained_weights) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    cache = cache_folder()
+    ages = {f"openvino/{age}.blob" if age % 2 else f"{age}.onnx": age for age in range(10, 16)}
+    for name, age in ages.items():
+        path = cache / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(1000))
+        os.utime(path, (1e9 - age, 1e9 - age))
+    for name, time in (("tmp_killed", 1e9), ("tmp_running", None)):
+        (cache / name).mkdir()
+        (cache / name / "unfinished.onnx").write_bytes(bytes(9000))
+        os.utime(cache / name, time and (time, time))
+    mark_used(cache / "14.onnx")
+    monkeypatch.setattr(export_cache, "LARGEST_CACHE", 3500)
+    limit_cache()
+    kept = {str(path.relative_to(cache)) for path in cache.rglob("*") if path.is_file()}
+    assert kept == {"14.onnx", "10.onnx", "openvino/11.blob", "tmp_running/unfinished.onnx"}
+
+    monkeypatch.setattr(export_cache, "LARGEST_CACHE", 1)  # what is needed now is kept
+    Predictor.from_pretrained(untrained_weights, backend="onnxruntime")
+    (kept_file,) = (path for path in cache.iterdir() if path.is_file())
+    assert kept_file.name.startswith("untrained-") and not list((cache / "openvino").iterdir())
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from difusionseg_core import Predictor, create_model
+from difusionseg_core.checkpoints.checkpoint_file import MODEL_INFO
+from difusionseg_core.checkpoints.published_names import to_published
 from difusionseg_core.checkpoints.weights_file import (
     ModelInfo,
     load_model,
@@ -17,8 +20,9 @@ from difusionseg_core.checkpoints.weights_file import (
     save_weights,
     start_from,
 )
-from difusionseg_core.classes import FMB, MSRS, LabelSet
+from difusionseg_core.classes import FMB, MSRS, LabelSet, label_set_of
 from difusionseg_core.classes.class_colors import display_palette
+from difusionseg_core.cli.main import main
 from difusionseg_core.predictor import find_weights
 
 NAMES = ("ground", "forklift", "pallet", "worker")
@@ -116,3 +120,104 @@ def test_starting_from_another_network_is_refused(tmp_path) -> None:
     save(tmp_path / "own.safetensors", OWN)
     with pytest.raises(ValueError, match="not fit the model"):
         start_from(create_model("paper", 4), tmp_path / "own.safetensors")
+
+
+PALETTE = [[0, 0, 0], [255, 128, 0], [128, 64, 0], [0, 128, 255]]
+PAINTED = LabelSet("best", NAMES, tuple(map(tuple, PALETTE)), None)
+CHOSEN = LabelSet("yard", NAMES, display_palette(NAMES, None), None)
+
+
+def checkpoint(path, meta: dict, num_classes: int = 4, model: str = "lite", zipped=True) -> dict:
+    """Save a checkpoint as mmcv does, with NumPy scalars in `meta`; return its weights."""
+    torch.manual_seed(3)
+    weights = create_model(model, num_classes).state_dict()
+    weights = to_published(weights) if model == "paper" else dict(weights)
+    meta = {"mmseg_version": "0.29", "hook_msgs": {"best_score": np.float64(0.5)}, **meta}
+    content = {"meta": meta, "state_dict": weights, "optimizer": {}}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    return weights
+
+
+def converted(path) -> LabelSet:
+    target = path.with_suffix(".safetensors")
+    assert main(["convert", str(path), str(target), "--overwrite"]) == 0
+    return load_model_and_info(target)[1].classes
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"CLASSES": NAMES, "PALETTE": PALETTE},
+        {"CLASSES": list(NAMES), "PALETTE": [tuple(color) for color in PALETTE]},
+        {"dataset_meta": {"classes": NAMES, "palette": PALETTE}},
+        {"dataset_meta": {"CLASSES": NAMES, "PALETTE": PALETTE}, "CLASSES": None},
+    ],
+    ids=["mmcv", "lists", "mmengine", "mmengine rc"],
+)
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+def test_the_classes_of_mmcv_are_kept(tmp_path, meta, zipped, capsys, caplog) -> None:
+    checkpoint(tmp_path / "best.pth", meta, zipped=zipped)
+    assert converted(tmp_path / "best.pth") == PAINTED
+    assert f"lite, 4 classes ({', '.join(NAMES)})" in capsys.readouterr().out
+    assert not caplog.records
+
+
+def test_published_weights_and_classes_come_back_byte_for_byte(tmp_path) -> None:
+    meta = {"CLASSES": NAMES, "PALETTE": PALETTE}
+    weights = checkpoint(tmp_path / "best.pth", meta, model="paper")
+    assert converted(tmp_path / "best.pth") == PAINTED
+    back = tmp_path / "back.pth"
+    assert main(["convert", str(tmp_path / "best.safetensors"), str(back)]) == 0
+    content = torch.load(back, weights_only=True)
+    assert content["meta"] == meta
+    assert content["state_dict"].keys() == weights.keys()
+    for name, value in weights.items():
+        assert content["state_dict"][name].numpy().tobytes() == value.numpy().tobytes()
+
+
+def test_other_spellings_of_known_classes_are_known(tmp_path) -> None:
+    names = [name.replace("_", " ").title() for name in MSRS.class_names]
+    names[0] = "Background"
+    checkpoint(tmp_path / "msrs.pth", {"CLASSES": names}, 9)
+    assert converted(tmp_path / "msrs.pth") == MSRS
+    palette = [[number, 0, 0] for number in range(9)]
+    checkpoint(tmp_path / "msrs.pth", {"CLASSES": names, "PALETTE": palette}, 9)
+    label_set = converted(tmp_path / "msrs.pth")
+    assert label_set.has_same_classes(MSRS) and label_set.palette[8] == (8, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("meta", "said", "expected"),
+    [
+        ({}, None, label_set_of(4)),
+        ({"CLASSES": None}, None, label_set_of(4)),
+        ({"CLASSES": NAMES[:3]}, "3 names for the 4 classes", label_set_of(4)),
+        ({"CLASSES": ["a", "a", "b", "c"]}, "two classes are named 'a'", label_set_of(4)),
+        ({"CLASSES": ["a", 1, "b", "c"]}, "1 is not a name", label_set_of(4)),
+        ({"CLASSES": ["a", np.str_("d"), "b", "c"]}, "is not a name", label_set_of(4)),
+        ({"CLASSES": NAMES, "PALETTE": PALETTE[:3]}, "palette of 4 colours", CHOSEN),
+        ({"CLASSES": NAMES, "PALETTE": "random"}, "colours are not used", CHOSEN),
+        ({"CLASSES": NAMES, "PALETTE": np.array(PALETTE)}, "colours are not used", CHOSEN),
+    ],
+)
+def test_classes_that_cannot_be_used_are_named(tmp_path, meta, said, expected, caplog) -> None:
+    checkpoint(tmp_path / "yard.pth", meta)
+    with caplog.at_level(logging.WARNING):
+        assert converted(tmp_path / "yard.pth") == expected
+    assert (said in caplog.text) if said else not caplog.records
+
+
+@pytest.mark.parametrize("missing", ["num_classes", "model", "scaled_head", None])
+def test_a_damaged_description_of_a_training_is_refused(tmp_path, missing, capsys) -> None:
+    description = dict(ModelInfo("lite", 4).metadata())
+    if missing:
+        del description[missing]
+    else:
+        description["classes"] = np.float64(1)  # a placeholder, once read
+    weights = {f"model.{k}": v for k, v in create_model("lite", 4).state_dict().items()}
+    torch.save({"state_dict": weights, MODEL_INFO: description}, tmp_path / "best.ckpt")
+    target = tmp_path / "lite.safetensors"
+    assert main(["convert", str(tmp_path / "best.ckpt"), str(target)]) == 1
+    said = capsys.readouterr().err
+    assert "best.ckpt" in said and "description" in said and said.count("\n") == 1
+    assert not target.exists()

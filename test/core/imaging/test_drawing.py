@@ -69,3 +69,13 @@ def test_a_caption_is_readable_on_any_background(grey):
     written = caption(image, "frame 7")
     assert written.min() < 40 and written.max() > 215
     assert (image == grey).all()  # the given one stays as it is
+
+
+def test_every_letter_of_a_name_is_drawn():
+    def drawn(name):
+        return legend(LabelSet("own", ("ground", name), ((0, 0, 0), (255, 0, 0))), 400)
+
+    images = [drawn(name) for name in ("?", "étagère", "стена", "стены", "a?", "aé")]
+    assert len({image.tobytes() for image in images}) == len(images)
+    dark = np.zeros((40, 200, 3), np.uint8)
+    assert caption(dark, "étagère").max() == 255 and not dark.any()

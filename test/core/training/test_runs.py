@@ -6,16 +6,25 @@ import json
 import re
 import shlex
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from difusionseg_core.checkpoints.weights_file import load_model, load_model_and_info
+from difusionseg_core.checkpoints.published_names import to_published
+from difusionseg_core.checkpoints.weights_file import (
+    ModelInfo,
+    load_model,
+    load_model_and_info,
+    save_weights,
+)
+from difusionseg_core.classes import MSRS, LabelSet, label_set_of
 from difusionseg_core.cli.main import main
 from difusionseg_core.data.folder import LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.image_files import write_png
+from difusionseg_core.network.model import create_model
 from difusionseg_core.predictor import find_weights
 from difusionseg_core.scenes import draw
 
@@ -29,8 +38,13 @@ class StopAt(pl.Callback):
         self.step, self.number = step, number
 
     def on_train_batch_start(self, trainer, module, batch, batch_index):
-        if trainer.global_step == self.step:
+        if trainer.global_step == self.step and batch_index % trainer.accumulate_grad_batches == 0:
             os.kill(os.getpid(), self.number)
+
+class StopInValidation(pl.Callback):
+    def on_validation_batch_start(self, trainer, *_):
+        if trainer.current_epoch == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
 """
 
 
@@ -82,10 +96,18 @@ def train(streets, tmp_path, monkeypatch):
         signal.signal(number, handler)
 
 
-def losses(folder: Path) -> dict[int, float]:
+@pytest.fixture
+def stop_at(tmp_path, monkeypatch) -> None:
+    """Callbacks that stop a training, in a module of that name."""
+    (tmp_path / "stop_at.py").write_text(STOP)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "stop_at", raising=False)
+
+
+def losses(folder: Path, name: str = "loss") -> dict[int, float]:
     events = EventAccumulator(str(folder))
     events.Reload()
-    return {event.step: event.value for event in events.Scalars("loss")}
+    return {event.step: event.value for event in events.Scalars(name)}
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
@@ -99,10 +121,8 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_training_stopped_by_a_signal_continues_to_the_same_losses(
-    train, tmp_path, monkeypatch, capsys
+    train, stop_at, capsys
 ) -> None:
-    (tmp_path / "stop_at.py").write_text(STOP)
-    monkeypatch.syspath_prepend(tmp_path)
     assert train("--output=whole") == 0
     expected, whole = losses(Path("whole")), files(Path("whole"))
     assert sorted(expected) == [0, 1, 2, 3]
@@ -122,13 +142,44 @@ def test_a_training_stopped_by_a_signal_continues_to_the_same_losses(
         callbacks = r"(?m)^  - class_path: stop_at\.StopAt\n(    .*\n)*"
         config.write_text(re.sub(callbacks, "", config.read_text()))
         assert main(command[1:]) == 0
-        assert losses(run) == {
-            step: pytest.approx(loss, rel=1e-5) for step, loss in expected.items()
-        }
-        weights, same = (load_model(path / "lite.safetensors") for path in (run, Path("whole")))
-        for name, value in weights.state_dict().items():
-            torch.testing.assert_close(value, same.state_dict()[name], rtol=1e-4, atol=1e-5)
+        assert losses(run) == expected and same_weights(run, Path("whole"))
     assert files(Path("whole")) == whole
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("options", "stops"),
+    [
+        (["--data.workers=2"], ["stop_at.StopAt 0", "stop_at.StopAt 2"]),
+        (
+            ["--trainer.accumulate_grad_batches=2", "--data.fusion=STREETS/unlabelled"],
+            ["stop_at.StopAt 0", "stop_at.StopAt 2"],
+        ),
+        ([], ["stop_at.StopInValidation"]),
+    ],
+    ids=["workers, twice", "accumulated, twice", "in validation"],
+)
+def test_stops_of_all_kinds_change_no_loss(train, streets, stop_at, options, stops) -> None:
+    options = [option.replace("STREETS", str(streets)) for option in options]
+    assert train("--output=whole", *options) == 0
+    expected = losses(Path("whole"))
+    for number, stop in enumerate(stops):
+        name, _, step = stop.partition(" ")
+        at = [f"--trainer.callbacks.step={step}", f"--trainer.callbacks.number={signal.SIGTERM:d}"]
+        resumed = ["--ckpt_path=last"] if number else []
+        callback = [f"--trainer.callbacks+={name}", *(at if step else [])]
+        assert train(*callback, *options, *resumed) == 128 + signal.SIGTERM
+    run = Path("runs/lite/latest").resolve()
+    assert 0 < len(losses(run)) < len(expected) and not (run / "metrics.json").exists()
+    assert train("--ckpt_path=last", *options) == 0
+    assert losses(run) == expected and same_weights(run, Path("whole"))
+    assert len(list(run.parent.iterdir())) == 2  # with the link
+
+
+def same_weights(run: Path, other: Path) -> bool:
+    one, two = (load_model(path / "lite.safetensors").state_dict() for path in (run, other))
+    return all(torch.equal(value, two[name]) for name, value in one.items())
 
 
 @pytest.mark.slow
@@ -176,3 +227,47 @@ def test_refused_trainings_leave_nothing(train, streets, tmp_path, capsys) -> No
         assert complaint in capsys.readouterr().err
         left = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert not left
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory) -> Path:
+    """An untrained `paper`, as a checkpoint of mmcv that names its classes."""
+    torch.manual_seed(0)
+    weights = to_published(create_model("paper").state_dict())
+    path = tmp_path_factory.mktemp("teacher") / "best_mIoU.pth"
+    torch.save({"meta": {"CLASSES": MSRS.class_names}, "state_dict": weights}, path)
+    return path
+
+
+@pytest.mark.slow
+def test_a_teacher_trains_on_pairs_without_masks(train, streets, teacher) -> None:
+    unlabelled = streets / "unlabelled"
+    assert train(f"--model.teacher={teacher}", f"--data.fusion={unlabelled}", "--output=both") == 0
+    taught = losses(Path("both"), "loss/teacher")
+    assert len(taught) == 6 and max(taught.values()) > 0  # three steps an epoch
+    assert train(f"--model.teacher={teacher}", f"--data.train={unlabelled}", "--output=alone") == 0
+    assert all(value > 0 for value in losses(Path("alone"), "loss/teacher").values())
+    for run in ("both", "alone"):
+        model, info = load_model_and_info(Path(run, "lite.safetensors"))
+        assert info.model == "lite" and info.classes == MSRS
+        kept = torch.load(Path(run, "checkpoints", "last.ckpt"), weights_only=True)["state_dict"]
+        assert kept.keys() == {f"model.{name}" for name in model.state_dict()}
+
+
+def test_a_teacher_of_other_classes_is_refused(train, streets, tmp_path, capsys) -> None:
+    names = tuple(f"thing {number}" for number in range(9))
+    own = LabelSet("yard", names, MSRS.palette)
+    for label_set, complaint in (
+        (own, "has the classes thing 0, thing 1"),
+        (label_set_of(4), "has 4 classes, the model 9"),
+    ):
+        path = tmp_path / "teacher.safetensors"
+        count = label_set.num_classes
+        save_weights(create_model("lite", count), path, ModelInfo("lite", count, False, label_set))
+        assert train(f"--model.teacher={path}", f"--data.fusion={streets / 'unlabelled'}") == 1
+        said = capsys.readouterr().err
+        assert complaint in said and said.count("\n") == 1
+        path.unlink()
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert train(f"--data.train={streets / 'unlabelled'}") == 1
+    assert "no training pair has a mask" in capsys.readouterr().err
