@@ -35,6 +35,7 @@ OPTIONAL_PACKAGES = {
     "onnx",
     "onnxruntime",
     "openvino",
+    "playwright",
     "psutil",
     "skimage",
     "tensorboard",

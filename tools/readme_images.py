@@ -3,7 +3,8 @@
     python -m tools.readme_images
 
 It writes animation.webp (fused image and mask of every frame) and demo.jpg (cameras, fused image
-and classes of four frames) to docs/images, each with a legend.
+and mask of four frames) to docs/images, each with a legend. Masks are shown with the tracked
+objects and their temperatures.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,35 +22,67 @@ from PIL import Image
 from difusionseg_core import Predictor
 from difusionseg_core.files import write_file
 from difusionseg_core.imaging.drawing import contact_sheet, legend, overlay, side_by_side
+from difusionseg_core.imaging.temperature import TemperatureScale
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.objects.drawing import draw_objects
+from difusionseg_core.objects.frame_objects import ObjectFinder
 from difusionseg_core.prediction.sources import open_recording
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 3_000_000
 _TILE = 400  # width of an image, pixels
 _FRAME_MS = 200
+_RATE = 10.0  # frames a second of the sample recording
 _QUALITIES = (75, 60, 45, 30)
 _SHEET_ROWS = 4
+_OBJECT_SCORE = 0.3  # the node's default
 
 
-def animation(recording: Path, model: str, frames: int) -> bytes:
-    """Return a WebP animation of at most `frames` evenly spaced frames, below MAX_BYTES.
+@dataclass(frozen=True)
+class Frame:
+    """The images of a frame, (H, W, 3) uint8 RGB; `classes` shows mask and objects."""
+
+    rgb: np.ndarray
+    thermal: np.ndarray
+    fused: np.ndarray
+    classes: np.ndarray
+
+
+def frames(recording: Path, predictor: Predictor) -> Iterator[Frame]:
+    """All frames of a recording; objects are followed from one to the next."""
+    grey, finder = ThermalConversion(ThermalOptions()), ObjectFinder()
+    for number, pair in enumerate(open_recording(recording).pairs):
+        rgb, counts = pair.read()
+        thermal = grey(counts)
+        result = predictor(rgb, thermal)
+        found = finder.find(
+            number / _RATE,
+            result.objects,
+            result.labels,
+            result.confidence,
+            result.fused,
+            TemperatureScale("auto").celsius(counts),
+            _OBJECT_SCORE,
+        )
+        label_set = predictor.label_set
+        marked = overlay(result.fused, result.labels, label_set)
+        captions = found.captions(label_set)
+        marked = draw_objects(marked, found.objects, captions, label_set.display_palette)
+        yield Frame(rgb, np.dstack([thermal] * 3), result.fused, marked)
+
+
+def animation(recording: Path, model: str, most: int) -> bytes:
+    """Return a WebP animation of at most `most` evenly spaced frames, below MAX_BYTES.
 
     Raises ValueError if it is larger even at the lowest quality.
     """
     predictor = Predictor.from_pretrained(model, device="cpu")
-    source = open_recording(recording)
-    every = max(1, -(-source.total // frames))
-    grey = ThermalConversion(ThermalOptions())
+    every = max(1, -(-open_recording(recording).total // most))
     pages = []
-    for number, pair in enumerate(source.pairs):
-        if number % every:
-            continue
-        rgb, thermal = pair.read()
-        result = predictor(rgb, grey(thermal))
-        marked = overlay(result.fused, result.labels, predictor.label_set)
-        row = side_by_side([result.fused, marked], ("fused", "classes"), _TILE)
-        pages.append(np.vstack([row, legend(predictor.label_set, row.shape[1])]))
+    for number, frame in enumerate(frames(recording, predictor)):
+        if number % every == 0:
+            row = side_by_side([frame.fused, frame.classes], ("fused", "classes"), _TILE)
+            pages.append(np.vstack([row, legend(predictor.label_set, row.shape[1])]))
     for quality in _QUALITIES:
         encoded = _webp(pages, quality)
         if len(encoded) < MAX_BYTES:
@@ -58,17 +93,13 @@ def animation(recording: Path, model: str, frames: int) -> bytes:
 def sheet(recording: Path, model: str) -> bytes:
     """Return a JPEG of four evenly spaced frames: RGB, thermal, fused image and mask."""
     predictor = Predictor.from_pretrained(model, device="cpu")
-    source = open_recording(recording)
-    grey = ThermalConversion(ThermalOptions())
-    shown = {round((row + 0.5) * source.total / _SHEET_ROWS) for row in range(_SHEET_ROWS)}
-    rows = []
-    for number, pair in enumerate(source.pairs):
-        rgb, thermal = pair.read()
-        converted = grey(thermal)
-        if number in shown:
-            result = predictor(rgb, converted)
-            marked = overlay(result.fused, result.labels, predictor.label_set)
-            rows.append([rgb, np.dstack([converted] * 3), result.fused, marked])
+    total = open_recording(recording).total
+    shown = {round((row + 0.5) * total / _SHEET_ROWS) for row in range(_SHEET_ROWS)}
+    rows = [
+        [frame.rgb, frame.thermal, frame.fused, frame.classes]
+        for number, frame in enumerate(frames(recording, predictor))
+        if number in shown
+    ]
     titles = ["RGB", "thermal", "fused", "classes"]
     page = contact_sheet(rows, titles, tile_width=400, classes=predictor.label_set)
     file = io.BytesIO()
@@ -98,7 +129,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images", help="folder")
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
     parser.add_argument(
-        "--frames", type=int, default=40, help="maximum number of frames (default: 40)"
+        "--frames", type=int, default=44, help="maximum number of frames (default: 44)"
     )
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)

@@ -14,8 +14,8 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.objects.frame_objects import FrameObjects
+from difusionseg_core.recordings.topic_choice import DETECTIONS
 
-DETECTIONS = "vision_msgs/msg/Detection2DArray"
 TEMPERATURES = "difusionseg_ros/msg/ObjectTemperatures"
 
 DEFINITIONS = {

@@ -70,10 +70,13 @@ class RecordedMessage:
             raise RecordingError(f"a message on {self.topic} is damaged: {error}") from error
         return seconds * 1_000_000_000 + nanoseconds
 
-    def deserialize(self) -> Any:
-        """Return the message as a rosbags dataclass. Raises RecordingError for damaged bytes."""
+    def deserialize(self, types: Any = None) -> Any:
+        """Return the message as a rosbags dataclass. Raises RecordingError for damaged bytes.
+
+        `types` is the rosbags type store that knows the type; None: that of ROS 2's own messages.
+        """
         try:
-            return _types().deserialize_cdr(self.data, self.type)
+            return (types or _types()).deserialize_cdr(self.data, self.type)
         except Exception as error:  # rosbags raises many kinds on damaged bytes
             raise RecordingError(f"a message on {self.topic} is damaged: {error}") from error
 

@@ -10,6 +10,7 @@ from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 RGB, THERMAL, MASK = "rgb/image", "thermal/image", "ground_truth/mask"
+TRUE_OBJECTS, DETECTIONS = "ground_truth/objects", "vision_msgs/msg/Detection2DArray"
 RGB_CAMERA_INFO, THERMAL_CAMERA_INFO = "rgb/camera_info", "thermal/camera_info"
 TRANSPORTS = ("compressed", "compressedDepth")
 """Endings that image_transport adds to topics of CompressedImage."""
@@ -38,6 +39,7 @@ class Topics:
     mask: str | None
     camera_info: str | None
     thermal_camera_info: str | None = None
+    true_objects: str | None = None
 
 
 def choose_topics(
@@ -53,7 +55,8 @@ def choose_topics(
     A given name is that of a topic, or of its base without image_transport's ending. Without a
     name, the convention decides (topics that end in RGB, THERMAL, MASK), then words in the name
     (thermal, lwir, flir, ...; rgb, color, ...), then what is left over if that is one topic. A
-    camera_info lies beside its image. Raises TopicError, which lists what there is.
+    camera_info lies beside its image; objects with known identity are on a topic that ends in
+    TRUE_OBJECTS. Raises TopicError, which lists what there is.
     """
     thermal_topic = _named(types, thermal, "thermal") or _conventional(types, THERMAL)
     rgb_topic = _named(types, rgb, "RGB") or _conventional(types, RGB)
@@ -72,6 +75,7 @@ def choose_topics(
         mask=_named(types, mask, "ground truth") or _conventional(types, MASK),
         camera_info=_camera_info(types, camera_info, rgb_topic),
         thermal_camera_info=_camera_info(types, thermal_camera_info, thermal_topic),
+        true_objects=_true_objects(types),
     )
 
 
@@ -150,6 +154,11 @@ def _camera_info(types: dict[str, str], name: str | None, image_topic: str) -> s
         return name
     beside = f"{base_of(image_topic).rpartition('/')[0]}/camera_info"
     return beside if types.get(beside) == CAMERA_INFO else None
+
+
+def _true_objects(types: dict[str, str]) -> str | None:
+    fit = [name for name, kind in types.items() if kind == DETECTIONS]
+    return next((name for name in sorted(fit) if name.endswith(f"/{TRUE_OBJECTS}")), None)
 
 
 def _has(topic: str, words: Collection[str]) -> bool:

@@ -1,7 +1,7 @@
-"""Synthetic street scenes: RGB image, thermal image, exact mask and boxes, from a seed.
+"""Synthetic street scenes: images of both cameras, mask, boxes and temperatures, from a seed.
 
     from difusionseg_core.scenes import draw, sequence
-    rgb, thermal, labels, boxes = draw(seed=7)
+    rgb, thermal, labels, boxes, degrees = draw(seed=7)
     for frame in sequence(seed=7, frames=50, rate=10.0):
         ...
 

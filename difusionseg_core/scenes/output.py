@@ -9,20 +9,27 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
+from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import write_boxes
 from difusionseg_core.data.folder import BOXES, LABELS, VISIBLE
 from difusionseg_core.data.folder import THERMAL as THERMAL_FOLDER
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.files import new_output
 from difusionseg_core.imaging.camera_images import compress
+from difusionseg_core.imaging.temperature import ZERO_CELSIUS
+from difusionseg_core.objects import DetectedObject
+from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_core.parallel import WorkerDied, in_order, process_pool
+from difusionseg_core.recordings.object_messages import detections_message, object_types
 from difusionseg_core.recordings.rosbag2 import RecordingWriter
-from difusionseg_core.recordings.topic_choice import MASK, RGB, THERMAL
-from difusionseg_core.scenes import Scene
+from difusionseg_core.recordings.topic_choice import MASK, RGB, THERMAL, TRUE_OBJECTS
+from difusionseg_core.scenes import RenderedFrame, Scene
 
 _FRAME_ID = "camera"
+_MOST_THINGS = 10_000  # of a scene; identities of the next scene continue there
 
 
 @dataclass(frozen=True)
@@ -81,18 +88,22 @@ def write_folder(series: SceneSeries, output: Path, workers: int) -> None:
 def write_recording(
     series: SceneSeries, output: Path, storage: str, quality: int, workers: int
 ) -> None:
-    """Write a recording with RGB images (JPEG of `quality`), thermal images and masks.
+    """Write a recording with RGB images (JPEG of `quality`), thermal images, masks and objects.
 
-    Raises as `write_folder`.
+    Thermal images are those of a radiometric camera, 16-bit counts of 0.1 K. Objects are the boxes
+    of persons, bikes and cars, with an identity that is the same in all frames. Raises as
+    `write_folder`.
     """
     topics = [f"/{base}/compressed" for base in (RGB, THERMAL, MASK)]
     with RecordingWriter(output, storage) as writer, _pool(workers) as pool:
         draw = partial(_draw_compressed, quality=quality)
-        for number, images in enumerate(_drawn(pool, draw, series, workers)):
+        for number, (images, objects) in enumerate(_drawn(pool, draw, series, workers)):
             # Stamps begin at 1 s: 0 means "not stamped" in ROS.
             stamp_ns = 1_000_000_000 + round(number * 1e9 / series.rate)
             for topic, (data, format) in zip(topics, images, strict=True):
                 writer.write_compressed(topic, stamp_ns, _FRAME_ID, data, format)
+            message = detections_message(objects, MSRS, stamp_ns, _FRAME_ID)
+            writer.write_message(f"/{TRUE_OBJECTS}", message, object_types(), stamp_ns)
 
 
 def _draw_to_folder(job: FrameJob, folder: Path, numbered: bool) -> None:
@@ -111,13 +122,26 @@ def _draw_to_folder(job: FrameJob, folder: Path, numbered: bool) -> None:
     write_boxes(folder / BOXES / f"{name}.txt", frame.boxes, width, height)
 
 
-def _draw_compressed(job: FrameJob, quality: int) -> list[tuple[bytes, str]]:
+def _draw_compressed(job: FrameJob, quality: int) -> tuple[list[tuple[bytes, str]], FrameObjects]:
     frame = _scene(job.seed, job.size, job.condition).frame(job.time)
-    return [
+    decikelvin = np.rint((frame.degrees + ZERO_CELSIUS) * 10).clip(0, 65535).astype(np.uint16)
+    images = [
         compress(frame.rgb, "jpeg", quality),
-        compress(frame.thermal, "png"),
+        compress(decikelvin, "png"),
         compress(frame.labels, "png"),
     ]
+    return images, _true_objects(frame, job.seed)
+
+
+def _true_objects(frame: RenderedFrame, seed: int) -> FrameObjects:
+    """The boxes of a frame, and as ids the identities of their things."""
+    objects = [
+        DetectedObject(
+            box.label, 1.0, box.left, box.top, box.right - box.left, box.bottom - box.top
+        )
+        for box in frame.boxes
+    ]
+    return FrameObjects(objects, [_MOST_THINGS * seed + (box.thing or 0) for box in frame.boxes])
 
 
 @lru_cache(maxsize=1)

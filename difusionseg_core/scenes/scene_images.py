@@ -28,7 +28,8 @@ class RenderedFrame(NamedTuple):
     rgb: np.ndarray  # (H, W, 3) uint8
     thermal: np.ndarray  # (H, W) uint8
     labels: np.ndarray  # (H, W) uint8, class ids of `difusionseg_core.classes.MSRS`
-    boxes: list[Box]  # around the visible part of each person, bike and car
+    boxes: list[Box]  # around the visible part of each person, bike and car, with `thing`
+    degrees: np.ndarray  # (H, W) float32, degrees C that a radiometric thermal camera measures
 
 
 def render(scene: StreetScene, time: float, seed: int) -> RenderedFrame:
@@ -54,8 +55,8 @@ def render(scene: StreetScene, time: float, seed: int) -> RenderedFrame:
     if light.rain:
         radiance = falling_rain(radiance, float(light.ambient.mean()), noise)
     rgb = photograph(radiance, scene.colour_camera, noise)
-    thermal = thermograph(warmth, scene.climate, np.random.default_rng(seed), noise)
-    return RenderedFrame(rgb, thermal, labels, canvas.boxes(BOX_CLASSES.values()))
+    thermal, degrees = thermograph(warmth, scene.climate, np.random.default_rng(seed), noise)
+    return RenderedFrame(rgb, thermal, labels, canvas.boxes(BOX_CLASSES.values()), degrees)
 
 
 def temperatures(scene: StreetScene, time: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -72,6 +73,12 @@ class Peer:
                 return False
             self._executor.spin_once(timeout_sec=0.02)
         return True
+
+    def port_of(self, viewer):
+        """The port that a viewer says it serves on."""
+        address = re.compile(r"watch on http://127\.0\.0\.1:(\d+)")
+        self.until(lambda: address.search(viewer.log.read_text()) or viewer.poll() is not None, 200)
+        return int(address.search(viewer.log.read_text())[1])
 
     def call(self, service, name, **request):
         """The answer of a service to a request with these fields."""

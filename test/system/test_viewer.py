@@ -16,7 +16,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage
 from std_msgs.msg import Header
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
@@ -62,7 +62,8 @@ class Page:
             length = int.from_bytes(message[:4], "big")
             header = json.loads(message[4 : 4 + length])
             self.packets.setdefault(header["stream"], []).append((header, message[4 + length :]))
-            await self._send({"shown": header["stream"]})
+            with contextlib.suppress(WebSocketClosedError):  # closed meanwhile; None is read next
+                await self._send({"shown": header["stream"]})
         self.is_closed = True
 
 
@@ -79,7 +80,7 @@ def peer(lasting_system):
 
 @pytest.fixture
 def port(viewer, peer):
-    return port_of(viewer, peer)
+    return peer.port_of(viewer)
 
 
 @pytest.fixture
@@ -94,13 +95,6 @@ def get(port, path):
     answer = connection.getresponse()
     with contextlib.closing(connection):
         return answer, answer.read()
-
-
-def port_of(viewer, peer):
-    """Return the port from a viewer's log."""
-    address = re.compile(r"watch on http://127\.0\.0\.1:(\d+)")
-    peer.until(lambda: address.search(viewer.log.read_text()) or viewer.poll() is not None, 200)
-    return int(address.search(viewer.log.read_text())[1])
 
 
 def picture():
@@ -248,7 +242,7 @@ def test_parameters_change_within_the_nodes_limits(port, page, peer):
 def test_a_signal_ends_it_while_a_page_is_open(own_system, number):
     programs, peer = own_system
     viewer = programs.start_node("-p", "port:=0", program="viewer")
-    with contextlib.closing(Page(port_of(viewer, peer))) as page:
+    with contextlib.closing(Page(peer.port_of(viewer))) as page:
         page.ask(watch=["overlay"])
         page.ask(set="steps", value=2)
         peer.until(lambda: page.answers)

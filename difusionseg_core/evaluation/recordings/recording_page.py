@@ -31,7 +31,10 @@ def recording_page(
     ]
     if "segmentation" in metrics:
         sections.append(_segmentation(metrics["segmentation"], label_set))
-    sections.append(Section("Objects", [_objects(metrics["objects"])]))
+    tables = [_objects(metrics["objects"])]
+    if "identities" in metrics:
+        tables.append(_identities(metrics["identities"]))
+    sections.append(Section("Objects", tables))
     if "fusion" in metrics:
         fusion = {key: value for key, value in metrics["fusion"].items() if key != "frames"}
         note = f"Means over {metrics['fusion']['frames']} frames; better when higher, but MSE."
@@ -205,6 +208,16 @@ def _objects(by_class: Mapping) -> Table:
         "objects.json and objects.csv list every object."
     )
     return Table(["class", "detections", "tracks", "mean [C]", "maximum [C]"], rows, note)
+
+
+def _identities(by_class: Mapping) -> Table:
+    keys = ("objects", "boxes", "found", "id_switches")
+    rows = [[name, *(str(row[key]) for key in keys)] for name, row in by_class.items()]
+    note = (
+        "Of the objects with known identity: their boxes in all frames (both sides 12 px or more), "
+        "those found (IoU 0.5 or more), and how often an object was found under another id."
+    )
+    return Table(["class", "known objects", "boxes", "found", "ID switches"], rows, note)
 
 
 def _latency(stages: Mapping) -> Table:

@@ -18,7 +18,7 @@ from difusionseg_core.evaluation.machine import machine
 from difusionseg_core.evaluation.recordings.header_scan import HeaderScan, Pairing, scan_headers
 from difusionseg_core.evaluation.recordings.highlights import Highlights
 from difusionseg_core.evaluation.recordings.recorded_frames import FrameReader
-from difusionseg_core.evaluation.recordings.recorded_objects import RecordedObjects
+from difusionseg_core.evaluation.recordings.recorded_objects import KnownObjects, RecordedObjects
 from difusionseg_core.evaluation.recordings.recording_page import recording_page
 from difusionseg_core.evaluation.recordings.recording_scores import Latencies, Scores
 from difusionseg_core.evaluation.recordings.result_recording import ResultRecording
@@ -65,8 +65,8 @@ class RecordingJob:
 def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, object]:
     """Write metrics.json, tables and the page about them; return what metrics.json holds.
 
-    The tables are timeline.csv, rates.csv, latency.csv, objects.csv (and objects.json), and
-    per_image.jsonl (for `compare`).
+    The tables are timeline.csv, rates.csv, latency.csv, objects.csv (and objects.json,
+    objects_coco.json), and per_image.jsonl (for `compare`).
     All but the latencies and the part "run" of metrics.json is the same every time. Raises
     ValueError (RecordingError among them) or OSError, in one line that names the recording.
     """
@@ -98,6 +98,9 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
         job.output.mkdir()
         finder = ObjectFinder()
         objects = stack.enter_context(RecordedObjects(job.output, label_set))
+        known = None
+        if topics.true_objects is not None:
+            known = stack.enter_context(KnownObjects(job.recording, topics.true_objects, label_set))
         timeline = stack.enter_context(_Table(job.output / "timeline.csv", scores.columns))
         latency = stack.enter_context(_Table(job.output / "latency.csv", latencies.columns))
         per_image = stack.enter_context((job.output / PER_IMAGE).open("w"))
@@ -123,7 +126,8 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
                 frame.degrees,
                 options.object_score,
             )
-            objects.add(str(row["stamp"]), seen)
+            true = None if known is None else known.at(frame.stamp_ns)
+            objects.add(str(row["stamp"]), prediction.labels.shape, seen, true)
             highlights.consider(frame, prediction, seen, row)
             latency.write(latencies.add(frame, prediction))
             if results is not None:
@@ -146,6 +150,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             **_timing(found, len(scores)),
             **scores.report(),
             "objects": objects.report(),
+            **({"identities": objects.identities()} if known else {}),
             "warnings": warnings + reader.warnings + found.warnings(),
             "faults": found.faults.lines(),
             "run": {

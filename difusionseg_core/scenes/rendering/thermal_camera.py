@@ -101,20 +101,25 @@ def thermograph(
     climate: Climate,
     fixed_pattern: np.random.Generator,
     rng: np.random.Generator,
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the thermal camera's image (H, W) uint8 of temperatures in degrees C.
 
-    Pass a new generator with the same seed as `fixed_pattern` for each frame of a sequence.
+    The second image is what a radiometric camera with the same optics and noise measures, (H, W)
+    float32 degrees C. Pass a new generator with the same seed as `fixed_pattern` for each frame of
+    a sequence.
     """
     height, width = temperature.shape
-    image = cv2.GaussianBlur(temperature, (0, 0), climate.softness * width / 640 + 0.1)
-    image = (image - climate.coldest) * climate.per_degree
+    seen = cv2.GaussianBlur(temperature, (0, 0), climate.softness * width / 640 + 0.1)
+    image = (seen - climate.coldest) * climate.per_degree
     # Such cameras compress temperatures far above or below the scene's range.
     hot = image > 200
     image[hot] = 200 + 55 * np.tanh((image[hot] - 200) / 90)
     cold = image < _COLD
     above = _COLD - climate.pedestal
     image[cold] = climate.pedestal + above * np.exp((image[cold] - _COLD) / above)
-    image += 0.5 * climate.noise * noise.normal(fixed_pattern, (width,))
-    image += climate.noise * noise.normal(rng, (height, width))
-    return np.clip(image, 0, 255).astype(np.uint8)
+    columns = 0.5 * climate.noise * noise.normal(fixed_pattern, (width,))
+    grain = climate.noise * noise.normal(rng, (height, width))
+    image += columns
+    image += grain
+    degrees = seen + (columns + grain) / climate.per_degree
+    return np.clip(image, 0, 255).astype(np.uint8), degrees.astype(np.float32)

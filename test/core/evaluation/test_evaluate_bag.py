@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from difusionseg_core.classes import MSRS
 from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.recordings import batch
 from difusionseg_core.evaluation.recordings.recording_scores import FUSION_METRICS
@@ -18,6 +19,8 @@ from difusionseg_core.imaging.camera_images import compress
 from difusionseg_core.metrics.fusion import fusion_metrics
 from difusionseg_core.recordings.object_messages import object_types
 from difusionseg_core.recordings.rosbag2 import STORAGES, Recording, RecordingWriter
+from difusionseg_core.scenes import sequence
+from difusionseg_core.scenes.output import SceneSeries, write_recording
 
 SECOND, MS = 1_000_000_000, 1_000_000
 SIZE = 48, 64
@@ -396,6 +399,33 @@ def test_objects_and_temperatures_are_recorded_and_listed(tmp_path, evaluate):
     figures = metrics(output)
     assert sum(row["detections"] for row in figures["objects"].values()) == len(listed)
     assert "maximum [C]" in (output / "report.html").read_text()
+    coco = pytest.importorskip("pycocotools.coco").COCO(str(output / "objects_coco.json"))
+    assert len(coco.getImgIds()) == 4 and len(coco.getAnnIds()) == len(listed)
+    for entry, annotation in zip(listed, coco.loadAnns(coco.getAnnIds()), strict=True):
+        (image,) = coco.loadImgs(annotation["image_id"])
+        (category,) = coco.loadCats(annotation["category_id"])
+        assert (image["file_name"], category["name"]) == (entry["image"], entry["class"])
+        assert (image["height"], image["width"]) == SIZE and annotation["bbox"] == entry["bbox"]
+        assert annotation.get("track_id") == entry.get("id")
+
+
+def test_id_switches_are_counted_where_identities_are_known(tmp_path, evaluate):
+    series = SceneSeries(scenes=1, frames=3, seed=876, conditions=("day",), size=(96, 128))
+    write_recording(series, tmp_path / "street", "mcap", quality=80, workers=1)
+    status, output = evaluate(tmp_path / "street")
+    assert status == 0
+    known = metrics(output)["identities"]["person"]
+    frames = list(sequence(876, 3, 10.0, (96, 128), "day"))
+    sides = [
+        (box.thing, min(box.right - box.left, box.bottom - box.top))
+        for frame in frames
+        for box in frame.boxes
+        if box.label == MSRS.class_names.index("person")
+    ]
+    counted = [thing for thing, side in sides if side >= 12]
+    assert (known["boxes"], known["objects"]) == (len(counted), len(set(counted)))
+    assert known["found"] <= known["boxes"] and known["id_switches"] == 0
+    assert "ID switches" in (output / "report.html").read_text()
 
 
 def test_a_deidentified_recording_has_only_blurred_images(tmp_path, evaluate):

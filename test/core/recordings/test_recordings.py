@@ -133,10 +133,11 @@ def test_a_damaged_message_is_named():
 def test_the_sample_is_complete_and_small(root):
     with Recording(root / "sample") as recording:
         topics = recording.choose_topics()
-        counts = {recording.count(topic) for topic in (topics.rgb, topics.thermal, topics.mask)}
-        shapes = {message.image().shape for message in recording.messages(recording.topics)}
-    assert counts == {50} and shapes == {(480, 640), (480, 640, 3)}
-    assert sum(file.stat().st_size for file in (root / "sample").iterdir()) < 10_000_000
+        images = (topics.rgb, topics.thermal, topics.mask)
+        counts = {recording.count(topic) for topic in (*images, topics.true_objects)}
+        shapes = {message.image().shape for message in recording.messages(images)}
+    assert counts == {44} and shapes == {(480, 640), (480, 640, 3)}
+    assert sum(file.stat().st_size for file in (root / "sample").iterdir()) < 8_000_000
 
 
 def image_message(image, encoding, big_endian=False, padding=0):

@@ -22,7 +22,7 @@ def equal(a, b):
 
 
 def test_a_frame_has_three_images_of_one_size():
-    rgb, thermal, labels, _ = draw(5, size=(96, 130))
+    rgb, thermal, labels, _, _ = draw(5, size=(96, 130))
     assert (rgb.shape, thermal.shape, labels.shape) == ((96, 130, 3), (96, 130), (96, 130))
     assert rgb.dtype == thermal.dtype == labels.dtype == np.uint8
     assert labels.max() < MSRS.num_classes

@@ -6,11 +6,14 @@ import os
 import numpy as np
 import pytest
 
+from difusionseg_core.classes import MSRS
 from difusionseg_core.cli import synthesize
 from difusionseg_core.data.boxes import read_boxes
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_thermal
 from difusionseg_core.data.label_files import read_labels
+from difusionseg_core.evaluation.recordings.recorded_objects import KnownObjects
+from difusionseg_core.imaging.temperature import guess_unit
 from difusionseg_core.recordings.rosbag2 import Recording
 from difusionseg_core.scenes import draw, output, sequence
 
@@ -42,7 +45,7 @@ def test_a_folder_holds_the_scenes(tmp_path, capsys):
     assert "3 frames of 3 scenes" in capsys.readouterr().out
     pairs = open_data_set(tmp_path / "drawn").pairs
     assert [pair.name for pair in pairs] == ["000007D", "000008N", "000009D"]
-    rgb, thermal, labels, boxes = draw(8, (64, 80), "night")
+    rgb, thermal, labels, boxes, _ = draw(8, (64, 80), "night")
     assert (read_rgb(pairs[1].visible) == rgb).all()
     assert (read_thermal(pairs[1].thermal) == thermal).all()
     assert (read_labels(pairs[1].labels) == labels).all()
@@ -78,9 +81,18 @@ def test_a_recording_holds_the_frames_in_order_for_any_number_of_workers(tmp_pat
     assert [mask.stamp_ns for mask in masks] == [10**9 + number * 2 * 10**8 for number in range(12)]
     assert [message.stamp_ns for message in thermal] == [mask.stamp_ns for mask in masks]
     drawn = list(sequence(1, frames=6, rate=5.0, size=(64, 80)))
-    for frame, mask in zip(drawn, masks[6:], strict=True):
+    for frame, mask, counts in zip(drawn, masks[6:], thermal[6:], strict=True):
         assert (mask.image() == frame.labels).all()
+        assert np.abs(counts.image() / 10 - 273.15 - frame.degrees).max() < 0.051
     assert not np.array_equal(drawn[0].labels, drawn[5].labels)
+    assert guess_unit(thermal[0].image()) == "decikelvin"
+    with KnownObjects(tmp_path / "alone" / "r", topics.true_objects, MSRS) as known:
+        objects = [known.at(mask.stamp_ns) for mask in masks]
+    for frame, found in zip(drawn, objects[6:], strict=True):
+        wanted = [(box.label, box.left, box.right - box.left) for box in frame.boxes]
+        assert [(one.label, one.x, one.width) for one in found] == wanted
+    first, second, other = ({one.identity for one in objects[i]} for i in (0, 1, 6))
+    assert first & second and not first & other  # each scene has its own things
 
 
 def test_a_folder_holds_the_same_bytes_for_any_number_of_workers(tmp_path):
