@@ -217,6 +217,14 @@ def test_what_a_training_leaves_is_a_model_and_can_be_lengthened(train, streets,
     assert Path("runs/lite/latest").resolve() != run
 
 
+def test_processes_of_a_launcher_need_a_common_folder(train, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun does
+    monkeypatch.delenv("DIFUSIONSEG_RUN", raising=False)
+    assert train() == 1
+    assert "name the run with --output" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_refused_trainings_leave_nothing(train, streets, tmp_path, capsys) -> None:
     for options, complaint in (
         ([f"--data.validation={streets / 'unlabelled'}"], "neither masks nor boxes"),
