@@ -126,6 +126,8 @@ def train(arguments: list[str]) -> int:
     warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")
     # The data module continues the loader, see `PairData.load_state_dict`.
     warnings.filterwarnings("ignore", message="You're resuming from a checkpoint that ended before")
+    # Of Lightning's own code with the latest PyTorch.
+    warnings.filterwarnings("ignore", message=".*LeafSpec.* is deprecated")
     with interrupts_stop():
         return _train(arguments)
 
@@ -197,9 +199,10 @@ def _configuration(name: str) -> str:
 
 def _run_of_rank(config: Namespace, runs: Path) -> Run:
     output = Path(config.output) if config.output else None
+    launched = rank() or int(os.environ.get("WORLD_SIZE", 1)) > 1
+    if launched and _RUN not in os.environ and output is None:
+        raise ValueError("name the run with --output if a launcher starts the processes")
     if rank():  # started by the first rank
-        if _RUN not in os.environ and output is None:
-            raise ValueError("name the run with --output if a launcher starts the processes")
         folder = Path(os.environ.get(_RUN) or str(output))
         return Run(folder, Path(config.ckpt_path) if config.ckpt_path else None, is_new=False)
     run = open_run(runs, output, config.ckpt_path, config.overwrite)

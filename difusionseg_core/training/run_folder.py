@@ -26,6 +26,7 @@ class Run:
     checkpoint: Path | None = None
     is_new: bool = True
     former: Path | None = None  # the training that this one replaces, moved aside
+    former_latest: Path | None = None  # what `latest` pointed to before
 
     @property
     def last(self) -> Path:
@@ -38,13 +39,13 @@ class Run:
 
     def mark_latest(self) -> None:
         """Let the link `latest` point to this run, unless a file or folder has that name."""
-        link, made = self.folder.parent / LATEST, self.folder.parent / f".{LATEST}.part"
+        link = self.folder.parent / LATEST
         if link.exists() and not link.is_symlink():
             return
         try:
-            made.unlink(missing_ok=True)
-            made.symlink_to(self.folder.name, target_is_directory=True)
-            made.replace(link)
+            if link.is_symlink():
+                self.former_latest = link.readlink()
+            _link(link, Path(self.folder.name))
         except OSError:  # a file system without links
             return
 
@@ -54,6 +55,11 @@ class Run:
             shutil.rmtree(self.folder, ignore_errors=True)
         if self.former:
             self.former.rename(self.folder)
+        link = self.folder.parent / LATEST
+        if link.is_symlink() and not link.exists():
+            link.unlink()
+            if self.former_latest and (link.parent / self.former_latest).exists():
+                _link(link, self.former_latest)
 
     def settle(self) -> None:
         """Remove the training that this one replaces."""
@@ -75,6 +81,13 @@ class Run:
         for pattern in RESULTS:
             for file in self.folder.glob(pattern):
                 file.replace(target / file.name)
+
+
+def _link(link: Path, target: Path) -> None:
+    made = link.with_name(f".{link.name}.part")
+    made.unlink(missing_ok=True)
+    made.symlink_to(target, target_is_directory=True)
+    made.replace(link)
 
 
 def open_run(

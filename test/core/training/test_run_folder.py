@@ -33,6 +33,19 @@ def test_every_training_gets_a_folder_of_its_own(tmp_path) -> None:
         assert (tmp_path / "runs" / LATEST).resolve() == run.folder.resolve()
 
 
+def test_a_run_that_fails_gives_latest_back(tmp_path) -> None:
+    failed = open_run(tmp_path)
+    failed.mark_latest()
+    failed.discard()
+    assert not list(tmp_path.iterdir())
+    good = Run(trained(tmp_path / "good"))
+    good.mark_latest()
+    failed = open_run(tmp_path)
+    failed.mark_latest()
+    failed.discard()
+    assert (tmp_path / LATEST).resolve() == good.folder and len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_folder_named_latest_is_not_changed(tmp_path) -> None:
     kept = trained(tmp_path / LATEST)
     open_run(tmp_path).mark_latest()

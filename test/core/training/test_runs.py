@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shlex
 import signal
 import sys
@@ -166,9 +167,9 @@ def test_stops_of_all_kinds_change_no_loss(train, streets, stop_at, options, sto
     expected = losses(Path("whole"))
     for number, stop in enumerate(stops):
         name, _, step = stop.partition(" ")
-        at = [f"--trainer.callbacks.step={step}", f"--trainer.callbacks.number={signal.SIGTERM:d}"]
+        at = stop_of(int(step)) if step else []
         resumed = ["--ckpt_path=last"] if number else []
-        callback = [f"--trainer.callbacks+={name}", *(at if step else [])]
+        callback = [f"--trainer.callbacks+={name}", *at]
         assert train(*callback, *options, *resumed) == 128 + signal.SIGTERM
     run = Path("runs/lite/latest").resolve()
     assert 0 < len(losses(run)) < len(expected) and not (run / "metrics.json").exists()
@@ -216,6 +217,14 @@ def test_a_finished_training_is_a_model_and_can_be_lengthened(train, streets, ca
     assert Path("runs/lite/latest").resolve() != run
 
 
+def test_processes_of_a_launcher_need_a_common_folder(train, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")  # as torchrun does
+    monkeypatch.delenv("DIFUSIONSEG_RUN", raising=False)
+    assert train() == 1
+    assert "name the run with --output" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_refused_trainings_leave_nothing(train, streets, tmp_path, capsys) -> None:
     for options, complaint in (
         ([f"--data.validation={streets / 'unlabelled'}"], "neither masks nor boxes"),
@@ -227,6 +236,68 @@ def test_refused_trainings_leave_nothing(train, streets, tmp_path, capsys) -> No
         assert complaint in capsys.readouterr().err
         left = [path for path in tmp_path.rglob("*") if path.is_file()]
         assert not left
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_no_order_of_commands_loses_a_training(train, stop_at, tmp_path) -> None:
+    runs = Path("runs/lite")
+    kept: dict[Path, dict[str, tuple[int, bytes]]] = {}
+
+    def run(*options: str, status: int = 0) -> Path:
+        """Train one epoch; every other training stays as it was."""
+        assert train("--trainer.max_epochs=1", *options) == status
+        latest = (runs / "latest").resolve()
+        for folder, content in kept.items():
+            assert folder == latest or files(folder) == content, folder
+        kept[latest] = files(latest)
+        return latest
+
+    first, second = run(), run()
+    stopped = run("--trainer.callbacks+=stop_at.StopAt", *stop_of(0), status=143)
+    assert len({first, second, stopped}) == 3
+    assert run("--ckpt_path=last") == stopped and (stopped / "metrics.json").is_file()
+
+    for old in (first, second):  # lengthened, by folder and by file
+        former = kept[old]
+        name = old if old == first else old / "checkpoints" / "last.ckpt"
+        assert run(f"--ckpt_path={name}", "--trainer.max_epochs=2") == old
+        assert kept[old]["after_step_2/lite.safetensors"] == former["lite.safetensors"]
+        assert kept[old]["config.yaml"] == former["config.yaml"]
+    assert train(f"--output={first}") == 1
+    assert train(f"--output={first}", "--overwrite=true", "--model.start=nowhere.pth") == 1
+    assert {folder: files(folder) for folder in kept} == kept
+
+    (second / "checkpoints" / "last.ckpt").rename(second / "checkpoints" / "earlier.ckpt")
+    kept[second] = files(second)
+    branch = run(f"--ckpt_path={second / 'checkpoints' / 'earlier.ckpt'}", "--trainer.max_epochs=3")
+    assert branch not in (first, second, stopped)
+    assert run(f"--output={first}", "--overwrite=true") == first  # as asked
+    assert "after_step_2/lite.safetensors" not in kept[first]
+    assert {path.name for path in runs.iterdir()} == {"latest", *(each.name for each in kept)}
+
+
+def test_a_full_disk_keeps_the_former_checkpoint(train, tmp_path, capsys) -> None:
+    assert train("--trainer.max_epochs=1") == 0
+    run = Path("runs/lite/latest").resolve()
+    before = files(run / "checkpoints")
+    weights = (run / "lite.safetensors").read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000_000, limit[1]))  # less than a checkpoint
+    try:
+        assert train("--ckpt_path=last") == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "last.ckpt cannot be written" in said and "the former one is kept" in said
+    assert files(run / "checkpoints") == before
+    assert (run / "lite.safetensors").read_bytes() == weights
+    assert train("--ckpt_path=last") == 0
+
+
+def stop_of(step: int) -> list[str]:
+    number = f"--trainer.callbacks.number={signal.SIGTERM:d}"
+    return [f"--trainer.callbacks.step={step}", number]
 
 
 @pytest.fixture(scope="module")
@@ -266,7 +337,8 @@ def test_a_teacher_of_other_classes_is_refused(train, streets, tmp_path, capsys)
         save_weights(create_model("lite", count), path, ModelInfo("lite", count, False, label_set))
         assert train(f"--model.teacher={path}", f"--data.fusion={streets / 'unlabelled'}") == 1
         said = capsys.readouterr().err
-        assert complaint in said and said.count("\n") == 1
+        last = said.splitlines()[-1]
+        assert last.startswith("difusionseg: ") and complaint in last
         path.unlink()
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
     assert train(f"--data.train={streets / 'unlabelled'}") == 1
