@@ -8,8 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from difusionseg_core.cameras.stamp_quality import STAMPS
-from difusionseg_core.cli.options import add_model_options, count, predictor_options
+from difusionseg_core.cli.options import (
+    add_model_options,
+    add_pairing_options,
+    count,
+    pairing_options,
+    predictor_options,
+)
 from difusionseg_core.parallel import available_cores
 
 if TYPE_CHECKING:
@@ -66,23 +71,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         help="parameter file of the node, such as registration.yaml: pairing, thermal conversion, "
         "registration, undistortion, model and steps are taken from it, unless given here",
     )
-    node.add_argument(
-        "--slop", type=float, default=0.05, help="largest time difference within a pair [s] (0.05)"
-    )
-    for role in ("rgb", "thermal"):
-        node.add_argument(
-            f"--{role}-stamps",
-            choices=STAMPS,
-            default="header",
-            help=f"time of {role} images: header (their stamp, default), arrival (when they were "
-            "recorded), auto (arrival if they have no stamp)",
-        )
-    node.add_argument(
-        "--queue-size", type=int, default=10, help="unpaired images kept per camera (10)"
-    )
-    node.add_argument(
-        "--thermal-time-offset", type=float, default=0.0, help="added to thermal stamps [s] (0)"
-    )
+    add_pairing_options(node)
     node.add_argument(
         "--thermal-to-rgb",
         type=float,
@@ -129,7 +118,6 @@ def run(args: argparse.Namespace) -> int:
     """Evaluate; what cannot be used is named, and the exit status is then 1."""
     cameras = _complete(args)
     from difusionseg_core.evaluation.recordings.batch import BatchJob, evaluate_recordings
-    from difusionseg_core.evaluation.recordings.header_scan import Pairing
     from difusionseg_core.evaluation.recordings.recording_run import RecordingOptions
 
     options = RecordingOptions(
@@ -137,13 +125,7 @@ def run(args: argparse.Namespace) -> int:
         rgb_topic=args.rgb_topic,
         thermal_topic=args.thermal_topic,
         mask_topic=args.mask_topic,
-        pairing=Pairing(
-            args.slop,
-            args.thermal_time_offset,
-            args.queue_size,
-            args.rgb_stamps,
-            args.thermal_stamps,
-        ),
+        pairing=pairing_options(args, args.params_file),
         cameras=cameras,
         fusion_every=args.fusion_every,
         object_score=args.object_score,
@@ -177,9 +159,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 _FROM_FILE = (
-    *("slop", "queue_size", "thermal_time_offset", "thermal_to_rgb"),
-    *("rgb_stamps", "thermal_stamps"),
-    *("model", "device", "backend", "precision", "steps"),
+    *("thermal_to_rgb", "model", "device", "backend", "precision", "steps"),
     *("object_score", "blur"),
 )
 """Options that are parameters of the node by the same name."""
@@ -213,7 +193,6 @@ def _complete(args: argparse.Namespace) -> CameraSettings:
     return replace(
         cameras,
         thermal_to_rgb=tuple(args.thermal_to_rgb or cameras.thermal_to_rgb),
-        thermal_time_offset=args.thermal_time_offset,
     )
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from difusionseg_core.backends import BACKENDS
 from difusionseg_core.backends.precision import PRECISIONS
+from difusionseg_core.cameras.pairing_options import PairingOptions
+from difusionseg_core.cameras.stamp_quality import STAMPS
 from difusionseg_core.data.data_yaml import DataSetLayout
+from difusionseg_core.imaging.camera_settings import typed_parameters
 from difusionseg_core.predictor import PredictorOptions
 
 
@@ -85,6 +90,39 @@ def add_thermal_options(parser: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="rows and columns cut off: top, bottom, left, right [pixels]",
     )
+
+
+def add_pairing_options(parser: argparse._ArgumentGroup) -> None:
+    """Declare how a recording's images are paired, as by the node's parameters of these names."""
+    parser.add_argument(
+        "--slop", type=not_negative, help="largest time difference within a pair [s] (0.05)"
+    )
+    for role in ("rgb", "thermal"):
+        parser.add_argument(
+            f"--{role}-stamps",
+            choices=STAMPS,
+            help=f"time of {role} images: header (their stamp, default), arrival (when they were "
+            "recorded), auto (arrival if they have no stamp)",
+        )
+    parser.add_argument("--queue-size", type=count, help="unpaired images kept per camera (10)")
+    parser.add_argument("--thermal-time-offset", type=float, help="added to thermal stamps [s] (0)")
+
+
+def pairing_options(args: argparse.Namespace, file: Path | None = None) -> PairingOptions:
+    """The options that were given, else those of the node's parameter file `file`.
+
+    Raises ValueError for a file that cannot be used, and OSError.
+    """
+    defaults = asdict(PairingOptions())
+    values = {} if file is None else typed_parameters(file, defaults)
+    given = {name: getattr(args, name) for name in defaults}
+    values |= {name: value for name, value in given.items() if value is not None}
+    for name in ("rgb_stamps", "thermal_stamps"):
+        if values.get(name, "auto") not in STAMPS:
+            raise ValueError(
+                f"{file}: {name} is '{values[name]}'; it must be one of {', '.join(STAMPS)}"
+            )
+    return PairingOptions(**values)
 
 
 def thermal_options(args: argparse.Namespace) -> dict[str, Any]:

@@ -12,8 +12,9 @@ import numpy as np
 
 from difusionseg_core.cli.options import (
     add_model_options,
+    add_pairing_options,
     add_thermal_options,
-    not_negative,
+    pairing_options,
     predictor_options,
     thermal_options,
 )
@@ -66,9 +67,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     recorded = parser.add_argument_group("for a recording")
     recorded.add_argument("--rgb-topic", help="topic of RGB images")
     recorded.add_argument("--thermal-topic", help="topic of thermal images")
-    recorded.add_argument(
-        "--slop", type=not_negative, default=0.05, help="largest time within a pair [s] (0.05)"
-    )
+    add_pairing_options(recorded)
     add_model_options(parser)
     parser.set_defaults(run=run)
 
@@ -85,10 +84,8 @@ def run(args: argparse.Namespace) -> int:
     if args.recording is not None:
         if args.rgb or args.thermal:
             raise ValueError("give a recording, or --rgb and --thermal, not both")
-        offset = settings.thermal_time_offset
-        source = open_recording(
-            args.recording, args.rgb_topic, args.thermal_topic, args.slop, offset
-        )
+        pairing = pairing_options(args, args.registration)
+        source = open_recording(args.recording, args.rgb_topic, args.thermal_topic, pairing)
     elif args.rgb and args.thermal:
         source = open_files(args.rgb, args.thermal, thermal.palette)
     else:

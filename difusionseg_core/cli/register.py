@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from difusionseg_core.cli.options import (
+    add_pairing_options,
     add_thermal_options,
     count,
-    not_negative,
+    pairing_options,
     thermal_options,
 )
 from difusionseg_core.data.image_files import write_png
@@ -50,12 +51,6 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--frames", type=count, default=12, help="pairs to use (default: 12)")
     parser.add_argument("--rgb-topic", help="of a recording (default: .../rgb/image)")
     parser.add_argument("--thermal-topic", help="of a recording (default: .../thermal/image)")
-    parser.add_argument(
-        "--slop",
-        type=not_negative,
-        default=0.05,
-        help="largest time difference within a pair [s] (default: 0.05)",
-    )
     for camera in ("rgb", "thermal"):
         parser.add_argument(
             f"--{camera}-calibration",
@@ -63,7 +58,9 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
             metavar="FILE",
             help="YAML file of ROS's camera_calibration (default: camera_info of the recording)",
         )
-    add_thermal_options(parser.add_argument_group("as the node's parameters"))
+    node = parser.add_argument_group("as the node's parameters")
+    add_pairing_options(node)
+    add_thermal_options(node)
     parser.set_defaults(run=run)
 
 
@@ -71,7 +68,12 @@ def run(args: argparse.Namespace) -> int:
     """Register; raises ValueError, in one line, for input that cannot be read or registered."""
     cameras = _cameras(args)
     pairs = sample_pairs(
-        args.input, args.frames, args.rgb_topic, args.thermal_topic, args.slop, cameras.thermal
+        args.input,
+        args.frames,
+        args.rgb_topic,
+        args.thermal_topic,
+        pairing_options(args),
+        cameras.thermal,
     )
     if cameras.undistort:
         lenses = Alignment(rgb=cameras.rgb, thermal=cameras.thermal_camera)

@@ -35,24 +35,23 @@ _TEMPERATURE = {
     "reflected_temperature": "reflected",
 }
 _AUTO = TemperatureScale("auto")
-_OTHERS = ("thermal_to_rgb", "undistort", "thermal_time_offset", "rgb_bits", "max_image_bytes")
+_OTHERS = ("thermal_to_rgb", "undistort", "rgb_bits", "max_image_bytes")
 
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """The node's parameters that say how images are converted, undistorted, aligned and paired.
+    """The node's parameters that say how images are converted, undistorted and aligned.
 
-    `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `thermal_time_offset` is
-    added to thermal stamps [s], `rgb_bits` are the significant bits of RGB images with 16 bits a
-    channel, and larger images than `max_image_bytes` are refused. `temperature` is what thermal
-    counts mean. `rgb` and `thermal_camera` are calibrations for `undistort`, None for those of
-    camera_info. Undistorted are both or neither, since `thermal_to_rgb` maps pixels of one kind.
+    `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `rgb_bits` are the
+    significant bits of RGB images with 16 bits a channel, and larger images than `max_image_bytes`
+    are refused. `temperature` is what thermal counts mean. `rgb` and `thermal_camera` are
+    calibrations for `undistort`, None for those of camera_info. Undistorted are both or neither,
+    since `thermal_to_rgb` maps pixels of one kind.
     """
 
     thermal: ThermalOptions = field(default_factory=ThermalOptions)
     thermal_to_rgb: tuple[float, ...] = IDENTITY
     undistort: bool = False
-    thermal_time_offset: float = 0.0
     rgb_bits: int = 16
     max_image_bytes: int = 25_000_000
     temperature: TemperatureScale = _AUTO
@@ -85,11 +84,7 @@ def read_camera_settings(path: Path) -> CameraSettings:
     values = node_parameters(path)
     thermal = _options(path, values, _THERMAL, ThermalOptions())
     temperature = replace(_AUTO, **_options(path, values, _TEMPERATURE, _AUTO))
-    others = {
-        name: _like(path, name, values[name], getattr(CameraSettings(), name))
-        for name in _OTHERS
-        if name in values
-    }
+    others = typed_parameters(path, {name: getattr(CameraSettings(), name) for name in _OTHERS})
     calibrations: dict[str, Any] = {
         field: _calibration(path, name, values[name])
         for field, name in (("rgb", "rgb_calibration"), ("thermal_camera", "thermal_calibration"))
@@ -132,6 +127,19 @@ def node_parameters(path: Path) -> dict[str, Any]:
             "registration.yaml that 'difusionseg register' writes"
         )
     return found
+
+
+def typed_parameters(path: Path, defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Those parameters of the file that are named in `defaults`, of the type of the default.
+
+    Raises as `read_camera_settings`.
+    """
+    values = node_parameters(path)
+    return {
+        name: _like(path, name, values[name], default)
+        for name, default in defaults.items()
+        if name in values
+    }
 
 
 def _options(

@@ -10,12 +10,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from difusionseg_core.cameras.pairing import NearestStampPairer
+from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.data.file_names import is_image, with_common_names
 from difusionseg_core.data.folder import pair_images
 from difusionseg_core.data.image_files import DataError, read_rgb, read_thermal
 from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
-from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording
+from difusionseg_core.recordings.recorded_pairs import RecordedPair, recorded_pairs
+from difusionseg_core.recordings.rosbag2 import Recording
 
 _NEUTRAL = 6.0  # largest mean difference of the channels of a grey video
 VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
@@ -70,36 +71,28 @@ def open_recording(
     path: Path,
     rgb_topic: str | None = None,
     thermal_topic: str | None = None,
-    slop: float = 0.05,
-    thermal_time_offset: float = 0.0,
+    options: PairingOptions = PairingOptions(),  # noqa: B008 (frozen)
 ) -> PairSource:
     """Return the pairs of a rosbag2 recording, paired as the node does, named by the RGB stamp [s].
 
-    Raises RecordingError.
+    Raises RecordingError; if there is no pair, when the first is requested.
     """
     recording = Recording(path)
     topics = recording.choose_topics(rgb=rgb_topic, thermal=thermal_topic)
-    pairer = NearestStampPairer(
-        round(slop * 1e9), queue_size=10, thermal_offset_ns=round(thermal_time_offset * 1e9)
-    )
 
     def pairs() -> Iterator[InputPair]:
         with recording:
-            for message in recording.messages([topics.rgb, topics.thermal]):
-                add = pairer.add_rgb if message.topic == topics.rgb else pairer.add_thermal
-                for pair in add(message.stamp_ns, message):
-                    yield _recorded(pair.rgb, pair.thermal)
-            for pair in pairer.flush():
-                yield _recorded(pair.rgb, pair.thermal)
+            for pair in recorded_pairs(recording, topics, options):
+                yield _recorded(pair)
 
     return PairSource(pairs(), recording.count(topics.rgb), rate=10.0)
 
 
-def _recorded(rgb: RecordedMessage, thermal: RecordedMessage) -> InputPair:
+def _recorded(pair: RecordedPair) -> InputPair:
     def read() -> Images:
-        return rgb_array(rgb.deserialize()), thermal_pixels(thermal.deserialize())
+        return rgb_array(pair.rgb.deserialize()), thermal_pixels(pair.thermal.deserialize())
 
-    seconds, nanoseconds = divmod(rgb.stamp_ns, 1_000_000_000)
+    seconds, nanoseconds = divmod(pair.stamp_ns, 1_000_000_000)
     return InputPair(f"{seconds}_{nanoseconds:09d}", read)
 
 

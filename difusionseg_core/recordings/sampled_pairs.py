@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from difusionseg_core.cameras.pairing import NearestStampPairer, Pair
+from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_rgb_thermal, read_thermal
 from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.recordings.recorded_pairs import recorded_pairs
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 
 SampledPair = tuple[np.ndarray, np.ndarray]
@@ -24,17 +25,17 @@ def sample_pairs(
     count: int,
     rgb_topic: str | None = None,
     thermal_topic: str | None = None,
-    slop: float = 0.05,
+    options: PairingOptions = PairingOptions(),  # noqa: B008 (frozen)
     thermal: ThermalOptions = ThermalOptions(),  # noqa: B008 (frozen)
 ) -> list[SampledPair]:
     """Read up to `count` pairs, evenly spread, from a recording or a data-set folder.
 
-    The topics of a recording are those of `Recording.choose_topics`; `slop` is the largest time
-    difference within a pair [s]. Each thermal image is converted by itself. Raises
+    The topics of a recording are those of `Recording.choose_topics`; `options` say
+    how they are paired. Each thermal image is converted by itself. Raises
     ValueError, in one line, if there is no pair.
     """
     if is_recording(source):
-        found = _from_recording(source, count, rgb_topic, thermal_topic, slop)
+        found = _from_recording(source, count, rgb_topic, thermal_topic, options)
     else:
         found = _from_data_set(source, count, thermal.palette)
     return [(rgb, ThermalConversion(thermal)(pixels)) for rgb, pixels in found]
@@ -51,21 +52,15 @@ def _from_data_set(folder: Path, count: int, palette: str) -> Iterator[SampledPa
 
 
 def _from_recording(
-    path: Path, count: int, rgb_topic: str | None, thermal_topic: str | None, slop: float
+    path: Path,
+    count: int,
+    rgb_topic: str | None,
+    thermal_topic: str | None,
+    options: PairingOptions,
 ) -> Iterator[SampledPair]:
     with Recording(path) as recording:
         topics = recording.choose_topics(rgb=rgb_topic, thermal=thermal_topic)
-        pairer = NearestStampPairer(round(slop * 1e9), queue_size=10)
-
-        def matched() -> Iterator[Pair]:
-            for message in recording.messages([topics.rgb, topics.thermal]):
-                add = pairer.add_rgb if message.topic == topics.rgb else pairer.add_thermal
-                yield from add(message.stamp_ns, message)
-            yield from pairer.flush()
-
         every = max(1, recording.count(topics.rgb) // count)
-        chosen = list(islice(matched(), 0, None, every))[:count]
-    if not chosen:
-        raise ValueError(f"{path} has no pair of images within {slop:g} s; set --slop")
+        chosen = list(islice(recorded_pairs(recording, topics, options), 0, None, every))[:count]
     for pair in chosen:
         yield rgb_array(pair.rgb.deserialize()), thermal_pixels(pair.thermal.deserialize())

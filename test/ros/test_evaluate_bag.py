@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from rclpy.parameter import Parameter
 
+from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.cli.main import main
-from difusionseg_core.evaluation.recordings.header_scan import Pairing
 from difusionseg_core.imaging.alignment import Calibration
 from difusionseg_core.imaging.calibration_files import calibration_yaml
 from difusionseg_core.imaging.camera_images import decode
@@ -27,7 +27,7 @@ SECOND, MS = 1_000_000_000, 1_000_000
 
 def test_defaults_are_those_of_the_node():
     settings = dataclasses.asdict(Settings())
-    for name, value in dataclasses.asdict(Pairing()).items():
+    for name, value in dataclasses.asdict(PairingOptions()).items():
         assert settings[name] == value
 
 
@@ -50,7 +50,7 @@ def recording(tmp_path):
 
 def certain_pairs(recording):
     """How many pairs are certain after each group of messages that a replay publishes."""
-    pairer, certain = Pairing().pairer(), 0
+    pairer, certain = PairingOptions().pairer(), 0
     source = open_source(recording)
     for group in instants(source.items()):
         for item in group:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from difusionseg_core.cameras.pairing import NearestStampPairer, Pair, PairingCounts
-from difusionseg_core.cameras.stamp_quality import used_stamp
+from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.evaluation.recordings.camera_timing import CameraTiming
 from difusionseg_core.evaluation.statistics import Faults
 from difusionseg_core.imaging.camera_images import (
@@ -27,28 +27,6 @@ from difusionseg_core.recordings.topic_choice import Topics
 
 _NONE = -1
 _TRUTHS_WAITING = 1_000_000  # only their numbers wait
-
-
-@dataclass(frozen=True)
-class Pairing:
-    """How images are paired: the node's parameters of the same names, with its defaults."""
-
-    slop: float = 0.05
-    thermal_time_offset: float = 0.0
-    queue_size: int = 10
-    rgb_stamps: str = "header"
-    thermal_stamps: str = "header"
-
-    @property
-    def slop_ns(self) -> int:
-        """Maximum time between the images of a pair in nanoseconds."""
-        return round(self.slop * 1e9)
-
-    def pairer(self) -> NearestStampPairer:
-        """Return a new pairer. Raises ValueError for values out of range."""
-        return NearestStampPairer(
-            self.slop_ns, self.queue_size, round(self.thermal_time_offset * 1e9)
-        )
 
 
 class PlacedPair(NamedTuple):
@@ -97,7 +75,7 @@ class HeaderScan:
 
 
 def scan_headers(
-    recording: Recording, topics: Topics, pairing: Pairing, max_bytes: int | None = None
+    recording: Recording, topics: Topics, pairing: PairingOptions, max_bytes: int | None = None
 ) -> HeaderScan:
     """Read the whole recording once. A ground truth belongs to the RGB image of the nearest stamp.
 
@@ -113,7 +91,6 @@ def scan_headers(
     cameras = {role: CameraTiming(pairing.slop_ns) for role in roles.values()}
     encodings = {"rgb": RGB_ENCODINGS, "thermal": THERMAL_ENCODINGS, "truth": None}
     places = dict.fromkeys(cameras, -1)
-    stamps = {"rgb": pairing.rgb_stamps, "thermal": pairing.thermal_stamps, "truth": "header"}
     pairs, truth_of_rgb, stamp_of_rgb = array("q"), array("q"), array("q")
     seconds: dict[int, Counter[str]] = {}
     faults = Faults()
@@ -134,7 +111,7 @@ def scan_headers(
             truth_of_rgb.append(_NONE)
             stamp_of_rgb.append(0)
         try:
-            stamp_ns = _checked_stamp(message, stamps[role], encodings[role], max_bytes)
+            stamp_ns = _checked_stamp(message, role, pairing, encodings[role], max_bytes)
         except (BadImage, RecordingError) as error:
             cameras[role].refused += 1
             faults.add(message.topic, error)
@@ -163,13 +140,24 @@ def scan_headers(
 
 
 def _checked_stamp(
-    message: RecordedMessage, stamps: str, encodings: tuple[str, ...] | None, max_bytes: int | None
+    message: RecordedMessage,
+    role: str,
+    pairing: PairingOptions,
+    encodings: tuple[str, ...] | None,
+    max_bytes: int | None,
 ) -> int:
     """Return the time [ns] of a message that the node accepts; arrival is the recorded time.
 
     Raises BadImage or RecordingError.
     """
-    stamp_ns = used_stamp(stamps, message.stamp_ns, message.recorded_ns)
-    check_stamp(stamp_ns)
+    stamp_ns = message.stamp_ns
+    if role == "truth":
+        check_stamp(stamp_ns)
+    else:
+        stamp_ns = pairing.used_stamp(role, stamp_ns, message.recorded_ns)
+        try:
+            check_stamp(stamp_ns)
+        except BadImage as error:
+            raise BadImage(f"{error}; or set --{role}-stamps to auto or arrival") from None
     check(message.deserialize(), encodings, max_bytes)
     return stamp_ns

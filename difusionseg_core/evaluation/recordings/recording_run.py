@@ -12,10 +12,11 @@ from time import perf_counter
 
 from tqdm import tqdm
 
+from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.data_sets.result_store import PER_IMAGE
 from difusionseg_core.evaluation.machine import machine
-from difusionseg_core.evaluation.recordings.header_scan import HeaderScan, Pairing, scan_headers
+from difusionseg_core.evaluation.recordings.header_scan import HeaderScan, scan_headers
 from difusionseg_core.evaluation.recordings.highlights import Highlights
 from difusionseg_core.evaluation.recordings.recorded_frames import FrameReader
 from difusionseg_core.evaluation.recordings.recorded_objects import KnownObjects, RecordedObjects
@@ -42,7 +43,7 @@ class RecordingOptions:
     rgb_topic: str | None = None
     thermal_topic: str | None = None
     mask_topic: str | None = None
-    pairing: Pairing = Pairing()
+    pairing: PairingOptions = PairingOptions()
     cameras: CameraSettings = CameraSettings()
     fusion_every: int = 1
     object_score: float = 0.3
@@ -243,7 +244,7 @@ def _write_rates(path: Path, found: HeaderScan) -> None:
             table.write({"second": second, **{name: counts[name] for name in columns}})
 
 
-def _why_no_pairs(found: HeaderScan, pairing: Pairing) -> str:
+def _why_no_pairs(found: HeaderScan, pairing: PairingOptions) -> str:
     """Return the end of a line about a recording without pairs."""
     if found.apart_ns is None:
         reasons = "; ".join(found.faults.lines())
