@@ -53,7 +53,7 @@ def examine_recording(path: Path, seconds: float, **names: str | None) -> list[E
 
     Raises ValueError, in one line, for an unusable recording and for topics that are not found.
     """
-    with Recording(path) as recording:
+    with Recording(path, notice=_report) as recording:
         topics = recording.choose_topics(**names)
         cameras = {
             topic: Examination(role, topic, recording.topics[topic])
@@ -95,6 +95,10 @@ def examine_graph(
     return cameras
 
 
+def _report(line: str) -> None:
+    print(f"doctor: {line}", file=sys.stderr)
+
+
 def settings_for(rgb_topic: str, thermal_topic: str) -> dict[str, object]:
     """Return the node's transport parameters for these topics, if not default."""
     return {
@@ -131,7 +135,7 @@ def _look_until(stop: threading.Event, _: list[str]) -> int:
         if values["input"]:
             rgb, thermal = examine_recording(Path(values["input"]), seconds, **names)
         else:
-            print(f"doctor: examining the cameras for {seconds:g} s", file=sys.stderr)
+            _report(f"examining the cameras for {seconds:g} s")
             rgb, thermal = examine_graph(node, seconds, stop, **names)
     finally:
         node.destroy_node()

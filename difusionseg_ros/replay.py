@@ -115,8 +115,6 @@ class ReplayNode(Node):
             self.destroy_node()
             raise
         ClockWatch(self)
-        for warning in self.source.warnings:
-            self.get_logger().warning(warning)
         self._outputs = {
             topic: self.create_publisher(_TYPES[kind], topic, QOS)
             for topic, kind in self.source.topics.items()

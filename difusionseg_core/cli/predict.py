@@ -85,7 +85,9 @@ def run(args: argparse.Namespace) -> int:
         if args.rgb or args.thermal:
             raise ValueError("give a recording, or --rgb and --thermal, not both")
         pairing = pairing_options(args, args.registration)
-        source = open_recording(args.recording, args.rgb_topic, args.thermal_topic, pairing)
+        source = open_recording(
+            args.recording, args.rgb_topic, args.thermal_topic, pairing, _report
+        )
     elif args.rgb and args.thermal:
         source = open_files(args.rgb, args.thermal, thermal.palette)
     else:

@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
         args.thermal_topic,
         pairing_options(args),
         cameras.thermal,
+        _warn,
     )
     if cameras.undistort:
         lenses = Alignment(rgb=cameras.rgb, thermal=cameras.thermal_camera)

@@ -72,12 +72,14 @@ def open_recording(
     rgb_topic: str | None = None,
     thermal_topic: str | None = None,
     options: PairingOptions = PairingOptions(),  # noqa: B008 (frozen)
+    notice: Callable[[str], object] = lambda line: None,
 ) -> PairSource:
     """Return the pairs of a rosbag2 recording, paired as the node does, named by the RGB stamp [s].
 
-    Raises RecordingError; if there is no pair, when the first is requested.
+    `notice` gets a line about each part that is missing or damaged. Raises RecordingError; if there
+    is no pair, when the first is requested.
     """
-    recording = Recording(path)
+    recording = Recording(path, notice)
     topics = recording.choose_topics(rgb=rgb_topic, thermal=thermal_topic)
 
     def pairs() -> Iterator[InputPair]:

@@ -55,9 +55,8 @@ class McapRecovery:
         self.state = ", ".join(
             ([] if scan.complete else ["it ends in the middle of a record"])
             + ([f"{lost} left out"] if scan.lost_chunks else [])
-            or ["it has no usable index"]
         )
-        """In words, what is wrong with the file."""
+        """In words, what is wrong with the file; empty if nothing is."""
 
     def close(self) -> None:
         """Do nothing: no file is kept open."""

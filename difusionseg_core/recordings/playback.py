@@ -54,8 +54,8 @@ class RecordingSource:
     """The cameras of a recording, at `speed` times the recorded pace.
 
     A pause of more than `longest_pause` seconds, or a clock that jumps, is played as a pause of
-    that length, and `notice` gets a line about it. `names` are those of
-    `topic_choice.choose_topics`. Raises RecordingError.
+    that length, and `notice` gets a line about it, and about what is missing or damaged. `names`
+    are those of `topic_choice.choose_topics`. Raises RecordingError.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class RecordingSource:
         notice: Callable[[str], object] = _ignore,
         **names: str | None,
     ):
-        self._recording = Recording(path)
+        self._recording = Recording(path, notice)
         self.speed = speed
         self._longest_pause_ns = round(longest_pause * 1e9)
         self._notice = notice
@@ -75,7 +75,6 @@ class RecordingSource:
         except ValueError:
             self.close()
             raise
-        self.warnings = self._recording.warnings
         roles = (
             (chosen.rgb, RGB),
             (chosen.thermal, THERMAL),
@@ -143,7 +142,6 @@ class FolderSource:
     def __init__(self, path: Path | str, rate: float = 10.0):
         self._data_set = open_data_set(path)
         self._rate = rate
-        self.warnings: list[str] = []
         pairs = self._data_set.pairs
         cameras = [RGB, THERMAL] + ([MASK] if pairs[0].labels else [])
         self.topics = dict.fromkeys(cameras, "sensor_msgs/msg/Image")
@@ -183,7 +181,7 @@ def open_source(
         rate: frames per second of a folder.
         speed: pace of a recording, 1 is as recorded.
         longest_pause: seconds, see `RecordingSource`.
-        notice: gets a line about each pause that is shortened.
+        notice: gets a line about each pause that is shortened, and about what is damaged.
         topics: names in the recording, as those of `topic_choice.choose_topics`.
 
     Raises RecordingError or DataError, in one line.

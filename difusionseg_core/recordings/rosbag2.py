@@ -9,7 +9,7 @@ with Recording("drive") as recording:
 from __future__ import annotations
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
@@ -88,19 +88,22 @@ class RecordedMessage:
 class Recording:
     """An open recording: a folder with .mcap or .db3 files, or one such file (.zstd as well).
 
-    If metadata.yaml or files are missing or damaged, what is readable is read, and `warnings`
-    says in one line each what is not. Raises RecordingError if nothing is readable.
+    If metadata.yaml, files or parts of them are missing or damaged, what is readable is read, and
+    `warnings` says in one line each what is not; `notice` gets each line when it is found, on
+    opening or while messages are read. Raises RecordingError if nothing is readable.
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, notice: Callable[[str], object] = lambda line: None):
         self.path = Path(path)
         self.warnings: list[str] = []
+        self._notice = notice
         if not self.path.exists():
             raise RecordingError(f"{self.path} does not exist")
         if self.path.is_dir() and not is_recording(self.path):
             raise RecordingError(
                 f"{self.path} is not a recording: it has no metadata.yaml and no .mcap or .db3 file"
             )
+        self._damaged_reader: SalvagedReader | None = None  # opened if reading fails
         self._reader: Any
         try:
             self._reader = Reader(self.path)
@@ -118,8 +121,14 @@ class Recording:
             reader = SalvagedReader(self.path)
         except (ValueError, OSError) as reason:
             raise RecordingError(self._damage(reason)) from error
-        self.warnings = reader.warnings
+        self._warn(reader.warnings)
         return reader
+
+    def _warn(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            if line not in self.warnings:
+                self.warnings.append(line)
+                self._notice(line)
 
     def __enter__(self) -> Recording:
         return self
@@ -130,6 +139,8 @@ class Recording:
     def close(self) -> None:
         """Close the files."""
         self._reader.close()
+        if self._damaged_reader is not None:
+            self._damaged_reader.close()
 
     @property
     def topics(self) -> dict[str, str]:
@@ -163,26 +174,62 @@ class Recording:
             raise RecordingError(f"{self.path} has {error}") from error
 
     def messages(self, topics: Iterable[str]) -> Iterator[RecordedMessage]:
-        """Yield messages on these topics in recorded order. Raises RecordingError for damage."""
+        """Yield messages on these topics in recorded order, without those in damaged parts.
+
+        Raises RecordingError where nothing after a damaged part is readable.
+        """
         wanted = set(topics)
-        connections = [item for item in self._reader.connections if item.topic in wanted]
-        if not connections:  # rosbags would read all topics
+        if not wanted & self.topics.keys():  # rosbags would read all topics
             return
-        messages = self._reader.messages(connections)
+        reader, latest_ns, passed = self._reader, -1, 0
+        messages = reader.messages([item for item in reader.connections if item.topic in wanted])
         while True:
             try:
                 connection, recorded_ns, data = next(messages)
             except StopIteration:
                 return
             except Exception as error:  # rosbags raises many kinds on damaged files
-                raise RecordingError(self._damage(error)) from error
+                messages = self._beyond_damage(wanted, latest_ns, passed, error)
+                continue
+            # How many messages have the latest time, to continue with those after them.
+            passed = passed + 1 if recorded_ns == latest_ns else 1
+            latest_ns = recorded_ns
             yield RecordedMessage(connection.topic, connection.msgtype, recorded_ns, bytes(data))
+
+    def _beyond_damage(
+        self, topics: set[str], latest_ns: int, passed: int, error: Exception
+    ) -> Iterator[tuple[Any, int, bytes]]:
+        """What is readable after `passed` messages of time `latest_ns`, where reading failed."""
+        if self._damaged_reader is not None:  # it has left out the damaged parts already
+            raise RecordingError(self._damage(error)) from error
+        try:
+            reader = SalvagedReader(self.path, damaged=True)
+        except (ValueError, OSError, ImportError) as reason:
+            raise RecordingError(self._damage(reason)) from error
+        self._damaged_reader = reader
+        self._warn(reader.warnings)
+        return _after(
+            reader.messages([item for item in reader.connections if item.topic in topics]),
+            latest_ns,
+            passed,
+        )
 
     def _damage(self, error: Exception) -> str:
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         return (
             f"{self.path} cannot be read: damaged, truncated, or not a rosbag2 recording ({reason})"
         )
+
+
+def _after(
+    messages: Iterator[tuple[Any, int, bytes]], latest_ns: int, passed: int
+) -> Iterator[tuple[Any, int, bytes]]:
+    """The messages later than `latest_ns`, and those of that time after the first `passed`."""
+    for message in messages:
+        if message[1] == latest_ns and passed:
+            passed -= 1
+        elif message[1] >= latest_ns:
+            yield message
 
 
 class RecordingWriter:

@@ -10,7 +10,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -20,6 +20,7 @@ from rosbags.rosbag2 import Reader
 from ruamel.yaml import YAML
 
 from difusionseg_core.recordings.mcap_recovery import McapRecovery
+from difusionseg_core.recordings.sqlite_recovery import SqliteRecovery
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
@@ -35,11 +36,12 @@ def storage_files(path: Path) -> list[Path]:
 class SalvagedReader:
     """All readable messages of the storage files at a path, by the interface of rosbags' Reader.
 
-    `warnings` says in one line each what is missing. Raises ValueError, in one line, if no
+    `warnings` says in one line each what is missing. `damaged` reads every file by the way that
+    leaves damaged parts out, even if its index is sound. Raises ValueError, in one line, if no
     message is readable, and ImportError if a package for that is missing.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, damaged: bool = False) -> None:
         listed, expected = _metadata(path)
         files = storage_files(path)
         missing = sorted(set(listed) - {file.name for file in files})
@@ -51,7 +53,7 @@ class SalvagedReader:
         with ExitStack() as stack:
             for file in files:
                 try:
-                    part, problem = _open(file, stack)
+                    part, problem = _open(file, stack, damaged)
                 except (ValueError, OSError) as error:
                     failures.append(f"{file.name}: {' '.join(str(error).split())}")
                     continue
@@ -92,7 +94,7 @@ class SalvagedReader:
                     yield connection, recorded_ns, _uncompressed(bytes(data))
 
 
-def _open(file: Path, stack: ExitStack) -> tuple[Any, str | None]:
+def _open(file: Path, stack: ExitStack, damaged: bool) -> tuple[Any, str | None]:
     """Return a reader of one file, closed by `stack`, and in words what is wrong with the file."""
     if file.suffix == ".zstd":
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="difusionseg.")))
@@ -103,13 +105,21 @@ def _open(file: Path, stack: ExitStack) -> tuple[Any, str | None]:
     try:
         reader = Reader(file)
         reader.open()
-    except Exception as error:  # rosbags raises many kinds on damaged files
-        if file.suffix != ".mcap":
-            raise ValueError(f"{type(error).__name__}: {error}") from error
-        recovery = McapRecovery(file)
-        return recovery, recovery.state
+    except Exception:  # rosbags raises many kinds on damaged files
+        recovery = _recovery(file, stack)
+        return recovery, recovery.state or "it has no usable index"
+    if damaged:
+        reader.close()
+        recovery = _recovery(file, stack)
+        return recovery, recovery.state or None
     stack.callback(reader.close)
     return reader, None
+
+
+def _recovery(file: Path, stack: ExitStack) -> McapRecovery | SqliteRecovery:
+    """A reader that leaves damaged parts out. Raises as `SalvagedReader`."""
+    recover = McapRecovery if file.suffix == ".mcap" else SqliteRecovery
+    return stack.enter_context(closing(recover(file)))
 
 
 def _unpack(file: Path, target: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -27,15 +27,17 @@ def sample_pairs(
     thermal_topic: str | None = None,
     options: PairingOptions = PairingOptions(),  # noqa: B008 (frozen)
     thermal: ThermalOptions = ThermalOptions(),  # noqa: B008 (frozen)
+    notice: Callable[[str], object] = lambda line: None,
 ) -> list[SampledPair]:
     """Read up to `count` pairs, evenly spread, from a recording or a data-set folder.
 
     The topics of a recording are those of `Recording.choose_topics`; `options` say
-    how they are paired. Each thermal image is converted by itself. Raises
+    how they are paired, and `notice` gets a line about each part that is damaged. Each thermal
+    image is converted by itself. Raises
     ValueError, in one line, if there is no pair.
     """
     if is_recording(source):
-        found = _from_recording(source, count, rgb_topic, thermal_topic, options)
+        found = _from_recording(source, count, rgb_topic, thermal_topic, options, notice)
     else:
         found = _from_data_set(source, count, thermal.palette)
     return [(rgb, ThermalConversion(thermal)(pixels)) for rgb, pixels in found]
@@ -57,8 +59,9 @@ def _from_recording(
     rgb_topic: str | None,
     thermal_topic: str | None,
     options: PairingOptions,
+    notice: Callable[[str], object],
 ) -> Iterator[SampledPair]:
-    with Recording(path) as recording:
+    with Recording(path, notice) as recording:
         topics = recording.choose_topics(rgb=rgb_topic, thermal=thermal_topic)
         every = max(1, recording.count(topics.rgb) // count)
         chosen = list(islice(recorded_pairs(recording, topics, options), 0, None, every))[:count]

@@ -77,7 +77,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
     began = perf_counter()
     with ExitStack() as stack:
         recording = stack.enter_context(Recording(job.recording))
-        warnings = list(recording.warnings)
+        warnings: list[str] = []
         topics = recording.choose_topics(
             rgb=options.rgb_topic, thermal=options.thermal_topic, mask=options.mask_topic
         )
@@ -152,7 +152,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             **scores.report(),
             "objects": objects.report(),
             **({"identities": objects.identities()} if known else {}),
-            "warnings": warnings + reader.warnings + found.warnings(),
+            "warnings": recording.warnings + warnings + reader.warnings + found.warnings(),
             "faults": found.faults.lines(),
             "run": {
                 "machine": machine(),
