@@ -18,7 +18,7 @@ _SCALES = np.geomspace(0.5, 2.0, 25)  # of the thermal image, once it is as wide
 _ROTATIONS = (-8.0, -4.0, 0.0, 4.0, 8.0)  # degrees
 _LEAST_OVERLAP = 0.15  # of the RGB image's area
 
-_PATCH, _STRIDE = 72, 36  # pixels at the working size
+PATCH, _STRIDE = 72, 36  # pixels at the working size
 _LEAST_LIKENESS = 0.1  # normalised correlation of a patch with its best match
 
 
@@ -142,15 +142,15 @@ def match_patches(
         for image in thermal
     ]
     places, scores, energies = [], [], []
-    for top in range(radius, height - _PATCH - radius + 1, _STRIDE):
-        for left in range(radius, width - _PATCH - radius + 1, _STRIDE):
-            if within[top : top + _PATCH, left : left + _PATCH].mean() < 0.8:
+    for top in range(radius, height - PATCH - radius + 1, _STRIDE):
+        for left in range(radius, width - PATCH - radius + 1, _STRIDE):
+            if within[top : top + PATCH, left : left + PATCH].mean() < 0.8:
                 continue
             compared = [
                 _scores(visible, moved, top, left, radius)
                 for visible, moved in zip(structures, warped, strict=True)
             ]
-            places.append((left + _PATCH / 2, top + _PATCH / 2))
+            places.append((left + PATCH / 2, top + PATCH / 2))
             scores.append([score for score, _ in compared])
             energies.append([energy for _, energy in compared])
     reach = 2 * radius + 1
@@ -170,8 +170,8 @@ def shrink(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _scores(
     visible: np.ndarray, thermal: np.ndarray, top: int, left: int, radius: int
 ) -> tuple[np.ndarray, float]:
-    patch = thermal[top : top + _PATCH, left : left + _PATCH]
-    around = visible[top - radius : top + _PATCH + radius, left - radius : left + _PATCH + radius]
+    patch = thermal[top : top + PATCH, left : left + PATCH]
+    around = visible[top - radius : top + PATCH + radius, left - radius : left + PATCH + radius]
     score = cv2.matchTemplate(around, patch, cv2.TM_CCORR)
     own, other = (patch**2).sum(), (around[radius:-radius, radius:-radius] ** 2).sum()
     return score, float(np.sqrt(own * other))

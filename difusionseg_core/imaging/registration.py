@@ -10,11 +10,12 @@ right as long as the scene is far away compared with the distance between the tw
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
+from difusionseg_core.imaging.parallax import Parallax, find_parallax
 from difusionseg_core.imaging.patch_matching import (
     PatchScores,
     coarse_match,
@@ -25,11 +26,11 @@ from difusionseg_core.imaging.patch_matching import (
 from difusionseg_core.imaging.transform_models import MODELS, choose_model, distances, fit
 
 _WORK_WIDTH = 640  # pixels of the RGB image when patches are matched
-_PASSES = ((24, 8.0), (12, 5.0), (8, 3.0), (8, 3.0))
+_PASSES = ((24, 8.0), (12, 5.0), (12, 3.0))
 """Pixels, at the working size, that a patch may be off, and by which it may then miss the fit."""
 _LEAST_PATCHES = 12
 _RESAMPLES = 60  # of the bootstrap
-_PARALLAX = 0.3  # share of the matched patches that disagree with the transform
+_DISAGREEING = 0.3  # share of the matched patches that disagree with the transform
 PLACES = ("centre", "top left", "top right", "bottom right", "bottom left")
 
 
@@ -45,8 +46,9 @@ class Registration:
     one of `transform_models.MODELS`, "identity" if the images are aligned already. `residual` is
     the root mean square distance of the agreeing patches from where the matrix puts them, `before`
     that without it, with the thermal image only resized. `agreeing` of `patches` patches, searched
-    in a wide range, agree with the matrix. `uncertainty` (5,) is the standard deviation of the
-    mapped centre and four corners (`PLACES`), from resampled patches and frames.
+    in a wide range, agree with the matrix; `parallax` says whether the others agree with each
+    other. `uncertainty` (5,) is the standard deviation of the mapped centre and four corners
+    (`PLACES`), from resampled patches and frames.
     """
 
     matrix: np.ndarray
@@ -56,11 +58,7 @@ class Registration:
     agreeing: int
     patches: int
     uncertainty: np.ndarray
-
-    @property
-    def parallax(self) -> bool:
-        """Whether so many patches disagree that one transform cannot be right everywhere."""
-        return self.agreeing < (1 - _PARALLAX) * self.patches
+    parallax: Parallax
 
     @property
     def summary(self) -> str:
@@ -80,13 +78,20 @@ class Registration:
     @property
     def warning(self) -> str:
         """What is doubtful, in one line; empty if nothing is."""
-        if not self.parallax:
-            return ""
-        return (
-            f"{self.patches - self.agreeing} of {self.patches} patches disagree: the scene is near "
-            "compared with the distance between the cameras (parallax), or few edges are common; "
-            "no single transform is right everywhere. Use frames of distant scenes"
-        )
+        if self.parallax.found:
+            return (
+                f"parallax: {self.parallax.share:.0%} of the patches that neighbours confirm lie "
+                f"elsewhere, by {self.parallax.pixels:.0f} px: the scene is near compared with the "
+                "distance between the cameras, and no single transform is right everywhere. Use "
+                "frames of scenes as distant as those that matter"
+            )
+        if self.agreeing < (1 - _DISAGREEING) * self.patches:
+            return (
+                f"{self.patches - self.agreeing} of {self.patches} patches disagree: few edges are "
+                "common, or the scene is near compared with the distance between the cameras "
+                "(parallax). Use more frames, of distant scenes with edges that both cameras see"
+            )
+        return ""
 
 
 def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> Registration:
@@ -122,6 +127,8 @@ def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> R
         places = matched.places[good]
         sources, targets = _unmapped(matrix, places), places + shifts[good]
         model = choose_model(sources, targets, resized, tolerance, _halves(matched, good, places))
+        if tolerance > _PASSES[-1][1]:
+            model = _at_least_affine(model)  # so that patches in the corners stay within reach
         fitted = fit(model, sources, targets, resized, tolerance)
         if fitted is None or (distances(fitted, sources, targets) <= tolerance).sum() < (
             _LEAST_PATCHES
@@ -133,8 +140,10 @@ def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> R
         previous, matrix = matrix, fitted
     agreeing = distances(matrix, sources, targets) <= tolerance
     # Patches of objects at other distances are outside the range of the last passes.
-    wide, good = match_patches(structures, thermal, matrix, _PASSES[0][0]).shifts()
-    near = np.linalg.norm(wide[good], axis=1) <= 2 * tolerance
+    wide = match_patches(structures, thermal, matrix, _PASSES[0][0])
+    shifts, good = wide.shifts()
+    near = np.linalg.norm(shifts[good], axis=1) <= 2 * tolerance
+    parallax = find_parallax(wide, tolerance)
     to_full = np.diag([width / size[0], height / size[1], 1.0])
     full = to_full @ matrix
     spread = _bootstrap(matched, previous, model, resized, tolerance, matrix, thermal_size, seed)
@@ -146,6 +155,7 @@ def register(pairs: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 0) -> R
         agreeing=int(near.sum()),
         patches=len(near),
         uncertainty=spread / factor,
+        parallax=replace(parallax, pixels=parallax.pixels / factor),
     )
 
 
@@ -183,8 +193,7 @@ def _bootstrap(
     fitted are left out. A model simpler than "affine" would hide what it cannot express, so that
     "affine" is fitted in its place.
     """
-    if MODELS.index(model) < MODELS.index("affine"):
-        model = "affine"
+    model = _at_least_affine(model)
     width, height = thermal_size
     corners = [(0, 0), (width, 0), (width, height), (0, height)]
     ends = np.array([(width / 2, height / 2), *corners], np.float64)
@@ -202,6 +211,10 @@ def _bootstrap(
             moved = cv2.perspectiveTransform(ends[:, None], found)[:, 0] - expected
             squares.append((moved**2).sum(axis=1))
     return np.sqrt(np.mean(squares, axis=0)) if squares else np.full(len(ends), np.inf)
+
+
+def _at_least_affine(model: str) -> str:
+    return max(model, "affine", key=MODELS.index)
 
 
 def _unmapped(matrix: np.ndarray, places: np.ndarray) -> np.ndarray:

@@ -41,6 +41,17 @@ def test_noise_does_not_select_a_richer_model() -> None:
         assert choose_model(sources, targets, np.eye(3), 5.0) in ("identity", "translation")
 
 
+@pytest.mark.parametrize("model", ["translation", "similarity", "affine", "homography"])
+def test_a_scene_with_depth_is_averaged_instead_of_one_plane_chosen(model) -> None:
+    """Half of the patches, in turn, lie 2 px right and half 2 px left of the true place."""
+    sources, targets = points(model, noise=0.1, outliers=0.0)
+    targets[::2, 0] += 2.0
+    targets[1::2, 0] -= 2.0
+    matrix = fit(model, sources, targets, np.eye(3), 3.0)
+    clean, expected = points(model, noise=0.0, outliers=0.0, seed=1)
+    assert distances(matrix, clean, expected).max() < 1.8
+
+
 def test_too_few_points_fit_nothing() -> None:
     sources = np.array([[1.0, 2.0], [30.0, 40.0]])
     assert fit("homography", sources, sources, np.eye(3), 3.0) is None
