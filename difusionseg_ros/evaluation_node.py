@@ -32,6 +32,7 @@ from difusionseg_core.imaging.encodings import MASK_ENCODINGS
 from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.clock_watch import ClockWatch
+from difusionseg_ros.common.complaints import Complaints
 from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
 from difusionseg_ros.common.image_messages import check_stamp
 from difusionseg_ros.common.live_scores import LiveScores
@@ -65,7 +66,8 @@ _FIRST_PATIENCE = 30.0
 class EvaluationNode(Node):
     """Pairs masks with their ground truth and scores them.
 
-    `done` is set when no more masks are expected, `gave_up` when no ground truth arrived in time.
+    `done` is set when no more masks are expected, `gave_up` when no ground truth arrived in time,
+    or when the fusion node refuses every image of a camera.
     `node_arguments` are those of rclpy's Node. Raises ValueError, in one line, for an invalid
     parameter.
     """
@@ -100,6 +102,10 @@ class EvaluationNode(Node):
         info = topics.LABEL_INFO
         self.create_subscription(info.type, info.name, self.scores.name_classes, info.qos())
         self._mean_iou = self.create_publisher(Float64, MEAN_IOU, 10)
+        self._complaints = Complaints(self.get_namespace())
+        self.create_subscription(
+            DiagnosticArray, topics.DIAGNOSTICS.name, self._complaints.take, 10
+        )
         self._diagnostics = self.create_publisher(DiagnosticArray, topics.DIAGNOSTICS.name, 10)
         self.create_timer(_CHECK_PERIOD, self._check_end)
         self.create_timer(self.values["report_period"], self._publish_scores)
@@ -108,10 +114,11 @@ class EvaluationNode(Node):
         """Score the remaining pairs, report, and write `output`; return whether any was scored."""
         self._score(self._pairer.flush())
         if not self.scores.frames:
-            self.get_logger().error(
-                f"nothing was scored: {self._truths} images arrived on {TRUTH}, "
+            reason = self._complaints.error() or (
+                f"{self._truths} images arrived on {TRUTH}, "
                 f"{self._pairer.counts.dropped_rgb} masks had no ground truth"
             )
+            self.get_logger().error(f"nothing was scored: {reason}")
             return False
         self._publish_scores()
         if self.values["output"]:
@@ -181,7 +188,9 @@ class EvaluationNode(Node):
 
     def _check_end(self) -> None:
         now = time.monotonic()
-        if any(self.count_publishers(name) for name in self._truth_topics):
+        if self._last_mask is None and self._complaints.refusal():
+            self.gave_up = True
+        elif any(self.count_publishers(name) for name in self._truth_topics):
             self._last_truth_publisher = now
         elif self._last_truth_publisher is None:
             self.gave_up = now - self._began > self.values["start_timeout"]

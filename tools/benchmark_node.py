@@ -37,11 +37,11 @@ from difusionseg_core.evaluation.machine import machine
 from difusionseg_ros.bringup import processes
 from difusionseg_ros.bringup.arguments import read_arguments
 from difusionseg_ros.bringup.description import BRINGUP_ARGUMENTS, bringup_processes
+from difusionseg_ros.common.complaints import Complaints
 from difusionseg_ros.common.middleware import use_image_transport
 from difusionseg_ros.common.topics import DIAGNOSTICS, FRAME_STATUS, FUSED, MASK
 from difusionseg_ros.msg import FrameStatus, StageLatency
 from tools.command import measurement_parser, run_to_end, written
-from tools.complaints import Complaints
 from tools.ros_graph import Graph, GraphFailed, use_own_domain
 from tools.synthetic_cameras import SyntheticCameras
 

@@ -16,6 +16,7 @@ from difusionseg_core.classes import LabelSet
 from difusionseg_core.imaging.camera_images import mask_array, rgb_array, thermal_array
 from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_core.recordings.topic_choice import RGB, THERMAL
+from difusionseg_ros.common.complaints import Complaints
 from difusionseg_ros.common.topics import (
     CLASS_COLORS,
     DIAGNOSTICS,
@@ -26,7 +27,6 @@ from difusionseg_ros.common.topics import (
     Topic,
 )
 from difusionseg_ros.msg import ClassColors, FrameStatus
-from tools.complaints import Complaints
 
 IMAGES = (FUSED, MASK, OVERLAY)
 KEPT_FRAMES = 20  # newest frames kept; outputs of older ones will not arrive any more

@@ -153,6 +153,43 @@ def test_a_recording_is_replayed_and_scored(start, recording, untrained_weights,
     assert "car" in found["class_shares"]
 
 
+def with_refused_thermal_images(folder, pairs):
+    """Pairs at 10 Hz with truth, whose thermal images the node refuses."""
+    with RecordingWriter(folder / "refused") as writer:
+        for number in range(pairs):
+            stamp = 100 * SECOND + number * SECOND // 10
+            picture = np.full((*SIZE, 3), 40, np.uint8)
+            writer.write_image("/rgb/image", stamp, "front", picture, "rgb8")
+            writer.write_image("/thermal/image", stamp, "front", picture[..., 0], "bayer_rggb8")
+            writer.write_image("/ground_truth/mask", stamp, "front", class_map(0, 1), "mono8")
+    return folder / "refused"
+
+
+def test_images_that_the_node_refuses_end_the_evaluation_with_its_reason(
+    start, untrained_weights, tmp_path
+):
+    recording = with_refused_thermal_images(tmp_path, 3000)  # five minutes
+    process = start("bringup.evaluate_bag", f"bag:={recording}", f"model:={untrained_weights}")
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 1
+    line = next(line for line in errors.splitlines() if "nothing was scored" in line)
+    assert "/thermal/image: every image is refused: encoding 'bayer_rggb8'" in line
+
+
+def test_bringup_names_images_that_the_node_refuses(own_system, untrained_weights, tmp_path):
+    recording = with_refused_thermal_images(tmp_path, 600)
+    command = [sys.executable, "-m", "difusionseg_ros.bringup.description"]
+    with subprocess.Popen(
+        [*command, f"bag:={recording}", f"model:={untrained_weights}", "loop:=true"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        line = next(line for line in process.stderr if "refused" in line)
+        process.terminate()
+        process.communicate(timeout=60)
+    assert "/thermal/image: image refused: encoding 'bayer_rggb8'" in line
+
+
 def test_the_described_processes(recording):
     given = [f"bag:={recording}", "mask_topic:=labels", "speed:=0.5", "output:=scores.json"]
     node, replay, evaluation = evaluate_bag_processes(read_arguments(given, EVALUATE_BAG_ARGUMENTS))

@@ -8,15 +8,18 @@ _CAMERAS = ("rgb camera", "thermal camera")
 
 
 class Complaints:
-    """Keeps the latest statuses of one node."""
+    """Keeps the latest statuses of one node, the one in `namespace` if several run."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespace: str = "/") -> None:
         self._statuses: dict[str, DiagnosticStatus] = {}
+        self._folder = namespace.strip("/")
 
     def take(self, message: DiagnosticArray) -> None:
         """Take a message of /diagnostics."""
         for status in message.status:
-            self._statuses[status.name.rpartition(": ")[2]] = status
+            node, _, part = status.name.rpartition(": ")
+            if node.rpartition("/")[0] == self._folder:
+                self._statuses[part] = status
 
     def refusal(self) -> str:
         """Return the reason in one line if all images of a camera were refused so far, else ""."""
