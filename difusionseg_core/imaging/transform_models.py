@@ -35,6 +35,7 @@ _SMALL = 1e-7  # of half the image's width
 _LEAST_POINTS = {"identity": 0, "translation": 1, "similarity": 2, "affine": 3, "homography": 4}
 _FOLDS = 5
 _CLEARLY = 1.0  # standard errors by which a richer model must be better
+_NEGLIGIBLE = 0.1  # pixels by which a richer model must at least be better
 _CAPPED = 3.0  # tolerances; an outlier counts as this far off
 
 
@@ -101,7 +102,7 @@ def choose_model(
     for model in MODELS[: MODELS.index(best)]:
         excess = errors[model] - errors[best]
         spread = float(excess.std()) / np.sqrt(max(len(excess), 1))
-        if float(excess.mean()) <= _CLEARLY * spread:
+        if float(excess.mean()) <= max(_CLEARLY * spread, _NEGLIGIBLE):
             return model
     return best
 

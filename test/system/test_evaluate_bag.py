@@ -161,7 +161,7 @@ def with_refused_thermal_images(folder, pairs):
             picture = np.full((*SIZE, 3), 40, np.uint8)
             writer.write_image("/rgb/image", stamp, "front", picture, "rgb8")
             writer.write_image("/thermal/image", stamp, "front", picture[..., 0], "bayer_rggb8")
-            writer.write_image("/ground_truth/mask", stamp, "front", class_map(0, 1), "mono8")
+            writer.write_image("/ground_truth/mask", stamp, "front", mask(0, 1), "mono8")
     return folder / "refused"
 
 

@@ -12,6 +12,7 @@ from difusionseg_core.imaging.camera_settings import (
     read_camera_settings,
     read_still_settings,
 )
+from difusionseg_core.imaging.parallax import Parallax
 from difusionseg_core.imaging.registration import Registration
 from difusionseg_core.imaging.registration_files import node_parameters
 from difusionseg_core.imaging.thermal_conversion import ThermalOptions
@@ -99,7 +100,7 @@ def test_bad_calibrations_are_refused_in_one_line(text, complaint) -> None:
 
 
 def registered(cameras: CameraSettings) -> str:
-    found = Registration(np.eye(3), "identity", 1.0, 1.0, 9, 9, np.ones(5))
+    found = Registration(np.eye(3), "identity", 1.0, 1.0, 9, 9, np.ones(5), Parallax(0.0, 0.0, 0.0))
     return node_parameters(found, "drive", 3, cameras)
 
 
