@@ -1,7 +1,7 @@
-"""How both cameras' images become a registered pair, read from the node's parameter file.
+"""Settings that make a registered pair of both cameras' images, from the node's parameter file.
 
 `difusionseg register` writes such a file (registration.yaml), the node takes it as a parameter
-file, and the commands as `--registration`; all parameters of the node may stand in it.
+file, and the commands as `--registration`; it may contain all parameters of the node.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ _OTHERS = ("thermal_to_rgb", "undistort", "thermal_time_offset", "rgb_bits", "ma
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """The node's parameters that say how images are converted, undistorted, aligned and paired.
+    """The node's parameters for conversion, undistortion, alignment and pairing of images.
 
     `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `thermal_time_offset` is
     added to thermal stamps [s], `rgb_bits` are the significant bits of RGB images with 16 bits a
     channel, and larger images than `max_image_bytes` are refused. `temperature` is what thermal
     counts mean. `rgb` and `thermal_camera` are calibrations for `undistort`, None for those of
-    camera_info. Undistorted are both or neither, since `thermal_to_rgb` maps pixels of one kind.
+    camera_info. Both images are undistorted or neither, to match `thermal_to_rgb`.
     """
 
     thermal: ThermalOptions = field(default_factory=ThermalOptions)
@@ -77,7 +77,7 @@ class CameraSettings:
 
 
 def read_camera_settings(path: Path) -> CameraSettings:
-    """Read a parameter file (YAML) of the node; parameters of other kinds are left alone.
+    """Read a parameter file (YAML) of the node; other parameters are ignored.
 
     Raises ValueError, in one line, for a file that is not a parameter file, or a value that cannot
     be used, and OSError.
@@ -106,7 +106,7 @@ def read_camera_settings(path: Path) -> CameraSettings:
 
 
 def node_parameters(path: Path) -> dict[str, Any]:
-    """Return all parameters of the file, whatever the node's name in it.
+    """Return all parameters of the file, for any node name.
 
     Raises as `read_camera_settings`.
     """

@@ -1,4 +1,4 @@
-"""Estimate where the thermal camera's pixels lie in the RGB image, from images of both.
+"""Estimate the transform from thermal to RGB pixels, from images of both cameras.
 
 A search over scale, rotation and shift on small images gives the start; then patches are matched,
 each over all frames at once, and a transform is fitted that leaves out patches that match nothing.
@@ -34,7 +34,7 @@ PLACES = ("centre", "top left", "top right", "bottom right", "bottom left")
 
 
 class RegistrationError(ValueError):
-    """The images cannot be registered; the message says why and what to do."""
+    """The images cannot be registered; the message names the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +59,12 @@ class Registration:
 
     @property
     def parallax(self) -> bool:
-        """Whether so many patches disagree that one transform cannot be right everywhere."""
+        """Whether too many patches disagree with one transform for all."""
         return self.agreeing < (1 - _PARALLAX) * self.patches
 
     @property
     def summary(self) -> str:
-        """What was found, in one line."""
+        """The result, in one line."""
         if self.model == "identity":
             found = f"already aligned within {self.uncertainty.max():.1f} px"
         else:
@@ -79,7 +79,7 @@ class Registration:
 
     @property
     def warning(self) -> str:
-        """What is doubtful, in one line; empty if nothing is."""
+        """A warning, in one line; empty if there is none."""
         if not self.parallax:
             return ""
         return (

@@ -1,4 +1,4 @@
-"""The training's data as a Lightning data module."""
+"""Training data as a Lightning data module."""
 
 from __future__ import annotations
 
