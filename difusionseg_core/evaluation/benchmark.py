@@ -1,6 +1,6 @@
 """Measure the time of a frame, part by part, and the memory that it needs.
 
-Every configuration runs in its own process, with its own peak of memory. Several configurations take
+Every configuration runs in its own process with its own peak of memory. Several configurations take
 turns, frame by frame, so that a change in the machine's speed affects all of them.
 """
 

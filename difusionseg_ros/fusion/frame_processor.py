@@ -136,7 +136,7 @@ class FrameProcessor:
             self._rgb.refuse(error)
         try:
             if frame.thermal is not None:
-                # Convert to grey before alignment: the black border must not change the thermal range.
+                # Grey before alignment: the black border must not change the thermal range.
                 counts = thermal_pixels(frame.thermal, settings.max_image_bytes)
                 thermal = self._conversion(counts)
                 self._thermal.inspect(frame.thermal, counts, self._conversion)

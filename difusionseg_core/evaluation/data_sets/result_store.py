@@ -20,7 +20,7 @@ PER_IMAGE, RUN = "per_image.jsonl", "run.json"
 class Store:
     """The folder of results in progress, `folder`; `done` holds the scores so far, by image.
 
-    `options` are plain values that describe the evaluation. Raises ValueError, in one line, if a run
+    `options` are plain values about the evaluation. Raises ValueError, in one line, if a run
     with other options was started before or another run is active, and FileExistsError if `output`
     exists.
     """

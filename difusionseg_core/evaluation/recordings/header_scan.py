@@ -67,7 +67,7 @@ class PlacedPair(NamedTuple):
 
 @dataclass
 class HeaderScan:
-    """The result of the first pass. `seconds` counts messages and "pairs" by second of recording."""
+    """Result of the first pass. `seconds` counts messages and "pairs" by second of recording."""
 
     cameras: dict[str, CameraTiming]
     counts: PairingCounts
