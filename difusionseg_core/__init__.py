@@ -16,7 +16,7 @@ __all__ = ["Predictor", "create_model"]
 
 
 def __getattr__(name: str) -> object:
-    # Importing PyTorch takes seconds: whoever reads a class name or pairs stamps does without it.
+    # Importing PyTorch takes seconds, and reading class names or pairing stamps does not need it.
     if name == "create_model":
         from difusionseg_core.network.model import create_model
 

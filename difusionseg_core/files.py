@@ -1,4 +1,4 @@
-"""Write results completely or not at all: beside their place first, then renamed."""
+"""Write results completely or not at all: write a temporary file in the folder, then rename it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def new_output(path: Path | str) -> Iterator[Path]:
-    """Yield where to make a new file or folder; it appears at `path` unless making it failed.
+    """Yield a temporary path for a new file or folder, which is renamed to `path` on success.
 
     The yielded path has the name of `path`. Raises FileExistsError, in one line, if `path`
     exists.
@@ -28,7 +28,7 @@ def new_output(path: Path | str) -> Iterator[Path]:
 
 @contextmanager
 def replaced_file(path: Path | str) -> Iterator[Path]:
-    """Yield where to write a file; it then replaces `path`, unless writing failed.
+    """Yield a temporary path for a file, which replaces `path` on success.
 
     The yielded path has the name of `path`. Raises OSError if the folder does not exist.
     """
@@ -39,7 +39,7 @@ def replaced_file(path: Path | str) -> Iterator[Path]:
 
 
 def write_file(path: Path | str, content: str | bytes) -> None:
-    """Write text (UTF-8) or bytes, replacing what was there; readers see all of it or nothing."""
+    """Write text (UTF-8) or bytes in one step, replacing an existing file."""
     with replaced_file(path) as unfinished:
         unfinished.write_bytes(content.encode() if isinstance(content, str) else content)
 

@@ -1,4 +1,4 @@
-"""Pools of worker processes: results in order or as they finish, and a reason if a worker dies.
+"""Pools of worker processes, with results in order or as they finish, and reports of dead workers.
 
 Workers are spawned, because PyTorch's threads do not survive a fork, and they never run the main
 program again: a script without `if __name__ == "__main__":`, such as an installed program, may use
@@ -122,7 +122,7 @@ def as_finished(
 
 
 def why_died(processes: Iterable[SpawnProcess]) -> str:
-    """Return a line on how the first of some ended processes that failed did end."""
+    """Return a line about the end of the first failed process."""
     # The executor ends the workers that are left with SIGTERM.
     codes = [process.exitcode for process in processes]
     code = next((code for code in codes if code not in (None, 0, -signal.SIGTERM)), None)

@@ -1,4 +1,4 @@
-"""From a pair of camera images to a fused image and a mask."""
+"""The predictor: from a pair of camera images to a fused image and a mask."""
 
 from __future__ import annotations
 

@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -141,6 +143,30 @@ def shared():
     if not folder.is_dir():
         pytest.skip(f"{folder} is absent")
     return folder
+
+
+@pytest.fixture
+def start_module():
+    """`start_module(name, *arguments)` runs a module of difusionseg_ros; stderr is captured.
+
+    Processes that still run at the end of the test are terminated.
+    """
+    processes = []
+
+    def start(name, *arguments):
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"difusionseg_ros.{name}", *arguments],
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        if process.poll() is None:
+            process.terminate()
+        process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="session")

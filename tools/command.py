@@ -1,4 +1,4 @@
-"""What the programs behind `scripts/` share: options, errors and exit status."""
+"""Shared code of the programs behind `scripts/`: options, errors and exit status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Inference backends, one file for each engine; `selection` opens the fastest one installed."""
+"""Inference backends, one file per engine; `selection` opens the fastest one installed.
+
+Imports `checkpoints`, `network`, `classes` and `files`.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ BACKENDS = ("auto", "torch", "openvino", "onnxruntime")
 
 
 class OutOfMemory(RuntimeError):
-    """The device's memory is not enough; continue on the CPU with `Predictor.to_cpu`."""
+    """The device is out of memory; continue on the CPU with `Predictor.to_cpu`."""
 
 
 class Backend(Protocol):
-    """What runs the network.
+    """An engine that runs the network.
 
     `device` is the device in use and `precision` the number format: "float32", "bf16" or "float16".
     `info` has `num_classes`, `label_set`, `dim`, `stride`, and the model's own `steps` and

@@ -122,7 +122,7 @@ def compare(model: DiFusionSeg, path: Path, size: tuple[int, int] | None) -> Dif
     second, best = np.sort(probabilities, axis=0)[-2:]
     other = (probabilities.argmax(axis=0) != labels[0]) & (best - second > LARGEST_DIFFERENCE)
     expected_fused = 255 * expected.fused[0].permute(1, 2, 0).numpy()
-    # The exported model rounds its image: only what exceeds half a grey level is a difference.
+    # The exported model rounds its image, so half a grey level is no difference.
     return Differences(
         probability=float(np.abs(best - confidence[0]).max()),
         fused=max(float(np.abs(expected_fused - fused[0]).max() - 0.5), 0.0) / 255,

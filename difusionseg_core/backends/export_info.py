@@ -19,7 +19,7 @@ INFO_FILE = "difusionseg.json"
 
 @dataclass(frozen=True)
 class ExportInfo:
-    """What an exported model needs to know about the model that it was made from.
+    """Metadata of an exported model about the original model.
 
     `model` is "paper" or "lite", and `weights` the digest of its weights file if it came from one;
     `steps` and `schedule` are the model's own.

@@ -1,4 +1,4 @@
-"""The number format in which a network runs, and what the processor computes natively."""
+"""The number format of a network, and the formats that the processor computes natively."""
 
 from __future__ import annotations
 

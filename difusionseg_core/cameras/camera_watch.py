@@ -1,4 +1,4 @@
-"""What one camera sends, followed over time: the facts, and what to do about what is doubtful."""
+"""Observation of one camera over time: facts about its images, and findings with advice."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from difusionseg_core.imaging.encodings import BAYER, ENCODINGS, GREY, PACKED_YU
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
 
 RGB, THERMAL = "rgb", "thermal"
-_AGREEING = 3  # inspections in a row that have to see the same telemetry rows
+_AGREEING = 3  # consecutive inspections that must find the same telemetry rows
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something doubtful: a line, and the parameters of the node that help, if any do.
+    """A possible fault: one line, and the parameters of the node that help, if any.
 
     `kind` names it for programs; a `warning` is about images that lose quality, other findings are
     hints.
@@ -40,10 +40,10 @@ class Finding:
 
 
 class CameraWatch:
-    """Follows the messages of one camera, RGB or THERMAL.
+    """Observes the messages of one camera, RGB or THERMAL.
 
-    `received` and `accepted` are called for every message and are cheap; `inspect` looks at the
-    pixels of one now and then.
+    `received` and `accepted` are cheap and are called for every message; `inspect` examines the
+    pixels of some messages.
     """
 
     def __init__(self, role: str) -> None:
@@ -100,7 +100,7 @@ class CameraWatch:
             self._telemetry = rows, self._telemetry[1] + 1 if same else 1
 
     def facts(self) -> dict[str, str]:
-        """Return what the camera sends, for people to read; only what is known."""
+        """Return the known facts about the camera's images, as text by name."""
         facts = {
             "encoding": " ".join(self._layout.split()),
             "format": "" if self._format is None else repr(self._format),
@@ -117,7 +117,7 @@ class CameraWatch:
         return {name: value for name, value in facts.items() if value}
 
     def conversion(self) -> str:
-        """Return what becomes of the images, in words."""
+        """Return the conversion of the images, as text."""
         if self._format is not None:
             format = parse_format(self._format)
             source, steps = ENCODINGS.get(format.source), ["decoded"]
@@ -139,9 +139,9 @@ class CameraWatch:
         return ", ".join(steps) or ("taken as it is" if self._layout or self._format else "")
 
     def findings(self, timeout: float, rgb_bits: int = 16) -> list[Finding]:
-        """Return what is doubtful at present.
+        """Return the current findings.
 
-        `timeout` [s] is after how long an image that does not change is reported; `rgb_bits` the
+        `timeout` [s] is the time after which an unchanged image is reported; `rgb_bits` is the
         parameter of that name.
         """
         found = []

@@ -1,4 +1,4 @@
-"""A look at two cameras as the fusion node would take them: a report, and parameters to set."""
+"""Examination of both cameras for the fusion node: a report, and parameters to set."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Examination:
         return self._size
 
     def findings(self) -> list[Finding]:
-        """Return what is doubtful about the images, stamps included."""
+        """Return the findings about the images and stamps."""
         found = self.watch.findings(_LONG)
         stamps = self.watch.stamps
         if stamps.unstamped:
@@ -115,7 +115,7 @@ def report(
 ) -> tuple[list[str], dict[str, object]]:
     """Return the lines about both cameras, and the parameters of the node to set, by name.
 
-    `settings` are parameters that follow from how the messages come, such as `rgb_transport`.
+    `settings` are parameters that follow from the topics, such as `rgb_transport`.
     """
     lines = [*rgb.lines(), "", *thermal.lines(), "", "together"]
     parameters: dict[str, object] = {}

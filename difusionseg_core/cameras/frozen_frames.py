@@ -1,4 +1,4 @@
-"""Thermal images that repeat: a driver that hangs, or a shutter that is closed for calibration."""
+"""Detect repeated thermal images: a hanging driver, or a shutter that is closed for calibration."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _UNIFORM = {"u1": 2.0, "u2": 16.0, "i2": 16.0, "i4": 16.0, "f4": 0.1, "f8": 0.1}
 
 
 class FrozenFrames:
-    """Follows the pixels of one camera.
+    """Observes the pixels of one camera.
 
     `unchanged` is for how long the pixels have been the same [s], `shutter_events` how often the
     image was uniform, or repeated for 0.25 s or more, and changed again within LONGEST_EVENT.

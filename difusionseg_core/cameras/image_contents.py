@@ -1,4 +1,4 @@
-"""What the pixels of one image show: telemetry rows, the range of counts, significant bits."""
+"""Properties of the pixels of one image: telemetry rows, range of counts, significant bits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _USUAL_BITS = (8, 10, 12, 14, 16)
 
 
 def telemetry_rows(counts: np.ndarray) -> tuple[int, int]:
-    """Return rows at top and bottom of (H, W) counts that differ wildly from the image.
+    """Return the numbers of rows at top and bottom of (H, W) counts that do not fit the image.
 
-    Cameras send their state in such rows: the edge from them to the image is stronger than any edge
-    between two rows inside.
+    Cameras send their state in such rows. The edge between them and the image is stronger than any
+    edge between two rows of the image.
     """
     height, width = counts.shape
     if height < 6 * _MOST_ROWS or width < 8:

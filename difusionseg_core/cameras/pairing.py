@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-# A camera's next interval is taken to be at least this share of the shortest of its last few.
+# The next interval of a camera is assumed to be at least this share of its shortest recent one.
 _INTERVALS_KEPT = 8
 _SHORTEST_NEXT = 0.75
 
@@ -28,9 +28,9 @@ class Pair:
 class PairingCounts:
     """Total numbers of messages by outcome.
 
-    `dropped_rgb`, `dropped_thermal`: found no partner. `late`: not newer than the message before
-    it in its stream (a stamp sent twice, or out of order). `unstamped`: stamp 0. `jumps`: times
-    that a stream went back in time.
+    `dropped_rgb`, `dropped_thermal`: without a partner. `late`: not newer than the previous message
+    of the stream (a stamp sent twice, or out of order). `unstamped`: stamp 0. `jumps`: number of
+    backward jumps in time of a stream.
     """
 
     paired: int = 0
@@ -43,7 +43,7 @@ class PairingCounts:
 
 @dataclass
 class _Stream:
-    """Messages of one camera that wait for a partner, oldest first, and its latest intervals."""
+    """Waiting messages of one camera, oldest first, and its latest intervals."""
 
     waiting: deque[tuple[int, Any]] = field(default_factory=deque)
     newest: int | None = None
@@ -192,7 +192,7 @@ class NearestStampPairer:
         if newer.head() < older.head():
             older, newer = newer, older
         stamp, partner = older.head(), newer.head()
-        # All partners before `partner` are used or dropped and none can come: it is the nearest.
+        # All earlier partners are used or dropped, and no nearer one can come: this is the nearest.
         if partner - stamp > self.slop_ns:
             older.drop_head()
             return []

@@ -1,4 +1,4 @@
-"""Whether a camera's stamps can be used: absent ones, foreign clocks, differences of two clocks."""
+"""Quality of a camera's stamps: missing stamps, other clocks, differences of two clocks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 STAMPS = ("header", "arrival", "auto")
-"""What the time of an image is: its stamp; when it arrives; its stamp if it has one."""
+"""Sources of an image's time: its stamp; its arrival; its stamp if it has one, else arrival."""
 
 DAY = 86400.0  # seconds
 _RECENT = 100  # images over which a difference is estimated
@@ -24,7 +24,7 @@ def used_stamp(stamps: str, stamp_ns: int, arrived_ns: int) -> int:
 
 @dataclass
 class StampQuality:
-    """Stamps of one camera against the time at which its images arrive.
+    """Stamps of one camera, compared with the arrival of its images.
 
     `unstamped` counts images without a stamp, `stamped` the others.
     """
@@ -43,12 +43,12 @@ class StampQuality:
 
     @property
     def ahead(self) -> float | None:
-        """By how much stamps are ahead of arrival [s], median; None before the first stamp."""
+        """Median of stamp minus arrival [s]; None before the first stamp."""
         return statistics.median(self._ahead) if self._ahead else None
 
     @property
     def is_constant(self) -> bool:
-        """Whether that hardly varies."""
+        """Whether `ahead` is nearly constant."""
         return not self._ahead or max(self._ahead) - min(self._ahead) <= _CONSTANT
 
     def text(self) -> str:
@@ -67,7 +67,7 @@ ARRIVAL = StampQuality(stamped=_ENOUGH, _ahead=deque([0.0]))  # of a camera stam
 
 @dataclass(frozen=True)
 class ClockAdvice:
-    """How to make two cameras' stamps comparable: a line, and the parameters that do it."""
+    """Advice for different clocks of two cameras: one line, and the parameters to set."""
 
     text: str
     parameters: dict[str, object]

@@ -1,4 +1,7 @@
-"""Weights on disk: weights files, published checkpoints, ImageNet weights. Imports `network`."""
+"""Weights on disk: weights files, published checkpoints, ImageNet weights.
+
+Imports `network`, `classes` and `files`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of models: which one a training's folder holds, and what a file really is."""
+"""Files of models: the model in a training's folder, and the kind of a file by its content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights in the names and the channel order of the authors' release, and in ours.
+"""Convert weights between the names and channel order of the authors' release and ours.
 
 The release emits BGR and this package RGB, so the channels of the few weights that touch the fused
 image are reversed; its linear layers over pixels are 1x1 convolutions here.

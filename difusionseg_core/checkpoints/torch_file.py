@@ -2,8 +2,8 @@
 
 A pickle is a program: it names functions and calls them. This unpickler knows the handful of names
 that make tensors and the plain containers around them, and has its own code for each. Every other
-name becomes an inert placeholder, so what trainers keep beside weights (NumPy scalars, paths,
-dates, optimizer states, their own classes) is passed over, and a malicious file runs nothing.
+name becomes an inert placeholder. So other objects of trainers (NumPy scalars, paths, dates,
+optimizer states, their own classes) are ignored, and a malicious file runs nothing.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TYPES = {
 _STORAGES = {f"{name}Storage": dtype for name, dtype in _TYPES.items()}
 _DTYPES = {str(dtype).removeprefix("torch."): dtype for dtype in _TYPES.values()}
 
-# Modules that no training state comes from, and that scripts which attack a reader call.
+# Modules that no training state needs, but attacks use.
 _SUSPICIOUS = {"os", "posix", "nt", "subprocess", "sys", "shutil", "socket", "runpy", "importlib"}
 _SUSPICIOUS_NAMES = {
     *(f"builtins.{name}" for name in ("eval", "exec", "compile", "open", "__import__")),
@@ -59,7 +59,7 @@ class StoredTensor(NamedTuple):
 
 
 class _Inert(type):
-    """Type of placeholders: what a pickle does with one changes nothing and gives it back."""
+    """Type of placeholders: operations of a pickle on one have no effect and return it."""
 
     def __call__(cls, *args: object, **kwargs: object) -> type:
         return cls
@@ -72,9 +72,9 @@ class _Inert(type):
 
 
 class Placeholder(metaclass=_Inert):
-    """Stands for all that the file names `wanted`: a class, its objects, or a function's results.
+    """Replaces everything that the file calls `wanted`: a class, its objects, function results.
 
-    A class itself, since pickles may make objects of whatever they obtained before.
+    It is a class, because pickles may make objects of anything that they loaded before.
     """
 
     wanted = ""
@@ -206,7 +206,7 @@ class _Unpickler(pickle.Unpickler):
         }
 
     def find_class(self, module: str, name: str) -> Any:
-        # Names of Python 2, which the lower protocols use also under Python 3.
+        # Names of Python 2, which low protocols also use in Python 3.
         module, name = NAME_MAPPING.get((module, name), (IMPORT_MAPPING.get(module, module), name))
         wanted = f"{module}.{name}"
         if wanted in self._known:

@@ -51,7 +51,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, print, and write the figures where asked."""
+    """Measure, print, and write the figures if requested."""
     height, width = args.size
     first = Configuration(
         args.model,

@@ -36,8 +36,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "metrics.json, timeline.csv (a line per pair), rates.csv (a line per second), latency.csv, "
         "objects.json, objects.csv "
         "and a report about them (report.html, report.md). Except for latencies and the part 'run' "
-        "of metrics.json, the figures are the same every time. Several recordings have a folder "
-        "each, and a common summary.json and summary.md.",
+        "of metrics.json, the figures are reproducible. Several recordings get a folder each, and "
+        "a common summary.json and summary.md.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -115,7 +115,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate; what cannot be used is named, and the exit status is then 1."""
+    """Evaluate; the exit status is 1 if something cannot be used."""
     cameras = _complete(args)
     from difusionseg_core.evaluation.recordings.batch import BatchJob, evaluate_recordings
     from difusionseg_core.evaluation.recordings.recording_run import RecordingOptions

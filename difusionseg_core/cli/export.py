@@ -12,7 +12,7 @@ _EXAMPLE = """examples:
   difusionseg export --model lite --format onnx --output lite.onnx
   difusionseg export --model lite --format openvino --size 480x640 --output lite_480x640.xml
 
-what the package ships, after new weights:
+the shipped graph, after training new weights:
   difusionseg export --model lite --beside-weights
 """
 
@@ -22,17 +22,19 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     parser = subparsers.add_parser(
         "export",
         help="write a model as ONNX, OpenVINO IR or TorchScript",
-        description="Write a model as a graph from camera pictures to pictures, and hold it "
-        "against the model in PyTorch. --model of other commands and of the node takes the file.",
+        description="Write a model as a graph from camera images to result images, and compare it "
+        "with the model in PyTorch. Pass the file as --model to other commands, or to the node.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--model", default="lite", help="lite, or a .safetensors file")
     parser.add_argument("--format", default="onnx", choices=FORMATS)
     size = parser.add_mutually_exclusive_group()
-    size.add_argument("--size", type=size_option, help="HEIGHTxWIDTH, the only size it takes")
+    size.add_argument("--size", type=size_option, help="HEIGHTxWIDTH, the only size of the graph")
     size.add_argument("--dynamic", action="store_true", help="any size (the default)")
-    parser.add_argument("--steps", type=int, help="its default of steps (default: the model's)")
+    parser.add_argument(
+        "--steps", type=int, help="default steps of the graph (default: the model's)"
+    )
     target = parser.add_mutually_exclusive_group(required=True)
     target.add_argument("--output", type=Path, help="the file to write: .onnx, .xml or .pt")
     target.add_argument(
@@ -44,7 +46,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export, compare, and leave the file if it computes what the model does."""
+    """Export, compare with PyTorch, and keep the file if the results agree."""
     from difusionseg_core.predictor import find_weights
 
     weights = find_weights(args.model)

@@ -1,4 +1,4 @@
-"""What to install when a command lacks a package: a line that works from a clone and a wheel."""
+"""Messages about missing packages: a pip command that works for a clone and for a wheel."""
 
 from __future__ import annotations
 

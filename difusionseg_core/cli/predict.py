@@ -73,7 +73,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Predict every pair; what cannot be predicted is named, and the exit status is then 1."""
+    """Predict every pair; the exit status is 1 if a pair cannot be predicted."""
     from tqdm import tqdm
 
     from difusionseg_core.prediction.run import PredictionOptions, predict_pairs

@@ -1,4 +1,4 @@
-"""`difusionseg register`: find how the thermal image lies in the RGB image."""
+"""`difusionseg register`: find the homography from thermal to RGB pixels."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
     """Declare the command and its options."""
     parser = subparsers.add_parser(
         "register",
-        help="find how the thermal image lies in the RGB image",
+        help="find the homography from thermal to RGB pixels",
         description="Estimate the homography from thermal to RGB pixels, of images without lens "
         "distortion if both cameras' calibrations are known. Writes registration.yaml, parameters "
         "for the node and for --registration of other commands: transform, calibrations and "

@@ -1,4 +1,4 @@
-"""How installed programs begin: import the module that does the work, then run its `main()`.
+"""The start of installed programs: import the module, then run its `main()`.
 
 Importing takes a second or more. An interrupt in that time ends the program without a traceback,
 and a missing package is reported with the line that installs it.

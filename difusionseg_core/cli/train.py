@@ -15,7 +15,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train as the options say, or explain them."""
+    """Train with the options, or print the help."""
     if {"-h", "--help"} & set(args.arguments):
         from difusionseg_core.training.option_help import print_help
 

@@ -1,1 +1,4 @@
-"""Data sets on disk: folders, images, annotations, checks. No PyTorch; imports `imaging`."""
+"""Data sets on disk: folders, images, annotations, checks. No PyTorch.
+
+Imports `classes`, `imaging` and `files`.
+"""

@@ -1,4 +1,4 @@
-"""What a data set holds, and what is wrong with it."""
+"""Contents and problems of a data set."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.image_files import DataError, exif_orientation
 
 DARKEST_DAY = 62.0
-"""Mean of an RGB image, 0 to 255, below which it is taken for a night image.
+"""Mean of an RGB image, 0 to 255, below which it counts as a night image.
 
-About two in a hundred of MSRS's day and night images are on the wrong side.
+About 2 % of the day and night images of MSRS are on the wrong side.
 """
 
 
 @dataclass(frozen=True)
 class FrameSummary:
-    """What is counted in a frame; of one that cannot be used, only `problem`."""
+    """Counts of one frame; only `problem` for a frame that cannot be used."""
 
     problem: str | None = None
     size: tuple[int, int] = (0, 0)  # height, width
@@ -37,7 +37,7 @@ class FrameSummary:
 
 @dataclass(frozen=True)
 class ClassCount:
-    """How much of a class there is. `share` is of all labelled pixels, 0 to 1."""
+    """Counts of one class. `share` is the share of all labelled pixels, 0 to 1."""
 
     label: int
     name: str

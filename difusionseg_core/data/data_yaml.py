@@ -1,4 +1,4 @@
-"""`data.yaml`: the classes of a data set, and where its files are.
+"""`data.yaml`: the classes and the folders of a data set.
 
     names: [background, car, person]    # or {0: background, 1: car, 2: person}
     palette: [[0, 0, 0], [0, 0, 255], [255, 0, 0]]    # optional

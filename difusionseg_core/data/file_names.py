@@ -1,4 +1,4 @@
-"""Which files belong together: names of images, lists of names, suffixes of cameras."""
+"""Find the files of a frame: names of images, lists of names, suffixes of cameras."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORDS = {
     "thermal": ("ir", "thermal", "t", "th", "tir", "lwir", "infrared", "inf"),
     "labels": ("labels", "label", "masks", "mask", "seg", "gt"),
 }
-"""What a side is called, in names of folders and in prefixes and suffixes of files."""
+"""Words for each camera and for labels, in folder names and in prefixes and suffixes of files."""
 
 _ENDING = re.compile("(" + "|".join(re.escape(ending) for ending in IMAGE_ENDINGS) + ")$", re.I)
 
@@ -107,10 +107,10 @@ def folder_of_side(folder: Path, side: str) -> str | None:
 def with_common_names(sides: Mapping[str, Files], suffixes: Mapping[str, str]) -> dict[str, Files]:
     """Return the files of the sides "visible", "thermal" and "labels" by the name of their frame.
 
-    Files belong together if their names are equal. For the rest, what names a side (see `WORDS`) is
-    taken off the end or the beginning: 7_rgb and 7_ir, RGB-7 and thermal-7. With `suffixes`, by
-    side, exactly these are taken off, and files without them are left out. Raises DataError if
-    two files of a side would get the same name.
+    Files of a frame have equal names. If they have not, the word for the side (see `WORDS`) is
+    removed from the end or the beginning: 7_rgb and 7_ir, RGB-7 and thermal-7. With `suffixes`, by
+    side, exactly these are removed, and files without them are left out. Raises DataError if two
+    files of a side would get the same name.
     """
     named = {side: dict(files) for side, files in sides.items()}
     for side, suffix in suffixes.items():

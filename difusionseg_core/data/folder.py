@@ -1,11 +1,11 @@
-"""Data sets on disk: which files make a frame.
+"""Data sets on disk: the files of each frame.
 
 A data set is a folder with one folder for each camera, and one for labels if there are any.
-Files belong together by name (`file_names`). The names of the folders are found out
-(`file_names.WORDS`), or given by a `data.yaml` (`data_yaml`). The data sets of `sets/` are
+Files of a frame have equal names (`file_names`). The folders are found by their names
+(`file_names.WORDS`), or a `data.yaml` names them (`data_yaml`). The data sets of `sets/` are
 recognized by their folders.
 
-A data set may be in splits: a folder of that layout each (`train`, `test`, ...), lists of names
+A data set may have splits: one folder of that layout each (`train`, `test`, ...), lists of names
 beside the folders (`train.txt`, ...), or a folder per split in each camera's folder
 (`visible/train`, ...).
 """
@@ -49,8 +49,8 @@ _SIDES = ("visible", "thermal", "labels")
 class ImagePair:
     """The files of one frame; `name` is their common name without ending.
 
-    `coding` is the meaning of the ids in `labels`, `cameras` how the images become a registered
-    pair, if they are not one.
+    `coding` is the meaning of the ids in `labels`, `cameras` the settings that register the images;
+    None for registered images.
     """
 
     name: str

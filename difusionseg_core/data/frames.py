@@ -1,4 +1,4 @@
-"""Reading the frames of a data set, and refusing those that do not fit together."""
+"""Read the frames of a data set, and refuse inconsistent ones."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DataSetFrame:
 
 
 def read_frame(pair: ImagePair, label_set: LabelSet | None) -> DataSetFrame:
-    """Read the files of a pair; with `cameras`, as the registered pair that they become.
+    """Read the files of a pair; with `cameras`, undistort and register them.
 
     Labels and boxes are those of the RGB image, and are undistorted with it. Raises DataError,
     in one line, for files that cannot be read, for images of different sizes, for labels that

@@ -1,7 +1,7 @@
-"""Image files: reading camera images, writing PNG.
+"""Image files: read camera images, write PNG.
 
-All images are used as they are stored: an EXIF orientation is applied to none of them, since the
-images of a pair and its mask belong together pixel by pixel and only some of them carry it.
+All images are used as they are stored, without EXIF orientations, because images and mask of a pair
+must match pixel by pixel, and only some of them have one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _UPRIGHT = 1  # EXIF orientation of an image that needs no rotation
 
 
 class DataError(ValueError):
-    """Data that cannot be used; the message says what was expected and what was found."""
+    """Data cannot be used; the message says what was expected and what was found."""
 
 
 def read_rgb(path: Path) -> np.ndarray:

@@ -19,7 +19,7 @@ _MOST_IDS = 1 << 16
 
 @dataclass(frozen=True)
 class LabelCoding:
-    """What the ids in label files mean.
+    """Meaning of the ids in label files.
 
     `ignore` ids count nowhere; `map` gives other ids their class id, or IGNORE. Ids that are in
     neither are class ids themselves.

@@ -1,7 +1,7 @@
 """Measure the time of a frame, part by part, and the memory that it needs.
 
-Every configuration runs in a process of its own, which has its own peak of memory. Several
-configurations take turns, frame by frame, so that a change in the machine's speed affects all.
+Every configuration runs in its own process with its own peak of memory. Several configurations take
+turns, frame by frame, so that a change in the machine's speed affects all of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ HOOKED_PARTS = ("backbone", "neck", "fusion", "decoder")
 
 @dataclass(frozen=True)
 class Configuration:
-    """What to measure.
+    """Configuration to measure.
 
     `model` is "lite", a weights file or an exported model, or "paper", which is
     measured with random weights; `height` and `width` are those of the camera images; `steps`

@@ -1,4 +1,4 @@
-"""What each metric in a report means, in one sentence for people who read it for the first time."""
+"""The meaning of each metric in a report, in one sentence."""
 
 TERMS = {
     "mean IoU": "per class, the pixels that prediction and truth share, divided by those that "

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _PERCENTILES = {"min": 0, "p5": 5, "median": 50, "p95": 95, "max": 100}
-_DIFFERENT_FAULTS = 20  # kept by text; what a whole recording can have is not bounded
+_DIFFERENT_FAULTS = 20  # faults kept by text; a complete recording may have any number
 
 
 def distribution(values: ArrayLike) -> dict[str, float] | None:

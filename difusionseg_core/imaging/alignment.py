@@ -1,4 +1,4 @@
-"""Bring the images of both cameras into the RGB camera's view, before the network.
+"""Align the images of both cameras to the RGB camera's view, before the network.
 
 Lens distortion is removed with the cameras' calibration (camera_info in ROS; OpenCV's models), and
 a homography maps the thermal image. Both are one table of source pixels, computed once per pair of
@@ -113,7 +113,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Alignment:
-    """Both images as the RGB camera would see them, the RGB one without its distortion.
+    """Alignment of both images to the RGB camera's view, without its distortion.
 
     `thermal_to_rgb` (9 numbers, row-major) maps thermal pixels to RGB pixels, in images without
     distortion if a calibration is given. The calibrations are None for cameras whose images are
@@ -135,8 +135,8 @@ class Alignment:
     ) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Map (H, W, 3) RGB and (h, w) thermal to the same with the thermal image (H, W).
 
-        What the thermal camera does not see is black. Without an RGB image the thermal one stays
-        in its own view. If nothing is to be done, the arrays are returned as they are, of any
+        Pixels outside the thermal camera's view are black. Without an RGB image, the thermal image
+        stays in its own view. If there is nothing to do, the arrays are returned unchanged, in any
         size.
         """
         if thermal is not None:
@@ -153,7 +153,7 @@ class Alignment:
         return aligned, own_view
 
     def align_labels(self, labels: np.ndarray) -> np.ndarray:
-        """Bring (H, W) uint8 class ids of the RGB image along; 255 outside."""
+        """Align (H, W) uint8 class ids of the RGB image with it; 255 outside."""
         if self.rgb is None:
             return labels
         columns, rows = cv2.split(self.rgb.undistortion(*labels.shape[1::-1]))
@@ -162,9 +162,9 @@ class Alignment:
     def align_thermal(
         self, thermal: np.ndarray, rgb_size: tuple[int, int] | None, outside: float = 0.0
     ) -> np.ndarray:
-        """Bring (h, w) thermal values into the RGB camera's view of `rgb_size` (width, height).
+        """Map (h, w) thermal values to the RGB camera's view of `rgb_size` (width, height).
 
-        None keeps the thermal camera's own view. `outside` fills what the camera does not see.
+        None keeps the thermal camera's own view. `outside` is the value of pixels outside its view.
         """
         if self.thermal is None and self.thermal_to_rgb == IDENTITY:
             return thermal

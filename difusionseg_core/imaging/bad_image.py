@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class BadImage(ValueError):
-    """An image message that cannot be used; the message is one line that says why."""
+    """An image message cannot be used; the error message is one line with the reason."""
 
 
 def refuse_size(size: int, max_bytes: int | None) -> None:

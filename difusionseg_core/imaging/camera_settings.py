@@ -1,7 +1,7 @@
-"""How both cameras' images become a registered pair, read from the node's parameter file.
+"""Settings that make a registered pair of both cameras' images, from the node's parameter file.
 
 `difusionseg register` writes such a file (registration.yaml), the node takes it as a parameter
-file, and the commands as `--registration`; all parameters of the node may stand in it.
+file, and the commands as `--registration`; it may contain all parameters of the node.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _OTHERS = ("thermal_to_rgb", "undistort", "rgb_bits", "max_image_bytes")
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """The node's parameters that say how images are converted, undistorted and aligned.
+    """The node's parameters for conversion, undistortion and alignment of images.
 
     `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `rgb_bits` are the
     significant bits of RGB images with 16 bits a channel, and larger images than `max_image_bytes`
     are refused. `temperature` is what thermal counts mean. `rgb` and `thermal_camera` are
-    calibrations for `undistort`, None for those of camera_info. Undistorted are both or neither,
+    calibrations for `undistort`, None for those of camera_info. Both images are undistorted or neither,
     since `thermal_to_rgb` maps pixels of one kind.
     """
 
@@ -76,7 +76,7 @@ class CameraSettings:
 
 
 def read_camera_settings(path: Path) -> CameraSettings:
-    """Read a parameter file (YAML) of the node; parameters of other kinds are left alone.
+    """Read a parameter file (YAML) of the node; other parameters are ignored.
 
     Raises ValueError, in one line, for a file that is not a parameter file, or a value that cannot
     be used, and OSError.
@@ -101,7 +101,7 @@ def read_camera_settings(path: Path) -> CameraSettings:
 
 
 def node_parameters(path: Path) -> dict[str, Any]:
-    """Return all parameters of the file, whatever the node's name in it.
+    """Return all parameters of the file, for any node name.
 
     Raises as `read_camera_settings`.
     """

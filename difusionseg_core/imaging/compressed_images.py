@@ -14,7 +14,7 @@ from difusionseg_core.imaging.encodings import BAYER, ENCODINGS, GREY
 from difusionseg_core.imaging.raw_images import demosaic, eight_bits
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-# First and last bytes by which a truncated file is found; decoders fill up with grey.
+# First and last bytes, to detect truncated files; decoders fill missing pixels with grey.
 _FILE_ENDS = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))
 # Before the file of a compressedDepth image: a number for the format, two for the quantisation.
 _DEPTH_HEADER = struct.Struct("<iff")
@@ -22,7 +22,7 @@ _DEPTH_HEADER = struct.Struct("<iff")
 
 @dataclass(frozen=True)
 class Format:
-    """What the text `CompressedImage.format` says; empty for what it leaves out.
+    """The content of `CompressedImage.format`; empty for missing parts.
 
     `source` is the encoding of the image before compression, `codec` "jpeg", "png" and so on,
     `stored` the encoding that was handed to the codec. `depth` is whether compressedDepth wrote it.
@@ -48,8 +48,8 @@ def parse_format(text: str) -> Format:
 def lost_depth(text: str) -> bool:
     """Return whether, by its `format`, an image of 16-bit counts was handed to the codec as 8 bits.
 
-    image_transport's JPEG does so: of each count the upper byte is left. If what was stored is not
-    named, the codec decides: JPEG has 8 bits.
+    image_transport's JPEG does that: only the upper byte of each count remains. If the stored
+    encoding is not named, the codec decides: JPEG has 8 bits.
     """
     format = parse_format(text)
     source = ENCODINGS.get(format.source)

@@ -1,4 +1,4 @@
-"""The one table of image encodings: how the bytes of each lie, and which camera may send it.
+"""The table of image encodings: the byte layout of each, and the cameras that may send it.
 
 The names are those of sensor_msgs/image_encodings.hpp.
 """

@@ -1,7 +1,7 @@
 """Match patches of a thermal image with an RGB image by the directions of their edges.
 
-Images of warmth and of light share their edges, not their brightness, so edges are compared by
-direction: an edge from dark to bright matches one from bright to dark.
+Thermal and RGB images share edges, not brightness. So edges are compared by direction: an edge from
+dark to bright matches one from bright to dark.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ _YUV_TO_RGB = np.array(
     ]
 )
 _NEUTRAL = 3.0  # largest mean distance of chroma from 128 of an image without colour
-_CHROMA_STEP = 31  # every so many chroma values are looked at
+_CHROMA_STEP = 31  # every n-th chroma value is examined
 
 
 def check_raw(message: Any, encodings: Collection[str], max_bytes: int | None = None) -> None:

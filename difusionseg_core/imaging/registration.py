@@ -1,4 +1,4 @@
-"""Estimate where the thermal camera's pixels lie in the RGB image, from images of both.
+"""Estimate the transform from thermal to RGB pixels, from images of both cameras.
 
 A search over scale, rotation and shift on small images gives the start; then patches are matched,
 each over all frames at once, and a transform is fitted that leaves out patches that match nothing.
@@ -35,7 +35,7 @@ PLACES = ("centre", "top left", "top right", "bottom right", "bottom left")
 
 
 class RegistrationError(ValueError):
-    """The images cannot be registered; the message says why and what to do."""
+    """The images cannot be registered; the message names the reason and what to do."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Registration:
 
     @property
     def summary(self) -> str:
-        """What was found, in one line."""
+        """The result, in one line."""
         if self.model == "identity":
             found = f"already aligned within {self.uncertainty.max():.1f} px"
         else:
@@ -77,7 +77,7 @@ class Registration:
 
     @property
     def warning(self) -> str:
-        """What is doubtful, in one line; empty if nothing is."""
+        """A warning, in one line; empty if there is none."""
         if self.parallax.found:
             return (
                 f"parallax: {self.parallax.share:.0%} of the patches that neighbours confirm lie "

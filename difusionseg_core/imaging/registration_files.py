@@ -1,4 +1,4 @@
-"""What `difusionseg register` writes: the node's parameters, and an image to judge them by."""
+"""The files of `difusionseg register`: the node's parameters, and an image to check them."""
 
 from __future__ import annotations
 

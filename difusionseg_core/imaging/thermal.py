@@ -1,4 +1,4 @@
-"""From what a thermal camera sends to the 8-bit grey image that the network was trained on."""
+"""Convert thermal counts to the 8-bit grey images on which the network was trained."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ PALETTE_CHOICES = (AUTO, GREY, *PALETTES)
 
 @dataclass(frozen=True)
 class ThermalOptions:
-    """How thermal images become grey; the node's parameters `thermal_...` of the same names.
+    """Conversion of thermal images to grey; as the node's parameters `thermal_...`.
 
     `mode` "auto" leaves 8-bit images as they are and scales others as "percentile"; the other
     modes, `low` and `high` are those of ThermalNormalizer. `palette` is one of PALETTE_CHOICES,
@@ -84,7 +84,7 @@ class ThermalConversion:
 
     @property
     def warning(self) -> str:
-        """What is doubtful about the images, in one line; empty if nothing is."""
+        """A warning about the images, in one line; empty if there is none."""
         if self.palette != UNKNOWN:
             return ""
         return (

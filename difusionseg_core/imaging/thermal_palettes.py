@@ -1,7 +1,7 @@
-"""Thermal images in pseudo-colours: finding the palette, and mapping colours back to its ramp.
+"""Thermal images in pseudo-colours: find the palette, and map colours back to its ramp.
 
-Luma is not heat: in JET the hottest pixels are darker than warm ones. A palette is a list of 256
-colours from cold to hot, so each pixel becomes the number of the nearest colour.
+Luma is not temperature: in JET the hottest pixels are darker than warm ones. A palette is a list of
+256 colours from cold to hot, so each pixel becomes the index of the nearest colour.
 
     grey = thermal_grey(rgb)                 # palette found from the colours
     grey = thermal_grey(rgb, "inferno")
@@ -86,7 +86,7 @@ def thermal_grey(image: np.ndarray, palette: str = AUTO) -> np.ndarray:
 def find_palette(image: np.ndarray) -> str:
     """Return the palette of an (H, W, 3) uint8 RGB image: one of PALETTES, GREY or UNKNOWN.
 
-    Looks at some 1,000 pixels. An image and the same with its palette reversed are not told apart.
+    Examines about 1,000 pixels. It cannot distinguish a palette from its reverse.
     """
     samples = _samples(image)
     if is_grey(samples):

@@ -1,1 +1,1 @@
-"""Metrics of masks and of fused images. Imports `classes` and the boxes of `data`."""
+"""Metrics of masks and fused images. Imports `classes`, and the boxes of `data`."""

@@ -19,7 +19,7 @@ def visual_information_fidelity(
 ) -> float:
     """VIF: the share of a source's visual information in the fused image, summed over both.
 
-    The information that a noisy eye gets from local contrast, modelled as Gaussian in each
+    The information that a noisy observer gets from local contrast, modelled as Gaussian in each
     window of four scales; the fused image is the source with a local gain plus noise.
 
     Unit and range: none, 0 to about 2 (fused equals both sources), more if the fused image

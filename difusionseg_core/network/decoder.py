@@ -1,7 +1,7 @@
 """The denoising decoder: deformable self-attention (Zhu et al., ICLR 2021), given the noise level.
 
-What transformers call tokens are the pixels of a (B, dim, h, w) map here, and linear layers are
-1x1 convolutions: on channels-last memory the same arithmetic, and faster on a CPU.
+Tokens of a transformer are here the pixels of a (B, dim, h, w) map, and linear layers are 1x1
+convolutions: the same arithmetic in channels-last memory, and faster on a CPU.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The network as the predictor runs it: from camera images to result images, in one graph.
+"""The network for the predictor: from camera images to result images, in one graph.
 
 It includes pre- and postprocessing, so that an exported graph does all of it.
 """

@@ -35,7 +35,7 @@ CODE_SCALE = 0.01
 
 @dataclass(frozen=True)
 class Output:
-    """What the network computes.
+    """Outputs of the network.
 
     `fused` (B, 3, H, W) RGB in 0..1 and `logits` (B, K, H, W) of the last step; `objects` if the
     model has a head for them.
@@ -48,7 +48,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What stays the same over the diffusion steps.
+    """Intermediate results that are the same in all diffusion steps.
 
     `fused` (B, 3, H, W); `features` (B, dim, h, w), the neck's merged map; `detail`
     (B, dim, H/4, W/4), its finest level; `guide` (B, dim, h, w), features joined with the fused
@@ -99,7 +99,7 @@ class DiFusionSeg(nn.Module):
         self.label_stride = label_stride
         self.dim = dim
         self.num_classes = num_classes
-        self.label_set = label_set_of(num_classes)  # a caller who knows the names replaces it
+        self.label_set = label_set_of(num_classes)  # callers that know the names replace it
         self.steps = steps
         self.schedule = schedule
         self.stride = neck.stride

@@ -23,7 +23,7 @@ _MOST = 4.0  # of the logarithm: 0.3 to 870 pixels
 
 @dataclass(frozen=True)
 class ObjectMaps:
-    """What the object head computes.
+    """Outputs of the object head.
 
     `heat` (B, 3, H/4, W/4), logits that a cell is the centre of an object of each of
     `OBJECT_CLASSES`; `extent` (B, 4, H/4, W/4), distances in pixels from the cell's middle to the

@@ -1,6 +1,6 @@
-"""3x3 convolution of a map that is upsampled four times, at the cost of its own size.
+"""3x3 convolution of a map that is upsampled four times, at the cost of the small map.
 
-Convolution and upsampling are exchanged: each of the nine taps is multiplied with the small map,
+Convolution and upsampling are exchanged: each of the nine taps multiplies the small map,
 then the products are upsampled, shifted and added up. Bilinear upsampling by 4 computes a tile of
 4x4 pixels and its neighbours from 3x3 pixels of the small map, so along one axis a tile's four
 values are a sum over three pixels and three taps.

@@ -1,4 +1,7 @@
-"""Objects in a frame: detections, their pixels, tracks and temperatures. Needs no PyTorch."""
+"""Objects in a frame: detections, pixels, tracks and temperatures. No PyTorch.
+
+Imports `classes` and `files`.
+"""
 
 from difusionseg_core.objects.detection import (
     LEAST_SCORE,

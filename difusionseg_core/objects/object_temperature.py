@@ -1,4 +1,4 @@
-"""How warm objects are: mean and maximum over their pixels, and where the maximum is."""
+"""Temperatures of objects: mean, maximum and its place, over the object's pixels."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ _LEAST_RESPONSE = 0.1  # of phase correlation; below it the shift is not trusted
 
 @dataclass(frozen=True)
 class TrackingOptions:
-    """When boxes belong together.
+    """Thresholds of tracking.
 
     `sure` and `least` are the scores from which a detection starts a track, and continues one;
     `overlap` is the least IoU of a detection with a track's predicted box, `gap` the longest time
@@ -113,8 +113,8 @@ class Tracker:
 class _Track:
     """A box whose centre moves with constant velocity and whose size stays, each with noise.
 
-    The four coordinates (centre x, y, width, height) are filtered apart. Deviations are relative to
-    the box's height, as large boxes move and vary by more pixels.
+    The four coordinates (centre x, y, width, height) have separate filters. Deviations are relative
+    to the box's height, because large boxes move and vary by more pixels.
     """
 
     _MEASURED = 0.08  # deviation of a detected coordinate
@@ -141,7 +141,7 @@ class _Track:
         return np.array([x - width / 2, y - height / 2, width, height])
 
     def predict(self, seconds: float, shift: np.ndarray) -> None:
-        """Move on by `seconds`, and by the camera's shift (x, y) in pixels."""
+        """Predict the box after `seconds`, with the camera's shift (x, y) in pixels."""
         height = max(float(self._position[3]), 1.0)
         self._position = self._position + seconds * self._velocity
         self._position[:2] += shift
@@ -155,7 +155,7 @@ class _Track:
         self._v = self._v + seconds**2 * acceleration
 
     def correct(self, found: DetectedObject, time: float) -> None:
-        """Take in a detection at `time` [s]."""
+        """Update the track with a detection at `time` [s]."""
         noise = (self._MEASURED * found.height) ** 2
         gain, gain_v = self._p / (self._p + noise), self._pv / (self._p + noise)
         error = _coordinates(found) - self._position

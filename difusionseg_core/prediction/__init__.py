@@ -1,1 +1,4 @@
-"""Running a model on files: images, videos and recordings in, images and a video out."""
+"""Prediction on files: images, videos or recordings in, images and a video out.
+
+Imports the predictor, `recordings`, `data`, `cameras`, `imaging` and `files`.
+"""

@@ -1,4 +1,4 @@
-"""Predicting the pairs of a source into a folder, continuing where an earlier run stopped."""
+"""Predict the pairs of a source into a folder, and continue stopped runs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,8 @@ _TILE = 480  # width of an image in a video, pixels
 class PredictionOptions:
     """Where results go and how images are prepared.
 
-    `video` is the path of an MP4 to make, or None. With `overwrite`, results that are there are
-    made again. `show` is called with each (H, W, 3) uint8 RGB row of images, and says whether to
-    continue.
+    `video` is the path of an MP4 to write, or None. `overwrite` predicts finished pairs again.
+    `show` is called with each (H, W, 3) uint8 RGB row of images, and returns whether to continue.
     """
 
     output: Path
@@ -46,7 +45,7 @@ class PredictionOptions:
 
 @dataclass
 class PredictionCounts:
-    """What became of the pairs; `seconds` of the predicted ones, reading and writing included."""
+    """Numbers of pairs by outcome; `seconds` of the predicted ones, with reading and writing."""
 
     predicted: int = 0
     skipped: int = 0
@@ -65,7 +64,7 @@ def predict_pairs(
     """Write fused/, mask/ and overlay/ as PNG, and objects.json if the model finds objects.
 
     `report` gets a line for each pair that cannot be predicted, `advance` is called after each
-    pair. Pairs whose results are there are skipped, but are in the video.
+    pair. Finished pairs are skipped, but are in the video.
     """
     return _Run(predictor, options, report).run(source, advance)
 
@@ -153,7 +152,7 @@ class _Run:
 
 
 class _ObjectsFile:
-    """A list of objects; those of images that are not predicted again stay."""
+    """A list of objects; objects of images that are not predicted again are kept."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -167,7 +166,7 @@ class _ObjectsFile:
                 raise ValueError(f"{path} is not JSON: {error}; remove it") from error
 
     def add(self, name: str, result: Prediction, class_names: tuple[str, ...]) -> None:
-        """Take over the objects of an image, if the model finds objects."""
+        """Add the objects of an image, if the model finds objects."""
         if result.objects is None:
             return
         self._images.add(name)

@@ -1,4 +1,4 @@
 """rosbag2 recordings without ROS: read, write and play back.
 
-Imports `imaging`, `data` and `files`.
+Imports `cameras`, `classes`, `data`, `imaging`, `objects` and `files`.
 """

@@ -1,4 +1,4 @@
-"""The lenses of the cameras of a recording."""
+"""Calibrations of the cameras in a recording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ def with_recorded_calibrations(
 ) -> tuple[CameraSettings, list[str]]:
     """Add the missing calibrations to the settings, from the first camera_info of each camera.
 
-    The lines say, camera by camera, why there is none. Raises RecordingError.
+    The returned lines name the reason for each camera without a calibration. Raises
+    RecordingError.
     """
     found: dict[str, Any] = {}
     faults: list[str] = []

@@ -1,4 +1,4 @@
-"""Read an MCAP file that has lost its end or parts of it, with mcap's sequential reader."""
+"""Read a truncated or damaged MCAP file with mcap's sequential reader."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LARGEST_RECORD = 2**31  # bytes; a damaged length must not exhaust memory
 
 @dataclass(frozen=True)
 class _Scan:
-    """What one pass over a file found; `lost_chunks` are those whose content is damaged."""
+    """The result of one pass over a file; `lost_chunks` is the number of damaged chunks."""
 
     connections: tuple[Connection, ...]
     start_time: int
@@ -56,7 +56,7 @@ class McapRecovery:
             ([] if scan.complete else ["it ends in the middle of a record"])
             + ([f"{lost} left out"] if scan.lost_chunks else [])
         )
-        """In words, what is wrong with the file; empty if nothing is."""
+        """The fault of the file, as text; empty if there is none."""
 
     def close(self) -> None:
         """Do nothing: no file is kept open."""
@@ -77,11 +77,11 @@ class McapRecovery:
 
 
 class _Lost:
-    """Stands for a chunk that cannot be read."""
+    """Marks an unreadable chunk."""
 
 
 class _End:
-    """Stands for the end of a file that was closed properly."""
+    """Marks the end of a complete file."""
 
 
 @lru_cache(maxsize=16)

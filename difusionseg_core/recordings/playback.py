@@ -1,4 +1,4 @@
-"""What a replay plays: a recording's messages or a data-set folder's images, one after another."""
+"""Sources of a replay: the messages of a recording, or the images of a data-set folder."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from difusionseg_core.recordings.topic_choice import (
 )
 
 LONGEST_PAUSE = 3.0
-"""Seconds: longer pauses of a recording are not waited for."""
+"""Longest pause of a replay [s]; longer pauses of a recording are shortened to it."""
 
 
 def _ignore(line: str) -> None:
-    """Take no notice."""
+    """Ignore a line."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,15 @@ class Item:
 
     @property
     def camera(self) -> str:
-        """RGB, THERMAL, MASK or a camera_info, whatever the transport."""
+        """RGB, THERMAL, MASK or a camera_info, for any transport."""
         return base_of(self.topic)
 
 
 class RecordingSource:
     """The cameras of a recording, at `speed` times the recorded pace.
 
-    A pause of more than `longest_pause` seconds, or a clock that jumps, is played as a pause of
-    that length, and `notice` gets a line about it, and about what is missing or damaged. `names`
+    A pause of more than `longest_pause` seconds, or a jump of the clock, is shortened to that
+    pause, and `notice` gets a line about it, and about what is missing or damaged. `names`
     are those of `topic_choice.choose_topics`. Raises RecordingError.
     """
 
@@ -203,8 +203,8 @@ def _ending(topic: str, kind: str) -> str:
 def instants(items: Iterable[Item]) -> Iterator[list[Item]]:
     """Yield items in groups: all up to the one that completes a pair of RGB and thermal images.
 
-    What has no later stamp than the pair (its mask) goes with it. What is left over after the last
-    pair makes a group without a pair.
+    Messages with a stamp not later than the pair's (its mask) belong to the group. Messages after
+    the last pair form a group without a pair.
     """
     group: list[Item] = []
     for item in items:

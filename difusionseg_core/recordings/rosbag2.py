@@ -29,7 +29,7 @@ from difusionseg_core.recordings.salvage import SalvagedReader, storage_files
 from difusionseg_core.recordings.topic_choice import CAMERA_INFO, Topics
 
 STORAGES = ("mcap", "sqlite3")
-# As ROS writes the hash of a type that it does not know.
+# ROS writes this hash for a type that it does not know.
 _UNSET_HASH = "RIHS00_" + 64 * "0"
 
 
@@ -41,7 +41,7 @@ def is_recording(path: Path) -> bool:
 
 
 class RecordingError(ValueError):
-    """A recording that cannot be used; the message is one line that says why."""
+    """A recording cannot be used; the message is one line with the reason."""
 
 
 @cache
@@ -52,7 +52,7 @@ def _types() -> Any:
 
 @dataclass(frozen=True)
 class RecordedMessage:
-    """A message with a header, as it lies in the recording."""
+    """A message with a header, as stored in the recording."""
 
     topic: str
     type: str  # such as "sensor_msgs/msg/Image"
@@ -61,8 +61,8 @@ class RecordedMessage:
 
     @property
     def stamp_ns(self) -> int:
-        """The header's stamp in nanoseconds. Raises RecordingError where the bytes are broken."""
-        # CDR: four bytes that tell the byte order, then the header, which is the first field.
+        """The header's stamp in nanoseconds. Raises RecordingError for damaged bytes."""
+        # CDR: four bytes with the byte order, then the header, which is the first field.
         order = "<" if self.data[1:2] == b"\x01" else ">"
         try:
             seconds, nanoseconds = struct.unpack_from(f"{order}iI", self.data, 4)
@@ -88,8 +88,8 @@ class RecordedMessage:
 class Recording:
     """An open recording: a folder with .mcap or .db3 files, or one such file (.zstd as well).
 
-    If metadata.yaml, files or parts of them are missing or damaged, what is readable is read, and
-    `warnings` says in one line each what is not; `notice` gets each line when it is found, on
+    If metadata.yaml, files or parts of them are missing or damaged, the readable part is read, and
+    `warnings` has one line for each fault; `notice` gets each line when the fault is found, on
     opening or while messages are read. Raises RecordingError if nothing is readable.
     """
 
@@ -233,7 +233,7 @@ def _after(
 
 
 class RecordingWriter:
-    """Writes a new recording, which appears when the writer is closed well.
+    """Writes a new recording, which appears when the writer is closed without an error.
 
     Used as a context manager. Raises FileExistsError if there is something at `path`, ValueError
     for an unknown storage.
@@ -299,7 +299,7 @@ class RecordingWriter:
     ) -> None:
         """Write an (H, W) or (H, W, C) array as sensor_msgs/Image of a matching encoding.
 
-        `recorded_ns` is the time of recording, that of the stamp where None.
+        `recorded_ns` is the time of recording; None: the time of the stamp.
         """
         fields = camera_images.raw_fields(image, encoding)
         self._write(topic, IMAGE, stamp_ns, frame_id, fields, recorded_ns)

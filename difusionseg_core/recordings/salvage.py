@@ -1,4 +1,4 @@
-"""Recordings that rosbag2's metadata does not describe: read the storage files that are there.
+"""Read recordings without valid metadata, from their storage files.
 
 Covers a missing or wrong metadata.yaml, missing splits, renamed or truncated files, and compressed
 files without metadata.
@@ -36,8 +36,8 @@ def storage_files(path: Path) -> list[Path]:
 class SalvagedReader:
     """All readable messages of the storage files at a path, by the interface of rosbags' Reader.
 
-    `warnings` says in one line each what is missing. `damaged` reads every file by the way that
-    leaves damaged parts out, even if its index is sound. Raises ValueError, in one line, if no
+    `warnings` has one line for each missing part. With `damaged`, damaged parts of a file are left
+    out even if its index is sound. Raises ValueError, in one line, if no
     message is readable, and ImportError if a package for that is missing.
     """
 
@@ -64,7 +64,7 @@ class SalvagedReader:
                 raise ValueError("; ".join(failures) or "it has no .mcap or .db3 file")
             self._stack = stack.pop_all()
         self.warnings += [f"{path}: {failure}; left out" for failure in failures]
-        # The order of time, whatever the files are called now.
+        # In the order of time, independent of the file names.
         self._parts = sorted(parts, key=lambda part: part.start_time)
         self.connections = [item for part in self._parts for item in part.connections]
         self.message_count = sum(item.msgcount for item in self.connections)

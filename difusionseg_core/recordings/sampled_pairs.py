@@ -1,4 +1,4 @@
-"""A few pairs of images spread over a recording or a data set, for what needs no more."""
+"""Sample a few pairs of images, evenly spread over a recording or a data set."""
 
 from __future__ import annotations
 

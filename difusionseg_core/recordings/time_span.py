@@ -1,4 +1,4 @@
-"""Time spans for people."""
+"""Time spans as text."""
 
 
 def time_span(seconds: float) -> str:

@@ -1,4 +1,4 @@
-"""Which image topics of a recording are the cameras': by convention, by type, and by name."""
+"""Choice of the cameras' image topics in a recording, by convention, type and name."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _OTHER_WORDS = (
 
 
 class TopicError(ValueError):
-    """A camera's topic is not found or not unique; the message is one line that lists what is."""
+    """A camera's topic is missing or not unique; the message is one line with the topics."""
 
 
 @dataclass(frozen=True)
 class Topics:
-    """Which topics of a recording are the cameras'; None if it has none."""
+    """The cameras' topics of a recording; None for missing ones."""
 
     rgb: str
     thermal: str

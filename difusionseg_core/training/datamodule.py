@@ -1,11 +1,11 @@
-"""The training's data as a Lightning data module."""
+"""Training data as a Lightning data module."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import lightning.pytorch as pl
@@ -94,9 +94,11 @@ class PairData(pl.LightningDataModule):
         cameras = read_still_settings(Path(registration)) if registration else None
 
         def part(root: str, kept: Callable[[int], bool] | None = None) -> PairDataset:
+            options: dict[str, Any] = {"seed": seed, "classes": classes, "budget": budget}
+            options |= {"kept": kept, "cameras": cameras}
             if isinstance(augmentation, PaperAugmentation):
-                return PaperDataset(root, augmentation, seed, classes, budget, kept, cameras)
-            return PairDataset(root, augmentation, seed, classes, budget, kept, cameras)
+                return PaperDataset(root, augmentation, **options)
+            return PairDataset(root, augmentation, **options)
 
         folders = [*as_list(train), *as_list(drawn), *as_list(fusion)]
         self.parts = [part(root) for root in folders]

@@ -1,4 +1,4 @@
-"""How much memory a training may use: for decoded images, and for loader workers' batches."""
+"""Memory of training: for decoded images, and for batches of loader workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the object head learns from: boxes as heatmaps of centres and distances to the sides.
+"""Targets of the object head: boxes as heatmaps of centres and distances to the sides.
 
 After TTFNet (Liu et al., AAAI 2020): every cell near an object's centre learns the distances to its
 four sides, weighted by a Gaussian, which takes far fewer steps than one cell per object.
@@ -38,10 +38,10 @@ class ObjectTargets:
 
 
 def object_targets(boxes: np.ndarray, labels: np.ndarray) -> ObjectTargets:
-    """`boxes` (N, 5): class id, left, top, right, bottom; `labels` (H, W) uint8.
+    """Return the targets for `boxes` (N, 5) and `labels` (H, W) uint8.
 
-    Pixels of a class outside all its boxes, and those labelled 255, are objects without a box, or
-    crowds: their cells do not count.
+    Boxes hold class id, left, top, right and bottom. Pixels of a class outside all its boxes, and
+    pixels labelled 255, belong to objects without a box or to crowds: their cells have weight 0.
     """
     height, width = (side // STRIDE for side in labels.shape)
     heat = np.zeros((len(OBJECT_CLASSES), height, width), np.float32)

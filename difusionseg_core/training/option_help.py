@@ -14,7 +14,7 @@ from difusionseg_core.training.datamodule import PairData
 _USAGE = """usage: difusionseg train --config NAME --data.train FOLDER --data.validation FOLDER ...
 
 Train a model. It ends with the weights, their scores, a model card and an exported model in the
-run's folder. Every option may stand in the configuration file or on the command line, which wins.
+run's folder. Set every option in the configuration file or on the command line, which has priority.
 """
 _EXAMPLES = """
 examples:

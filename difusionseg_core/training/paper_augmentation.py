@@ -6,18 +6,16 @@ nearest pixel, sizes are relative to 640x480, and padding follows normalisation.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import torch
 
 from difusionseg_core.classes import IGNORE
-from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.augmentation import Sample, flip, photometric_distortion
-from difusionseg_core.training.memory import MemoryBudget
 from difusionseg_core.training.pair_dataset import Item, PairDataset
 
 _WIDTH, _HEIGHT = 640, 480  # of the image at a resize factor of 1
@@ -63,19 +61,13 @@ class PaperAugmentation:
 
 
 class PaperDataset(PairDataset):
-    """Items are {"index", "image", "labels", "visible", "thermal"}, see `PaperAugmentation`."""
+    """Items are {"index", "image", "labels", "visible", "thermal"}, see `PaperAugmentation`.
 
-    def __init__(
-        self,
-        root: Path | str,
-        augment: PaperAugmentation,
-        seed: int = 0,
-        classes: str | None = None,
-        budget: MemoryBudget | None = None,
-        kept: Callable[[int], bool] | None = None,
-        cameras: CameraSettings | None = None,
-    ) -> None:
-        super().__init__(root, None, seed, classes, budget, kept, cameras)
+    `options` are those of `PairDataset`.
+    """
+
+    def __init__(self, root: Path | str, augment: PaperAugmentation, **options: Any) -> None:
+        super().__init__(root, **options)
         self.paper_augment = augment
 
     def __getitem__(self, index: int) -> Item:

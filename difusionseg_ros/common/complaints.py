@@ -1,4 +1,4 @@
-"""Why a fusion node publishes no output, from its /diagnostics."""
+"""Find in /diagnostics why a fusion node publishes no output."""
 
 from __future__ import annotations
 

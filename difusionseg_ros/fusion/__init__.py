@@ -1,1 +1,4 @@
-"""A frame's way through the fusion node: input, pairing, worker, processing, outputs."""
+"""The path of a frame through the fusion node: input, pairing, worker, processing, outputs.
+
+Imports `common`, and of the core the predictor and the rooms below it.
+"""

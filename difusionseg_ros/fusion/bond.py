@@ -1,8 +1,8 @@
-"""The bond of nav2's lifecycle manager: heartbeats by which it sees that an active node lives.
+"""The bond of nav2's lifecycle manager: heartbeats that show that an active node is alive.
 
 The protocol is that of ROS's package bond: both sides publish bond/msg/Status on the topic `bond`
-of their namespace, with the node's name as id, as long as they live, and one last time, not active,
-when they end the bond. As in nav2's own nodes, only the manager acts on missing heartbeats.
+of their namespace, with the node's name as id, and a last message, not active, when they end the
+bond. As in nav2's own nodes, only the manager reacts to missing heartbeats.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ class Bond:
         self._active = True
         self._publisher = node.create_publisher(Status, _TOPIC, _DEPTH)
         self._subscription = node.create_subscription(Status, _TOPIC, self._answer, _DEPTH)
-        # A steady clock: heartbeats continue while simulated time stands still.
+        # A steady clock: heartbeats continue if simulated time stops.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = node.create_timer(PERIOD, self._beat, clock=steady)
         self._beat()
 
     def close(self) -> None:
-        """End the bond, so that the manager does not take it for a crash."""
+        """End the bond, so that the manager does not assume a crash."""
         self._send(active=False)
         self._node.destroy_timer(self._timer)
         self._node.destroy_subscription(self._subscription)

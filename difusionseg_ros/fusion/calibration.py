@@ -1,4 +1,4 @@
-"""How the parameters and the cameras' calibrations bring both images into one view."""
+"""The alignment of both images from the parameters and the cameras' calibrations."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from difusionseg_ros.fusion.parameters import Settings
 
 
 class Undistortion:
-    """Both cameras' images are undistorted, or neither is.
+    """Undistorts the images of both cameras, or of neither.
 
     `thermal_to_rgb` maps undistorted pixels to undistorted ones, so a pair with one undistorted
-    image would not match. `faults` says, for "rgb" and "thermal", why that camera's images cannot
-    be undistorted; empty where they can.
+    image would not match. `faults` holds, for "rgb" and "thermal", why that camera's images cannot
+    be undistorted; empty if they can.
     """
 
     def __init__(self) -> None:
@@ -27,9 +27,8 @@ class Undistortion:
     ) -> Alignment:
         """Return the alignment of a frame at the time `now` [s], and the `faults` that it found.
 
-        Calibrations in the parameters go before those of camera_info.
-        A camera_info may come after the first images: only when it has been missing for
-        `camera_timeout` is that a fault.
+        Calibrations in the parameters have priority over those of camera_info. A camera_info may
+        arrive after the first images: it is a fault if it is missing for `camera_timeout`.
         """
         self.faults = {"rgb": "", "thermal": ""}
         if not settings.undistort:

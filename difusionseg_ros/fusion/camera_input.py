@@ -1,4 +1,4 @@
-"""One camera's images as a message filter that passes usable messages only."""
+"""The input of one camera: a message filter that passes usable messages only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _INSPECTION_PERIOD = 1.0  # seconds
 
 @dataclass(frozen=True)
 class Camera:
-    """What differs between the two cameras."""
+    """The differences between the two cameras."""
 
     topic: Topic
     encodings: Sequence[str]
@@ -46,13 +46,12 @@ THERMAL = Camera(THERMAL_IMAGE, THERMAL_ENCODINGS, thermal_pixels, camera_watch.
 
 
 class CameraInput(SimpleFilter):
-    """Subscribes to a camera, counts and names bad messages, and emits the others.
+    """Subscribes to a camera, counts and reports bad messages, and emits the others.
 
-    `transport` is "raw", "compressed" or "compressedDepth"; the topics of the latter two lie beside
-    the base topic, remapped or not, as with image_transport. `bad` counts the messages refused so
-    far. Messages whose stamp the parameter `..._stamps` replaces are emitted with the time of their
-    arrival as stamp. `calibration_fault` says why `undistort` has no
-    effect on its images.
+    `transport` is "raw", "compressed" or "compressedDepth"; the topics of the latter two are below
+    the base topic, remapped or not, as with image_transport. `bad` is the number of refused
+    messages. If the parameter `..._stamps` requires it, messages get the time of their arrival as
+    stamp. `calibration_fault` is the reason why `undistort` has no effect on the images.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""From the messages of a frame to its outputs."""
+"""Process a frame: from messages to outputs."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class FrameProcessor:
             self._outputs.publish_temperature(header, degrees)
         self.thermometer.watch(degrees, settings, header)
         found = self._objects(result, degrees, settings, Time.from_msg(header.stamp))
-        # First, so that who waits for the images of a frame has its objects.
+        # First, so that subscribers that wait for the images of a frame already have its objects.
         self._outputs.publish_objects(header, found)
         self._outputs.publish_images(header, result, found, settings, camera_info)
         published = time.monotonic()
@@ -136,7 +136,7 @@ class FrameProcessor:
             self._rgb.refuse(error)
         try:
             if frame.thermal is not None:
-                # Grey before it is aligned: the black around it must not move the thermal range.
+                # Grey before alignment: the black border must not change the thermal range.
                 counts = thermal_pixels(frame.thermal, settings.max_image_bytes)
                 thermal = self._conversion(counts)
                 self._thermal.inspect(frame.thermal, counts, self._conversion)
@@ -219,8 +219,8 @@ class FrameProcessor:
 def _age(clock: Clock, stamp: TimeMessage) -> float:
     """Return seconds since the stamp; NaN if the stamp cannot be of this clock.
 
-    A stamp in the future, or more than an hour ago, is of another clock: that of a recording, of a
-    simulation, or of a computer that is not synchronised.
+    A stamp in the future or more than an hour ago is from another clock: a recording, a simulation,
+    or a computer that is not synchronised.
     """
     age = (clock.now() - Time.from_msg(stamp)).nanoseconds * 1e-9
     return age if 0.0 <= age <= _MAX_AGE else math.nan

@@ -1,4 +1,4 @@
-"""What became of the frames since activation, in totals and in figures of recent ones."""
+"""Totals of the frames since activation, and statistics of recent frames."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class FrameTotals:
     def finished(self, status: FrameStatus, pairs: PairingCounts, replaced: int, bad: int) -> None:
         """Count a processed frame, and write the totals into its status.
 
-        `replaced` frames gave way to newer ones, `bad` messages were refused.
+        `replaced` frames were dropped for newer ones, `bad` messages were refused.
         """
         self.processed += 1
         self.alone += status.mode != FrameStatus.BOTH

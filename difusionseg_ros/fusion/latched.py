@@ -1,7 +1,7 @@
-"""Receives what a publisher latched before the node started.
+"""Receive messages that a publisher latched before the node started.
 
-The camera's subscription is volatile, as a live camera needs it, and so misses the images of a
-publisher that sent them once and keeps them for late subscribers (transient local durability).
+The camera's subscription is volatile, as live cameras need it. So it misses images that a publisher
+sent once and keeps for late subscribers (transient local durability).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rclpy.subscription import Subscription
 
 
 class Latched:
-    """Hands the last message of a transient local publisher to `callback`, once.
+    """Passes the last message of a transient local publisher to `callback`, once.
 
     Call `look` periodically until another message arrives on the topic.
     """

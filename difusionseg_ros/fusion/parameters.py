@@ -1,4 +1,4 @@
-"""The fusion node's parameters: one dataclass says name, type, default, range and description.
+"""The fusion node's parameters: one dataclass with name, type, default, range and description.
 
 The node declares and checks them here; a test compares the table in docs/node.md with them.
 """
@@ -35,12 +35,12 @@ from difusionseg_ros.common.program import ParameterHelp, type_name
 
 
 class BadParameter(ValueError):
-    """A parameter cannot be used; the message is one line that names it and what is allowed."""
+    """A parameter is invalid; the message is one line with its name and the allowed values."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a value may be: within `minimum` to `maximum`, `length` numbers, or one of `choices`."""
+    """The allowed values: from `minimum` to `maximum`, `length` numbers, or one of `choices`."""
 
     description: str
     minimum: float | None = None
@@ -50,7 +50,7 @@ class Limits:
     run_time: bool = False
 
     def text(self) -> str:
-        """Return the allowed values in words, such as "1 to 20"; empty where there is no limit."""
+        """Return the allowed values as text, such as "1 to 20"; empty without a limit."""
         if self.choices:
             return ", ".join(self.choices)
         if self.length > 1:
@@ -74,7 +74,7 @@ def _parameter(default: Any, description: str, **limits: Any) -> Any:
 
 @dataclass(frozen=True)
 class Settings:
-    """The values of all parameters at one time. Raises BadParameter for those that cannot be."""
+    """The values of all parameters at one time. Raises BadParameter for impossible values."""
 
     model: str = _parameter(
         "lite",
@@ -359,7 +359,7 @@ class Settings:
 
     @property
     def thermal_options(self) -> ThermalOptions:
-        """How thermal images become grey."""
+        """The conversion of thermal images to grey."""
         return ThermalOptions(
             self.thermal_mode,
             self.thermal_low,
@@ -411,7 +411,7 @@ def declare_parameters(node: Node) -> Settings:
 
 
 def checked_change(settings: Settings, parameters: list) -> tuple[Settings, SetParametersResult]:
-    """Return new settings for an on-set callback and its answer; the old ones where it refuses."""
+    """Return new settings for an on-set callback, and its answer; the old ones if it refuses."""
     known = limits_by_name()
     values = {item.name: item.value for item in parameters if item.name in known}
     try:

@@ -1,4 +1,4 @@
-"""What the fusion node does while it is active: cameras -> pairing -> worker -> outputs."""
+"""The active fusion node: cameras -> pairing -> worker -> outputs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from difusionseg_ros.fusion.frame_totals import FrameTotals
 from difusionseg_ros.fusion.nearest_sync import NearestSync, PairTiming
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import Settings
-from difusionseg_ros.fusion.single_camera import Bypass
+from difusionseg_ros.fusion.single_camera import SingleCameraFilter
 from difusionseg_ros.fusion.worker import NewestWinsWorker
 
 
@@ -65,7 +65,7 @@ class Pipeline:
 
     def _connect(self, settings: Settings, opened: ExitStack) -> None:
         node = self._node
-        # Opened first, so closed last: by then nothing new can come in.
+        # Opened first, so closed last, when no new frames can arrive.
         self._worker = NewestWinsWorker(self._process, self._process_failed)
         opened.callback(self._worker.stop)
         self._rgb = CameraInput(node, RGB, settings.rgb_transport, self._settings, self._log)
@@ -99,14 +99,16 @@ class Pipeline:
             _nanoseconds(settings.thermal_time_offset),
         )
         self._sync = NearestSync(
-            Bypass(self._rgb, lambda: self._given_up(self._thermal), self._rgb_alone),
-            Bypass(self._thermal, lambda: self._given_up(self._rgb), self._thermal_alone),
+            SingleCameraFilter(self._rgb, lambda: self._given_up(self._thermal), self._rgb_alone),
+            SingleCameraFilter(
+                self._thermal, lambda: self._given_up(self._rgb), self._thermal_alone
+            ),
             pairer,
             node.get_logger(),
         )
         self._sync.registerCallback(self._pair_arrived)
         self._last_report = self._report()
-        # A steady clock: silence must be reported also while simulated time stands still.
+        # A steady clock: missing images must be reported also if simulated time stops.
         timer = node.create_timer(
             settings.diagnostics_period,
             self._diagnose,

@@ -14,15 +14,15 @@ import numpy as np
 from difusionseg_core.predictor import Prediction, Predictor
 from difusionseg_ros.fusion.parameters import Settings
 
-# A frame waits this long for those of the other pairs: synchronised cameras deliver within it. Not
-# on a CPU, where a batch takes as long as its frames one by one.
+# A frame waits this long for frames of the other pairs, which is enough for synchronised cameras.
+# Not on a CPU, where a batch takes as long as its frames one by one.
 GATHER_SECONDS = 0.005
-# Only for pairs that had a frame within this time; the others may have lost a camera.
+# Wait only for pairs that had a frame within this time; the others may have lost a camera.
 ALIVE_SECONDS = 1.0
 
 
 class SharedNetwork:
-    """Loads a network for the first pair that asks, and shares it with all.
+    """Loads a network for the first pair that requests it, and shares it with all pairs.
 
     It is freed with the last predictor of `predictor_for`.
     """
@@ -35,8 +35,8 @@ class SharedNetwork:
     def predictor_for(self, settings: Settings) -> SharedPredictor:
         """Return a predictor for one pair, with its own `steps`.
 
-        Raises ValueError if a pair asks for another network than the loaded one, and whatever
-        `load` raises.
+        Raises ValueError if a pair requests another network than the loaded one, and the errors
+        of `load`.
         """
         wanted = (settings.model, settings.device, settings.backend, settings.precision)
         batcher = self._batcher()
@@ -54,7 +54,7 @@ class SharedNetwork:
 
 
 class SharedPredictor(Predictor):
-    """One pair's view of a shared predictor: own `steps`, calls batched with the others'."""
+    """The predictor of one pair: it has its own `steps`; its calls join batches of other pairs."""
 
     def __init__(self, batcher: Batcher, steps: int) -> None:
         # A shallow copy: device, classes and the rest are those of the predictor behind it.
@@ -112,7 +112,7 @@ class Batcher:
         )
 
     def predict(self, call: Call) -> Prediction:
-        """Return the result of a call; raise what its frame raises, never what others raise."""
+        """Return the result of a call; raise the error of its frame, never that of others."""
         with self._changed:
             self._last_calls[call.owner] = time.monotonic()
             self._waiting.append(call)

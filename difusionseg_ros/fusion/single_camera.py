@@ -1,4 +1,4 @@
-"""A message filter that leads a camera's images past the pairing while there is none to pair."""
+"""A message filter that passes images of one camera without pairing while the other is missing."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from message_filters import SimpleFilter
 from sensor_msgs.msg import CompressedImage, Image
 
 
-class Bypass(SimpleFilter):
-    """Emits what `images` emits, but while `alone()` holds, hands it to `take` instead."""
+class SingleCameraFilter(SimpleFilter):
+    """Emits the messages of `images`, or passes them to `take` while `alone()` is true."""
 
     def __init__(
         self,

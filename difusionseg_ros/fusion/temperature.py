@@ -15,7 +15,7 @@ from difusionseg_ros.msg import HotSpot
 
 
 class Thermometer:
-    """Turns thermal counts into degrees Celsius; remembers the guess of `thermal_unit: auto`.
+    """Converts thermal counts to degrees Celsius; keeps the guess of `thermal_unit: auto`.
 
     `raise_alarm` receives a HotSpot message when the alarm of `hot_spot_threshold` starts or ends.
     """

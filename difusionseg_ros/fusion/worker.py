@@ -1,4 +1,4 @@
-"""A worker thread that keeps only the newest waiting job, so that slow work does not lag."""
+"""A worker thread that keeps only the newest waiting job, so that slow work causes no delay."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The viewer's page and the HTTP server that sends it."""
+"""The viewer's page and its HTTP server. Imports `common` and `fusion`."""

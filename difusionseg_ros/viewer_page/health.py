@@ -1,6 +1,6 @@
 """The fusion node's diagnostics and frame status, as JSON for the page.
 
-The viewer outlives the node, so a status that has not been repeated in time becomes STALE.
+The viewer continues when the node ends, so a status that is not repeated in time becomes STALE.
 """
 
 from __future__ import annotations

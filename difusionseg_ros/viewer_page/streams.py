@@ -1,4 +1,4 @@
-"""What the page can show: images of topics, and the values of the pixels of a frame.
+"""The streams of the page: images of topics, and pixel values of a frame.
 
 A stream makes a `Packet` of the newest messages, once for all pages.
 """

@@ -1,9 +1,6 @@
 """The replay node, over DDS: pair by pair in this process, and as a program."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -189,31 +186,15 @@ def test_parameters_that_are_refused(replay, recording, parameters, words):
 
 
 @pytest.fixture
-def start(context, monkeypatch):
+def start(context, monkeypatch, start_module):
     """`start(**parameters)` starts the program on the domain of `context`."""
-    processes = []
     monkeypatch.setenv("ROS_DOMAIN_ID", str(context.get_domain_id()))
 
     def start(**parameters):
-        values = [
-            argument
-            for name, value in parameters.items()
-            for argument in ("-p", f"{name}:={value}")
-        ]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "difusionseg_ros.replay", "--ros-args", *values],
-            stderr=subprocess.PIPE,
-            text=True,
-            env=dict(os.environ),
-        )
-        processes.append(process)
-        return process
+        values = [f"{name}:={value}" for name, value in parameters.items()]
+        return start_module("replay", "--ros-args", *(x for value in values for x in ("-p", value)))
 
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            process.kill()
-        process.communicate(timeout=20)
+    return start
 
 
 def test_the_program_ends_with_0_after_one_pass(context, spin_until, start, recording):

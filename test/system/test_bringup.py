@@ -2,11 +2,9 @@
 
 import contextlib
 import dataclasses
-import os
 import shutil
 import signal
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -35,25 +33,10 @@ def bringup(*tokens):
 
 
 @pytest.fixture
-def start_bringup():
-    """`start_bringup(*arguments)` returns a running bringup, which is killed at the end."""
-    started = []
-
-    def start(*arguments):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "difusionseg_ros.bringup.description", *arguments],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "RCUTILS_LOGGING_USE_STDOUT": "0"},
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate(timeout=20)
+def start_bringup(start_module, monkeypatch):
+    """`start_bringup(*arguments)` returns a running bringup, which is terminated at the end."""
+    monkeypatch.setenv("RCUTILS_LOGGING_USE_STDOUT", "0")
+    return partial(start_module, "bringup.description")
 
 
 @pytest.fixture

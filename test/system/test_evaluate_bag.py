@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -24,24 +22,9 @@ SECOND = 1_000_000_000
 
 
 @pytest.fixture
-def start(own_system):
-    """`start(module, *arguments)` starts a program of the package."""
-    processes = []
-
-    def start(module, *arguments):
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"difusionseg_ros.{module}", *arguments],
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        processes.append(process)
-        return process
-
-    yield start
-    for process in processes:
-        if process.poll() is None:
-            process.terminate()
-        process.communicate(timeout=30)
+def start(own_system, start_module):
+    """`start(module, *arguments)` starts a program of the package on its own domain."""
+    return start_module
 
 
 class Scene:

@@ -1,1 +1,4 @@
-"""Evaluate data sets: score and report the images of a model, or somebody else's."""
+"""Evaluate data sets: score and report the images of a model, or of other software.
+
+Imports what `evaluation` may import, and its shared modules.
+"""

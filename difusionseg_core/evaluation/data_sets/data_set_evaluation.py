@@ -46,7 +46,7 @@ from difusionseg_core.report.document import write_report
 
 @dataclass(frozen=True)
 class DataSetJob:
-    """What to evaluate.
+    """Options of an evaluation.
 
     Either `model` is given, or finished results are scored instead: at least one of the folders
     `mask` and `fused` (NAME.png) and the file `objects` (objects.json). `boxes` is a folder of box

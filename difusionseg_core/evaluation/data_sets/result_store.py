@@ -20,9 +20,9 @@ PER_IMAGE, RUN = "per_image.jsonl", "run.json"
 class Store:
     """The folder of results in progress, `folder`; `done` holds the scores so far, by image.
 
-    `options` are plain values that say what is evaluated and how. Raises ValueError, in one line,
-    if a run with other options was started before, or one is active, and FileExistsError if
-    `output` exists.
+    `options` are plain values about the evaluation. Raises ValueError, in one line, if a run
+    with other options was started before or another run is active, and FileExistsError if `output`
+    exists.
     """
 
     def __init__(self, output: Path, options: Mapping[str, object]) -> None:

@@ -1,4 +1,4 @@
-"""The first pass over a recording: what the cameras sent, and which images make pairs.
+"""The first pass over a recording: the cameras' messages, and the pairs of images.
 
 Only headers are read. The second pass (recorded_frames.py) reads the images of the pairs.
 """
@@ -45,7 +45,7 @@ class PlacedPair(NamedTuple):
 
 @dataclass
 class HeaderScan:
-    """What the first pass found. `seconds` counts messages and "pairs" by second of recording."""
+    """Result of the first pass. `seconds` counts messages and "pairs" by second of recording."""
 
     cameras: dict[str, CameraTiming]
     counts: PairingCounts
@@ -60,7 +60,7 @@ class HeaderScan:
         return len(self._pairs) // 3
 
     def warnings(self) -> list[str]:
-        """Return what is doubtful about the stamps, one line each."""
+        """Return warnings about the stamps, one line each."""
         return [
             f"{role}: {line}" for role, camera in self.cameras.items() for line in camera.warnings()
         ]
@@ -79,9 +79,9 @@ def scan_headers(
 ) -> HeaderScan:
     """Read the whole recording once. A ground truth belongs to the RGB image of the nearest stamp.
 
-    A message that the node would refuse, such as one of more than `max_bytes`, is counted, named
-    and left out. Raises RecordingError if the recording is damaged, ValueError for pairing that
-    is impossible.
+    A message that the node refuses, such as one of more than `max_bytes`, is counted, reported and
+    left out. Raises RecordingError if the recording is damaged, ValueError for impossible pairing
+    parameters.
     """
     pairer = pairing.pairer()
     truths = NearestStampPairer(pairing.slop_ns, _TRUTHS_WAITING)

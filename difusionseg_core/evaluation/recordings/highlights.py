@@ -42,7 +42,7 @@ class Highlights:
     def consider(
         self, frame: RecordedFrame, prediction: Prediction, found: FrameObjects, row: Mapping
     ) -> None:
-        """Keep what the page shows of a frame, if anything; `row` is its row of the time line."""
+        """Keep the images of a frame that the page shows; `row` is its row of the time line."""
         if self._seen % self._every == 0:
             self._strip_tiles.append(self._tile(self._marked(prediction, found), row["seconds"]))
         self._seen += 1

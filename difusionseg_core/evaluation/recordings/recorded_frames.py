@@ -178,7 +178,7 @@ class FrameReader:
 
 
 class _Stream:
-    """The messages of one topic by their place among them, requested in rising order."""
+    """The messages of one topic by index, requested in rising order."""
 
     def __init__(self, recording: Recording, topic: str) -> None:
         self._recording = Recording(recording.path)

@@ -149,7 +149,7 @@ def _time_line(metrics: Mapping, folder: Path, label_set: LabelSet) -> list[Figu
 def _averaged(path: Path, count: int | None = None) -> dict[str, np.ndarray]:
     """Return columns of a table of `count` rows (None: count first), averaged to few points.
 
-    Not-a-number where no cell is filled.
+    NaN if no cell is filled.
     """
     if count is None:
         count = sum(1 for _ in _rows(path))
@@ -195,7 +195,7 @@ def _segmentation(scores: Mapping, label_set: LabelSet) -> Section:
     matrix = Figure(
         "confusion.png",
         charts.confusion(shares, label_set.class_names),
-        "Of the pixels of a true class (row), how many per cent were predicted as which.",
+        "Share of the pixels of a true class (row) predicted as each class (column), in per cent.",
     )
     return Section("Segmentation", [by_class, matrix])
 
@@ -238,5 +238,5 @@ def _run(metrics: Mapping) -> Section:
 
 
 def _number(value: float | None) -> str:
-    """Return a dash where there is none."""
+    """Return a number as text; a dash if there is none."""
     return "–" if value is None else f"{value:.4g}"

@@ -216,7 +216,7 @@ class _Table:
 
 
 def _timing(found: HeaderScan, evaluated: int) -> dict[str, object]:
-    """Return the cameras, and what became of their images."""
+    """Return the timing of the cameras, and the outcome of their images."""
     counts = found.counts
     return {
         "cameras": {role: camera.report() for role, camera in found.cameras.items()},

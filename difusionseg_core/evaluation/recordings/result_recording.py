@@ -1,4 +1,4 @@
-"""A copy of a recording with what the model made of it added as topics."""
+"""A copy of a recording with the model's results as additional topics."""
 
 from __future__ import annotations
 
@@ -28,15 +28,14 @@ _VISUAL_TYPES = ("image", "video", "packet", "cloud", "scan")
 
 
 class ResultRecording:
-    """Writes all messages of a recording unchanged, and between them the results.
+    """Writes all messages of a recording unchanged, and the results.
 
-    The topics are named as the node's and lie where the RGB topic does: /front/fused/image for
-    /front/rgb/image. A result has the RGB image's stamp and comes right after the pair it was
-    made of. With `blur`, classes to blur, it is de-identified: the fused image is blurred, and
-    camera images, videos and point clouds, `left_out` by topic, are not copied. Used as a context
-    manager: `add` frames, then `finish`; the recording appears when all went well. Raises
-    RecordingError where the recording has such topics already, FileExistsError where there is
-    something at `path`.
+    The topics have the names of the node's topics, in the namespace of the RGB topic:
+    /front/fused/image for /front/rgb/image. A result has the stamp of the RGB image and follows its
+    pair. With `blur` (classes), the copy is de-identified: the fused image is blurred, and camera
+    images, videos and point clouds, `left_out` by topic, are not copied. Used as a context manager:
+    `add` frames, then `finish`; the recording appears if there was no error. Raises RecordingError
+    if the recording has such topics already, and FileExistsError if `path` exists.
     """
 
     def __init__(
@@ -83,7 +82,7 @@ class ResultRecording:
         self._stack.__exit__(*exception)
 
     def add(self, frame: RecordedFrame, prediction: Prediction, found: FrameObjects) -> None:
-        """Write what was made of a frame. Frames come in the order of time."""
+        """Write the results of a frame. Add frames in the order of time."""
         self._copy_until(frame.recorded_ns)
         fused = blur_classes(prediction.fused, prediction.labels, self._blur)
         images = {
@@ -109,7 +108,7 @@ class ResultRecording:
             self._writer.write_message(self._topics[name], message, types, frame.recorded_ns)
 
     def finish(self) -> None:
-        """Copy what the recording holds after the last frame."""
+        """Copy the messages after the last frame."""
         self._copy_until(None)
 
     def _copy_until(self, recorded_ns: int | None) -> None:

@@ -1,4 +1,4 @@
-// The images that came last, by stream, with their rate and latency.
+// The newest images by stream, with their rate and latency.
 
 const KEPT = 8;          // packets of a stream from which pausing chooses the ones of one frame
 const POINTS = 60;       // images in a plot
@@ -26,7 +26,7 @@ export class Images {
     await this.#show(state, {header, payload});
   }
 
-  // Show of each stream the image whose stamp is nearest.
+  // Show the image with the nearest stamp of each stream.
   async showFrame(stampNs) {
     const wanted = BigInt(stampNs);
     const far = packet => { const d = BigInt(packet.header.stamp_ns) - wanted; return d < 0n ? -d : d; };

@@ -1,5 +1,5 @@
-// One image on the page: what it shows, how old that is, the values under the pointer, and, when it
-// is enlarged, a line between two images that can be dragged.
+// One image on the page: its stream and age, the values under the pointer, and, if it is enlarged, a
+// line between two images that can be dragged.
 
 import {clock, element, number, plainName, swatch} from "./elements.js";
 import {latency, plot, rate} from "./images.js";
@@ -84,7 +84,7 @@ export class Pane {
     this.age();
   }
 
-  // Dim the image and say for how long there has been none.
+  // Dim the image and show for how long none has arrived.
   age() {
     const {arrived, bitmap} = this.shown, now = performance.now();
     const since = arrived ?? this.page.openedAt;

@@ -1,4 +1,4 @@
-// The status in words: health on top, classes, latency, frames, diagnostics and settings.
+// The status as text: health at the top, classes, latency, frames, diagnostics and settings.
 
 import {cell, element, number, plainName, row, swatch} from "./elements.js";
 

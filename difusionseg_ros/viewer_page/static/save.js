@@ -1,4 +1,4 @@
-// Saving what is shown: a snapshot as PNG, the last seconds as a video.
+// Save the shown images: a snapshot as PNG, the last seconds as a video.
 
 import {clock, plainName} from "./elements.js";
 

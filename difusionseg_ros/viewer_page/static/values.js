@@ -31,7 +31,7 @@ export function valuesAt({planes}, u, v, ofThermal) {
   return found;
 }
 
-// The smallest object whose box holds the pixel (x, y) of the mask; undefined if there is none.
+// The smallest object with the pixel (x, y) of the mask in its box; undefined if there is none.
 export function objectAt({objects}, x, y) {
   const around = objects.filter(({box: [left, top, width, height]}) =>
     x >= left && x < left + width && y >= top && y < top + height);

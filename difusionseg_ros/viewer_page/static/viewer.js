@@ -1,4 +1,4 @@
-// The page: four panes, the buttons, and what is watched.
+// The page: four panes, the buttons, and the watched streams.
 
 import {Connection} from "./connection.js";
 import {Images} from "./images.js";
@@ -7,8 +7,8 @@ import {Settings, showHealth, showStatus} from "./report.js";
 import {saveClip, saveSnapshot} from "./save.js";
 import {readValues} from "./values.js";
 
-const AGE_MS = 500;            // between two looks at how old images are
-const VALUES_MS = 250;         // least time between the values of two frames
+const AGE_MS = 500;            // between two checks of the images' ages
+const VALUES_MS = 250;         // minimum time between the values of two frames
 const VALUES_WANTED_MS = 10000; // after the pointer was over an image
 const PAUSE_MS = 1500;         // longest wait for the values of the frame that is kept
 const FIRST = ["rgb", "thermal", "fused", "overlay"];
@@ -31,7 +31,7 @@ let pausing = false; // the next frame with values is kept
 const panes = restored().map(name => new Pane(name, page));
 byId("panes").append(...panes.map(pane => pane.figure));
 
-// Only what is seen is watched, so that the node need not make the rest.
+// Watch visible streams only, so that the node does not compute the others.
 function watch() {
   const large = panes.find(pane => pane.isLarge), wanted = new Set();
   if (!page.frozen && !document.hidden) {
@@ -128,7 +128,7 @@ document.addEventListener("keydown", event => {
   if (event.key === "s" && !event.ctrlKey && !event.metaKey) byId("snapshot").click();
 });
 
-// Which images the panes show is kept by the browser.
+// The browser keeps the choice of images.
 function restored() {
   try {
     const kept = JSON.parse(localStorage.getItem("panes"));
