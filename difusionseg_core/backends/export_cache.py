@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from difusionseg_core.backends.export_info import weights_digest
+from difusionseg_core.backends.export_info import UnusableExport, weights_digest
 
 if TYPE_CHECKING:
     from difusionseg_core.backends import Backend
@@ -36,7 +36,7 @@ _ABANDONED = 24 * 3600  # age of an unfinished file whose process was killed, se
 def open_exported_weights(weights: Path, open_backend: Callable[[Path], B]) -> B:
     """Open a backend on the exported model of a weights file, which is exported first if needed.
 
-    A file for which `open_backend` raises ValueError is damaged, and exported again. Raises
+    A file for which `open_backend` raises UnusableExport is damaged, and exported again. Raises
     ImportError if packages for exporting are missing, and what `load_model` raises.
     """
     digest = weights_digest(weights)
@@ -44,7 +44,7 @@ def open_exported_weights(weights: Path, open_backend: Callable[[Path], B]) -> B
     for path in (weights.with_suffix(".onnx"), cached):
         try:
             backend = open_backend(path) if path.is_file() else None
-        except ValueError:
+        except UnusableExport:
             continue
         if backend is not None and backend.info.weights == digest:
             mark_used(path)

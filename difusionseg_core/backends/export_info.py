@@ -17,6 +17,10 @@ INFO_FILE = "difusionseg.json"
 """Name of the entry of a TorchScript file that holds it."""
 
 
+class UnusableExport(ValueError):
+    """An exported file is damaged, or of another version of this package."""
+
+
 @dataclass(frozen=True)
 class ExportInfo:
     """Metadata of an exported model about the original model.
@@ -45,7 +49,7 @@ class ExportInfo:
     def from_metadata(cls, metadata: Mapping[str, str], path: Path) -> ExportInfo:
         """Read what `metadata` wrote; ValueError if `path` is from another version."""
         if metadata.get("format") != FORMAT:
-            raise ValueError(
+            raise UnusableExport(
                 f"{path} was not exported by this version: make it with 'difusionseg export'"
             )
         kinds = {"num_classes": int, "dim": int, "stride": int, "steps": int}

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 
 from difusionseg_core.backends import OutOfMemory
-from difusionseg_core.backends.export_info import ExportInfo
+from difusionseg_core.backends.export_info import ExportInfo, UnusableExport
 from difusionseg_core.backends.precision import check_precision
 from difusionseg_core.network.schedule import noise_levels
 
@@ -43,7 +43,7 @@ class OnnxRuntimeBackend:
             self._session = self._open()
             metadata = self._session.get_modelmeta().custom_metadata_map
         except _graph_errors() as error:
-            raise ValueError(f"{path} is not an exported model, or damaged") from error
+            raise UnusableExport(f"{path} is not an exported model, or damaged") from error
         self.info = ExportInfo.from_metadata(metadata, path)
 
     def run(

@@ -11,7 +11,7 @@ import openvino.opset13 as opset
 from openvino.op import util as op_util
 
 from difusionseg_core.backends.export_cache import cache_folder, limit_cache
-from difusionseg_core.backends.export_info import ExportInfo
+from difusionseg_core.backends.export_info import ExportInfo, UnusableExport
 from difusionseg_core.backends.precision import check_precision, cpu_precision
 from difusionseg_core.network.schedule import noise_levels
 
@@ -45,7 +45,7 @@ class OpenVINOBackend:
             # Resolve links: shared weights are in the folder of the file itself.
             self._model = self._core.read_model(path.resolve())
         except RuntimeError as error:
-            raise ValueError(f"{path} is not an exported model, or damaged") from error
+            raise UnusableExport(f"{path} is not an exported model, or damaged") from error
         self.info = _read_info(self._model, path)
         self._compiled: OrderedDict[tuple, openvino.InferRequest] = OrderedDict()
 

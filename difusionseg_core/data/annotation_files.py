@@ -18,6 +18,7 @@ from difusionseg_core.data.file_names import read_text
 from difusionseg_core.data.image_files import DataError
 
 FORMATS = ("coco", "labelme", "cvat")
+_LEAST_NUMBERS = 6  # of a polygon: three points (x, y)
 _MOST_PIXELS = 1 << 28  # of an image; a larger size is a damaged file
 
 
@@ -109,8 +110,10 @@ def _coco(path: Path, content: dict[str, Any]) -> Annotations:
         for one in content["annotations"]:
             where = f"annotation {one.get('id', '?')} of image {one['image_id']}"
             shape = one.get("segmentation")
+            if isinstance(shape, list):  # what has no three points covers no pixel
+                shape = [part for part in shape if len(part) >= _LEAST_NUMBERS]
             if not shape:
-                skipped.append(f"{where} has a box but no region")
+                skipped.append(f"{where} has no region")
                 continue
             region = Region(names[one["category_id"]], **_coco_shape(shape))
             regions[one["image_id"]].append((float(one.get("area", 0)), region))
@@ -166,7 +169,8 @@ def _labelme_region(shape: dict[str, Any]) -> Region | None:
     label, kind = str(shape["label"]), shape.get("shape_type") or "polygon"
     points = [(float(x), float(y)) for x, y in shape["points"]]
     if kind == "polygon":
-        return Region(label, [_points([value for point in points for value in point])])
+        corners = [value for point in points for value in point]
+        return Region(label, [_points(corners)]) if len(corners) >= _LEAST_NUMBERS else None
     if kind == "rectangle":
         (x1, y1), (x2, y2) = points
         return Region(label, [[x1, y1, x2, y1, x2, y2, x1, y2]])
@@ -231,7 +235,7 @@ def _cvat_region(shape: ElementTree.Element) -> Region | None:
     label = shape.get("label", "")
     if shape.tag == "polygon":
         points = [float(v) for pair in shape.attrib["points"].split(";") for v in pair.split(",")]
-        return Region(label, [_points(points)])
+        return Region(label, [_points(points)]) if len(points) >= _LEAST_NUMBERS else None
     if shape.tag in ("box", "ellipse"):
         return Region(label, [_cvat_outline(shape)])
     if shape.tag == "mask":
@@ -262,7 +266,7 @@ def _cvat_outline(shape: ElementTree.Element) -> list[float]:
 
 def _points(values: Any) -> list[float]:
     points = [float(value) for value in values]
-    if len(points) < 6 or len(points) % 2 or not np.isfinite(points).all():
+    if len(points) < _LEAST_NUMBERS or len(points) % 2 or not np.isfinite(points).all():
         raise ValueError(
             f"a polygon needs three points (x, y) or more, found {len(points)} numbers"
         )

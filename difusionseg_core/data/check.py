@@ -118,6 +118,14 @@ def _notes(data_set: DataSet, usable: list[FrameSummary], by_label: list[np.ndar
                 f"the masks hold only ids 0 and {IGNORE}: if {IGNORE} is meant as a class, add "
                 "'map: {255: 1}' to data.yaml"
             )
+    if data_set.label_set:
+        coding, names = data_set.layout.coding, data_set.label_set.class_names
+        for label in coding.ignore:
+            if label < len(names) and label not in coding.map:
+                notes.append(
+                    f"id {label} is a class, {names[label]}, and ignored: it counts nowhere; a "
+                    "model never learns it"
+                )
     return notes
 
 

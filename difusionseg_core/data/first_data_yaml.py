@@ -104,10 +104,12 @@ def _of_ids(ids: Counter[int]) -> list[str]:
     back = {new: old for old, new in mapped.items()}
     lines = ["names:"]
     for label in range(count):
-        name = "background" if label == 0 else f"class_{label}"
-        pixels = ids[back.get(label, label)]
-        lines.append(f"  {label}: {name}  # {pixels:,} pixels")
-    lines.append("background: 0")
+        stored = back.get(label, label)
+        name = "background" if stored == 0 else f"class_{label}"
+        note = f", {stored} in the masks" if stored != label else ""
+        lines.append(f"  {label}: {name}  # {ids[stored]:,} pixels{note}")
+    # Without an id 0, nothing tells which class is no object.
+    lines.append(f"background: {'null' if 0 in back else 0}")
     lines.append(f"ignore: {'null' if mapped.get(IGNORE) else IGNORE}")
     if mapped:
         lines.append("map: {" + ", ".join(f"{o}: {n}" for o, n in mapped.items()) + "}")

@@ -145,7 +145,7 @@ def _train(arguments: list[str]) -> int:
     except (ArgumentError, MisconfigurationException, ValueError, OSError) as error:
         if line is not None and not line.run.last.exists() and line.trainer.global_step == 0:
             line.run.discard()
-        raise ValueError(_in_one_line(error) + _nearest_options(arguments, error)) from error
+        raise ValueError(_message(arguments, error)) from error
     line.run.settle()
     try:
         write_results(line.trainer, line.run, line.config.export)
@@ -272,22 +272,36 @@ def option_names() -> set[str]:
     return names
 
 
-def _nearest_options(arguments: list[str], error: BaseException) -> str:
-    """Return the likely names of misspelt options among the arguments, for the end of a message."""
+def _misspelt(arguments: list[str], error: BaseException) -> list[str]:
+    """The options among the arguments that do not exist, with the nearest one that does."""
     if not isinstance(error, ArgumentError):
-        return ""
-    known, hints = option_names(), []
+        return []
+    known, found = option_names(), []
     for argument in arguments:
         name = argument.removeprefix("--").partition("=")[0].rstrip("+")
         nested = name.count(".") > 1
         if argument.startswith("--") and name not in known and not nested:
             near = get_close_matches(name, known, n=1)
-            hints += [f"; --{name} is unknown, did you mean --{near[0]}?"] if near else []
-    return "".join(hints)
+            found += [f"--{name} is unknown, did you mean --{near[0]}?"] if near else []
+    return found
 
 
-def _in_one_line(error: BaseException) -> str:
-    """Return the message; if jsonargparse wrapped an error of our own, the message of that."""
+def _message(arguments: list[str], error: BaseException) -> str:
+    """What is wrong with the options, in one line.
+
+    jsonargparse lists all types of an option, and what it tried; its message is made shorter.
+    """
+    misspelt = _misspelt(arguments, error)
+    if misspelt:
+        return "; ".join(misspelt)
+    # If jsonargparse wrapped an error of our own, the message of that.
     while error.__cause__ and str(error).startswith("Does not validate against any"):
         error = error.__cause__
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    found = re.match(r'Parser key "([\w.]+)": Does not validate .* Given value: (.*)$', text)
+    if not found:
+        return text
+    kinds = re.findall(r"Expected an? (.+?)(?= - Expected an? | Given value)", text)
+    expected = [re.sub(r"typing\.Literal\[(.*)\]|<class '(\w+)'>", r"\1\2", kind) for kind in kinds]
+    shown = ", ".join(dict.fromkeys(", ".join(expected).replace("'", "").split(", ")))
+    return f"--{found[1]}: expected {shown.replace('NoneType', 'null')}, found {found[2]}"

@@ -154,6 +154,13 @@ def test_impossible_choices_are_refused(untrained_weights, options, complaint) -
     assert "\n" not in str(caught.value)
 
 
+def test_a_wrong_device_is_refused_before_anything_is_exported(capsys) -> None:
+    for backend in EXPORTED:
+        with pytest.raises(ValueError, match="no device 'tpu'"):
+            Predictor.from_pretrained("lite", backend=backend, device="tpu")
+    assert "exporting" not in capsys.readouterr().err
+
+
 def test_a_missing_backend_names_what_to_install(untrained_weights, monkeypatch) -> None:
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(ImportError, match="pip install openvino"):

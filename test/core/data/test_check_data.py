@@ -110,6 +110,13 @@ def test_every_problem_is_named(tmp_path, capsys) -> None:
     assert (tmp_path / "out" / "samples.png").is_file()
 
 
+def test_a_class_that_is_also_ignored_is_noted(tmp_path, capsys) -> None:
+    make_split(tmp_path, ("a",))
+    (tmp_path / "data.yaml").write_text("names: [ground, car]\nignore: [0, 255]\n")
+    assert main(["check-data", str(tmp_path)]) == 0
+    assert "note: id 0 is a class, ground, and ignored" in capsys.readouterr().out
+
+
 def test_nothing_usable_still_gives_a_report(tmp_path) -> None:
     make_split(tmp_path, ("a",))
     (tmp_path / "ir" / "a.png").write_bytes(b"no picture")

@@ -243,7 +243,9 @@ def test_a_first_data_yaml_of_ids(tmp_path, capsys) -> None:
     assert main(["check-data", str(tmp_path)]) == 1  # its classes are not known
     assert main(["check-data", str(tmp_path), "--write-data-yaml"]) == 0
     content = yaml.safe_load((tmp_path / "data.yaml").read_text())
-    assert content["map"] == {5: 0, 40: 1} and len(content["names"]) == 2
+    assert content["map"] == {5: 0, 40: 1} and content["background"] is None
+    assert content["names"] == {0: "class_0", 1: "class_1"}
+    assert ", 40 in the masks" in (tmp_path / "data.yaml").read_text()
     assert (content["visible"], content["thermal"]) == ("rgb", "thermal")
     assert labels_of(tmp_path) == {0, 1}
     before = (tmp_path / "data.yaml").read_bytes()

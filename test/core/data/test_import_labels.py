@@ -189,7 +189,10 @@ def changed(content: dict, *path, value) -> dict:
         ([], "expected an object"),
         ({}, "neither COCO, which has images, annotations, categories, nor labelme"),
         (changed(coco(), "annotations", 0, "category_id", value=7), "not valid COCO: '7' is miss"),
-        (changed(coco(), "annotations", 0, "segmentation", value=[[1, 2]]), "three points"),
+        (
+            changed(coco(), "annotations", 0, "segmentation", value=[[1, 2, 3, 4, 5, 6, 7]]),
+            "three points",
+        ),
         (changed(coco(), "annotations", 0, "segmentation", value="x"), "not valid COCO"),
         (changed(coco(), "images", 0, "height", value=10**9), "is not an image size"),
         (changed(coco(), "images", 0, "height", value=None), "not valid COCO"),
@@ -207,10 +210,8 @@ def changed(content: dict, *path, value) -> dict:
             ),
             "run lengths do not have the pixels",
         ),
-        (changed(labelme(), "shapes", 0, "points", value=[[0, 0]]), "three points"),
         (changed(labelme(), "shapes", value=3), "not a valid labelme file"),
         (cvat('<mask label="x" rle="0,3" left="0" top="0" width="2" height="2"/>'), "2x2 pixels"),
-        (cvat('<polygon label="x" points="1,2"/>'), "three points"),
         (cvat()[:-20], "not valid XML"),
         ("<annotations><track/></annotations>", "not 'CVAT for images 1.1'"),
     ],
@@ -224,6 +225,24 @@ def test_refused_annotations_write_nothing(tmp_path, capsys, content, said) -> N
     assert said in printed and printed.count("\n") == 1
     left = [path for path in (tmp_path / "yard").rglob("*") if path.is_file()]
     assert not left
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        changed(coco(), "annotations", 0, "segmentation", value=[[1, 2, 3, 4]]),
+        changed(coco(), "annotations", 0, "segmentation", value=[]),
+        changed(labelme(), "shapes", 0, "points", value=[[0, 0], [4, 4]]),
+        cvat('<polygon label="forklift" points="1,2;3,4"/>'),
+    ],
+    ids=["coco", "coco box", "labelme", "cvat"],
+)
+def test_shapes_without_an_area_are_skipped_with_a_line(tmp_path, capsys, content) -> None:
+    file = tmp_path / ("a.xml" if isinstance(content, str) else "a.json")
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    assert run(file, "--output", tmp_path / "yard") == 0
+    assert "no region" in capsys.readouterr().err
+    assert list((tmp_path / "yard" / "labels").iterdir())
 
 
 VALUES = st.recursive(

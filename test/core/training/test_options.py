@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
+from difusionseg_core.cli.main import main
 from difusionseg_core.data.folder import LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.network.model import create_model
@@ -89,3 +91,29 @@ def test_frozen_parts_do_not_change() -> None:
     )
     with pytest.raises(ValueError, match="no part 'head' to freeze; the parts: backbone, neck"):
         freeze_parts(model, ["head"])
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        (
+            "--model.lerning_rate=1",
+            "--model.lerning_rate is unknown, did you mean --model.learning_rate?",
+        ),
+        (
+            "--trainer.acelerator=cpu",
+            "--trainer.acelerator is unknown, did you mean --trainer.accelerator?",
+        ),
+        ("--data.batch_size=many", "--data.batch_size: expected int, auto, found many"),
+        ("--model.lovasz=-1", "lovasz must not be negative, but is -1.0"),
+    ],
+)
+def test_a_wrong_option_is_a_short_line(tmp_path, monkeypatch, capsys, option, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    for split in ("train", "val"):
+        for part in ("vi", "ir", "Segmentation_labels"):
+            (tmp_path / split / part).mkdir(parents=True)
+            write_png(tmp_path / split / part / "1.png", np.zeros((32, 32), np.uint8))
+    folders = ["--data.train=train", "--data.validation=val"]
+    assert main(["train", "--config=lite_msrs", *folders, option]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == f"difusionseg: {message}"
