@@ -200,7 +200,7 @@ class Pipeline:
         self._last_report = report
         self._log_findings(report)
 
-    def _log_findings(self, report: diagnostics.Report) -> None:
+    def _log_findings(self, report: diagnostics.NodeReport) -> None:
         """Log each warning about the cameras' images once, and again if it comes back."""
         present = {
             (camera.topic, finding.kind): finding
@@ -212,8 +212,8 @@ class Pipeline:
             self._node.get_logger().warning(f"{topic}: {present[topic, kind].text}")
         self._warned = set(present)
 
-    def _report(self) -> diagnostics.Report:
-        return diagnostics.Report(
+    def _report(self) -> diagnostics.NodeReport:
+        return diagnostics.NodeReport(
             time=time.monotonic(),
             rgb=self._rgb.report(),
             thermal=self._thermal.report(),

@@ -9,10 +9,10 @@ import numpy as np
 
 from difusionseg_core.data.frames import DataSetFrame
 from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.metrics.average_precision import ScoredBox, TrueBox
 from difusionseg_core.metrics.boundary import boundary_counts
-from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.metrics.calibration import calibration_counts
-from difusionseg_core.metrics.detection import ScoredBox, TrueBox
 from difusionseg_core.metrics.fusion import fusion_metrics
 from difusionseg_core.metrics.segmentation import confusion_matrix
 from difusionseg_core.objects import DetectedObject
