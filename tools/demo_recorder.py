@@ -63,7 +63,7 @@ class DemoFrame:
 
 
 class Recorder(Node):
-    """Subscribes to what the replay publishes (`source_topics`: type by topic) and to the outputs.
+    """Subscribes to the replay's topics (`source_topics`: type by topic) and to the outputs.
 
     `frames` are the newest ones by RGB stamp [ns]; `complaints` keeps the node's diagnostics.
     """

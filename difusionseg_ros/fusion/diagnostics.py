@@ -18,7 +18,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 class CameraReport:
     """One camera: its topic, totals, last error, and seconds since its last usable image.
 
-    `facts` describe what it sends, `findings` what may be wrong with it (see
+    `facts` describe its images, `findings` possible faults (see
     `cameras.camera_watch`).
     """
 

@@ -78,7 +78,7 @@ class FrameProcessor:
         """Publish the images of a frame; return its status, without the totals.
 
         An image that turns out bad is counted and reported, and treated as missing. Returns None if
-        too few images remain for the parameter `on_missing_camera`. Raises what the network raises.
+        too few images remain for the parameter `on_missing_camera`. Raises errors of the network.
         """
         began = time.monotonic()
         settings = self._settings()

@@ -59,7 +59,7 @@ class Pipeline:
         self._moved = ""
         self._warned: set[tuple[str, str]] = set()  # topic and kind of the findings in the log
 
-        with ExitStack() as opened:  # closes what is open if something below fails
+        with ExitStack() as opened:  # closes everything opened if something below fails
             self._connect(settings(), opened)
             self._open = opened.pop_all()
 

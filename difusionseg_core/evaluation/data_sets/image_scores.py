@@ -18,12 +18,12 @@ from difusionseg_core.metrics.segmentation import confusion_matrix
 from difusionseg_core.objects import DetectedObject
 
 MODEL = "model"
-"""The source of what is scored; baselines have other names."""
+"""The source of a model's results; baselines have other names."""
 
 
 @dataclass(frozen=True)
 class ScoredImages:
-    """What is scored of one image; None for what is missing.
+    """The results for one image to score; None if missing.
 
     `fused` is (H, W, 3) uint8 RGB or (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1,
     `objects` as boxes.

@@ -56,7 +56,7 @@ class FrameReader:
     `cameras` or as camera_info in the recording; `warnings` says if one has not. A ground
     truth, undistorted with the RGB image, with ids of `num_classes` or more, other than 255, is a
     fault. Used as a context manager. Keeps one message
-    of each topic at a time, each read through a file of its own.
+    of each topic at a time, each read through a separate file handle.
     """
 
     def __init__(
