@@ -159,17 +159,13 @@ def test_images_that_the_node_refuses_end_the_evaluation_with_its_reason(
     assert "/thermal/image: every image is refused: encoding 'bayer_rggb8'" in line
 
 
-def test_bringup_names_images_that_the_node_refuses(own_system, untrained_weights, tmp_path):
+def test_bringup_names_images_that_the_node_refuses(start, untrained_weights, tmp_path):
     recording = with_refused_thermal_images(tmp_path, 600)
-    command = [sys.executable, "-m", "difusionseg_ros.bringup.description"]
-    with subprocess.Popen(
-        [*command, f"bag:={recording}", f"model:={untrained_weights}", "loop:=true"],
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        line = next(line for line in process.stderr if "refused" in line)
-        process.terminate()
-        process.communicate(timeout=60)
+    arguments = (f"bag:={recording}", f"model:={untrained_weights}", "loop:=true")
+    process = start("bringup.description", *arguments)
+    line = next(line for line in process.stderr if "refused" in line)
+    process.terminate()
+    process.communicate(timeout=60)
     assert "/thermal/image: image refused: encoding 'bayer_rggb8'" in line
 
 
