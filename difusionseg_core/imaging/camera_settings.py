@@ -45,8 +45,8 @@ class CameraSettings:
     `thermal_to_rgb` (9 numbers, row-major) maps thermal to RGB pixels, `rgb_bits` are the
     significant bits of RGB images with 16 bits a channel, and larger images than `max_image_bytes`
     are refused. `temperature` is what thermal counts mean. `rgb` and `thermal_camera` are
-    calibrations for `undistort`, None for those of camera_info. Both images are undistorted or neither,
-    since `thermal_to_rgb` maps pixels of one kind.
+    calibrations for `undistort`, None for those of camera_info. Both images are undistorted or
+    neither, to match `thermal_to_rgb`.
     """
 
     thermal: ThermalOptions = field(default_factory=ThermalOptions)
