@@ -101,7 +101,7 @@ def in_order(
     """Yield function(item) in the order of `items`, with at most `ahead` of them started early.
 
     Bounds the memory that waiting results take; items are taken from the iterable as needed.
-    Raises what the function raises.
+    Raises the function's errors.
     """
     waiting: deque[Future] = deque()
     for item in items:

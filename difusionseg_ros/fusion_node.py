@@ -22,7 +22,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from difusionseg_core.backends.memory import return_freed_memory, share_one_heap
+from difusionseg_core.backends.glibc_memory import return_freed_memory, share_one_heap
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.common.clock_watch import ClockWatch
 from difusionseg_ros.common.parameter_checks import (

@@ -65,7 +65,7 @@ IMAGES = {
 }
 """Streams of the page by name: a topic and how its messages are drawn."""
 _LOG_PERIOD = 5.0  # seconds between two log lines about bad images of one topic
-_FOLLOW_PERIOD = 0.2  # seconds between checks for what is watched
+_FOLLOW_PERIOD = 0.2  # seconds between checks of the watched streams
 _SETTINGS_PERIOD = 2.0  # seconds between two requests for the node's parameters
 _STOP_CHECK_PERIOD = 0.1  # seconds
 

@@ -39,7 +39,7 @@ from tools.demo_recorder import Recorder
 from tools.ros_graph import Graph, GraphFailed, use_own_domain
 
 START_TIMEOUT = 120.0  # seconds until the node has loaded its network and subscribed
-VIEW_TIMEOUT = 60.0  # seconds until somebody has opened the viewer's page
+VIEW_TIMEOUT = 60.0  # seconds to open the viewer's page
 FIRST_FRAME_TIMEOUT = 60.0  # seconds; the first frame takes longer
 FRAME_TIMEOUT = 10.0
 # Seconds without any result after which an error in the node's diagnostics ends the demo.
@@ -230,7 +230,7 @@ def run(source: Path, output: Path, model: str, device: str, view: bool = False)
                 VIEW_TIMEOUT,
             )
             if not watched:
-                print("demo: nobody opened the page; beginning without", file=sys.stderr)
+                print("demo: the page was not opened; starting without it", file=sys.stderr)
         album = Album(folder, recorder.label_set)
         summary = Player(graph, replay, recorder, album).play().summary()
         summary = {"input": str(source), "model": model, **summary}
@@ -241,13 +241,13 @@ def run(source: Path, output: Path, model: str, device: str, view: bool = False)
 
 
 def _free_port() -> int:
-    """Return a TCP port that nobody uses."""
+    """Return an unused TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
 
 
 def report(summary: dict, score: float | None, output: Path) -> None:
-    """Print a summary and where the images are."""
+    """Print a summary and the path of the images."""
     latency = summary["latency_ms"]
     print(
         f"{summary['processed']} of {summary['frames_sent']} pairs processed, "

@@ -34,7 +34,7 @@ MAX_BYTES = 1_000_000_000
 
 
 @dataclass
-class Frame:
+class DemoFrame:
     """Messages that belong to one RGB image; `images` by topic name."""
 
     rgb: Image | CompressedImage | None = None
@@ -63,14 +63,14 @@ class Frame:
 
 
 class Recorder(Node):
-    """Subscribes to what the replay publishes (`source_topics`: type by topic) and to the outputs.
+    """Subscribes to the replay's topics (`source_topics`: type by topic) and to the outputs.
 
     `frames` are the newest ones by RGB stamp [ns]; `complaints` keeps the node's diagnostics.
     """
 
     def __init__(self, source_topics: Mapping[str, str]) -> None:
         super().__init__("demo_recorder")
-        self.frames: dict[int, Frame] = {}
+        self.frames: dict[int, DemoFrame] = {}
         self.label_set: LabelSet | None = None
         self._thermal: deque[Image | CompressedImage] = deque(maxlen=KEPT_FRAMES)
         takers = {RGB: self._take_rgb, THERMAL: self._take_thermal, TRUTH: self._take_truth}
@@ -99,11 +99,11 @@ class Recorder(Node):
     def _subscribe(self, topic: Topic, taker) -> None:
         self.create_subscription(topic.type, topic.name, taker, topic.qos())
 
-    def _frame(self, message: Image | CompressedImage | FrameStatus) -> Frame:
+    def _frame(self, message: Image | CompressedImage | FrameStatus) -> DemoFrame:
         stamp_ns = _nanoseconds(message)
         if stamp_ns not in self.frames and len(self.frames) == KEPT_FRAMES:
             del self.frames[next(iter(self.frames))]
-        return self.frames.setdefault(stamp_ns, Frame())
+        return self.frames.setdefault(stamp_ns, DemoFrame())
 
     def _take_rgb(self, message: Image | CompressedImage) -> None:
         self._frame(message).rgb = message

@@ -24,8 +24,8 @@ from difusionseg_core.files import write_file
 from difusionseg_core.imaging.drawing import contact_sheet, legend, overlay, side_by_side
 from difusionseg_core.imaging.temperature import TemperatureScale
 from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
-from difusionseg_core.objects.drawing import draw_objects
 from difusionseg_core.objects.frame_objects import ObjectFinder
+from difusionseg_core.objects.object_drawing import draw_objects
 from difusionseg_core.prediction.sources import open_recording
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -39,7 +39,7 @@ _OBJECT_SCORE = 0.3  # the node's default
 
 
 @dataclass(frozen=True)
-class Frame:
+class ReadmeFrame:
     """The images of a frame, (H, W, 3) uint8 RGB; `classes` shows mask and objects."""
 
     rgb: np.ndarray
@@ -48,7 +48,7 @@ class Frame:
     classes: np.ndarray
 
 
-def frames(recording: Path, predictor: Predictor) -> Iterator[Frame]:
+def frames(recording: Path, predictor: Predictor) -> Iterator[ReadmeFrame]:
     """All frames of a recording; objects are followed from one to the next."""
     grey, finder = ThermalConversion(ThermalOptions()), ObjectFinder()
     for number, pair in enumerate(open_recording(recording).pairs):
@@ -68,7 +68,7 @@ def frames(recording: Path, predictor: Predictor) -> Iterator[Frame]:
         marked = overlay(result.fused, result.labels, label_set)
         captions = found.captions(label_set)
         marked = draw_objects(marked, found.objects, captions, label_set.display_palette)
-        yield Frame(rgb, np.dstack([thermal] * 3), result.fused, marked)
+        yield ReadmeFrame(rgb, np.dstack([thermal] * 3), result.fused, marked)
 
 
 def animation(recording: Path, model: str, most: int) -> bytes:

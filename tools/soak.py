@@ -43,7 +43,7 @@ WARM_UP_ROUNDS = len(
 
 
 @dataclass(frozen=True)
-class Sample:
+class NodeSample:
     """The node after a round.
 
     `latency_ms` is the time from sending a pair to its status, as the lower quartile of the round:
@@ -71,7 +71,7 @@ class Growth:
         return self.last - self.first <= self.limit
 
 
-def growth(samples: Sequence[Sample], cycle: int) -> dict[str, Growth]:
+def growth(samples: Sequence[NodeSample], cycle: int) -> dict[str, Growth]:
     """Return the growth of each figure and its limit. Needs two cycles of samples.
 
     It compares medians over about the first and the last quarter: a lasting rise counts, a peak
@@ -126,7 +126,7 @@ def soak(
 
 def _run(driver: SoakDriver, node: psutil.Process, frames: int, round_frames: int) -> dict:
     begin = time.monotonic()
-    samples: list[Sample] = []
+    samples: list[NodeSample] = []
     recoveries: dict[str, list[float]] = {fault.__name__: [] for fault in FAULTS}
     with tqdm(total=frames, unit="frame", desc="soak") as progress:
         while driver.frames < frames or len(samples) < WARM_UP_ROUNDS + 2 * len(FAULTS):
@@ -162,9 +162,9 @@ def _recovery(driver: SoakDriver, fault: str) -> float:
     return time.monotonic() - begin
 
 
-def _sample(driver: SoakDriver, node: psutil.Process, latency_ms: float) -> Sample:
+def _sample(driver: SoakDriver, node: psutil.Process, latency_ms: float) -> NodeSample:
     with node.oneshot():
-        return Sample(
+        return NodeSample(
             driver.frames,
             round(node.memory_info().rss / 1e6, 1),
             node.num_threads(),

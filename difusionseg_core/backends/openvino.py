@@ -110,7 +110,7 @@ def _read_info(model: openvino.Model, path: Path) -> ExportInfo:
 def _unroll(model: openvino.Model, times: int) -> None:
     """Unroll the model's loop.
 
-    The compiler then sees through its passes, and drops what is not needed after the last.
+    The compiler can then optimise across passes, and drop unused results of the last one.
     """
     (loop,) = (node for node in model.get_ops() if node.get_type_name() == "Loop")
     inputs = loop.get_input_descriptions()

@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.backends.export_info import INFO_FILE, ExportInfo
-from difusionseg_core.backends.memory import keep_freed_memory
+from difusionseg_core.backends.glibc_memory import keep_freed_memory
 from difusionseg_core.backends.precision import check_precision, cpu_precision
 from difusionseg_core.network.inference import InferenceGraph
 from difusionseg_core.network.model import DiFusionSeg

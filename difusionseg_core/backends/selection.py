@@ -85,7 +85,7 @@ def _is_published(path: Path) -> bool:
     try:
         with safe_open(path, framework="numpy") as file:
             return (file.metadata() or {}).get("model") == "paper"
-    except Exception:  # safetensors' own; opening the file later says what is wrong with it
+    except Exception:  # safetensors' own error; opening the file later reports the fault
         return False
 
 

@@ -1,4 +1,4 @@
-"""Two camera streams: pairing in time, and what the messages show about each camera.
+"""Two camera streams: pairing in time, and findings about each camera.
 
 For the node, `doctor` and evaluation. Imports `imaging`.
 """

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from difusionseg_core.classes import FMB, MSRS, LabelSet, label_set_of
 
 _BACKGROUNDS = ("background", "unlabelled", "unlabeled", "unlabel", "void", "none", "other")
-"""First names, in lower case, that mean what is no object."""
+"""First class names, in lower case, that mean background."""
 
 _log = logging.getLogger(__name__)
 

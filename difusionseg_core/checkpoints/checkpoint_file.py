@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class Checkpoint(NamedTuple):
-    """`weights` by name, without the prefixes of wrappers, and what is known about the model.
+    """`weights` by name, without the prefixes of wrappers, and information about the model.
 
     `model_info` is the MODEL_INFO of our training, {} in others; `classes` are those of mmcv.
     """
@@ -87,7 +87,7 @@ def check_finite(weights: Mapping[str, Tensor], path: Path | str) -> None:
 
 
 def _choose(path: Path, content: Any, ema: bool) -> dict[str, StoredTensor]:
-    """Return the dictionary of weights within what was saved."""
+    """Return the dictionary of weights within the saved object."""
     if is_placeholder(content):
         raise ValueError(
             f"{path} holds a pickled {content.wanted}, whose code is not run here, and not a "

@@ -92,7 +92,7 @@ def is_placeholder(value: object) -> bool:
 class TorchFile:
     """A checkpoint of PyTorch, read without executing anything in it.
 
-    `content` is what was saved: dictionaries, lists, numbers, text, `StoredTensor`s,
+    `content` is the saved object: dictionaries, lists, numbers, text, `StoredTensor`s,
     `Placeholder`s.
     `kind` is that of `model_files.kind_of`. Raises ValueError, in one line, for a damaged file and
     for one that is no checkpoint.
@@ -110,7 +110,7 @@ class TorchFile:
             raise ValueError(f"{path} is damaged: {_brief(error)}") from error
 
     def load(self, stored: StoredTensor) -> Tensor:
-        """Read one tensor. Raises ValueError where the file lacks its bytes."""
+        """Read one tensor. Raises ValueError if its bytes are missing."""
         try:
             storage = self._storage(stored)
         except (KeyError, OSError, EOFError, zipfile.BadZipFile) as error:

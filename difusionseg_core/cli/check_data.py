@@ -1,4 +1,4 @@
-"""`difusionseg check-data`: report what a data set contains and its problems, with samples."""
+"""`difusionseg check-data`: report contents and problems of a data set, with samples."""
 
 from __future__ import annotations
 

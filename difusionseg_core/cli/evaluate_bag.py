@@ -175,7 +175,7 @@ def _take_defaults(parser: argparse.ArgumentParser) -> dict[str, Any]:
 
 
 def _complete(args: argparse.Namespace) -> CameraSettings:
-    """Add what was not given, from the parameter file or by default; return the cameras' part."""
+    """Add missing options from the parameter file or defaults; return the camera settings."""
     from difusionseg_core.imaging.camera_settings import (
         CameraSettings,
         node_parameters,

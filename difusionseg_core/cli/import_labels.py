@@ -22,7 +22,7 @@ _EXAMPLE = """examples:
   difusionseg import-labels instances_train.json --output yard
   difusionseg import-labels labelme_files --output yard --ignore dirt
 """
-_SHOWN = 3  # lines about what was skipped
+_SHOWN = 3  # lines about skipped regions
 
 
 def add_parser(subparsers: argparse._SubParsersAction) -> None:

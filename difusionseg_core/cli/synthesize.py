@@ -80,7 +80,7 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw what the arguments ask for. Raises ValueError or OSError, in one line."""
+    """Draw the requested scenes. Raises ValueError or OSError, in one line."""
     if not 1 <= args.quality <= 100:
         raise ValueError(f"--quality must be 1 to 100, not {args.quality}")
     series = SceneSeries(

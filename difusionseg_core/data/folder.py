@@ -376,7 +376,7 @@ def _no_data_set(folder: Path, given: DataSetLayout | None) -> str:
 
 
 def _content(folder: Path) -> str:
-    """Return what is in a folder: the first few names."""
+    """Return the first few names in a folder."""
     if not folder.is_dir():
         return "no such folder"
     names = sorted(path.name for path in folder.iterdir())

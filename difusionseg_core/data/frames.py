@@ -22,7 +22,7 @@ from difusionseg_core.imaging.bad_image import BadImage
 
 @dataclass(frozen=True)
 class DataSetFrame:
-    """The images of one moment, all of one size; None for what the data set does not have.
+    """The images of one frame, all of one size; None if the data set does not have them.
 
     `rgb` (H, W, 3) uint8 RGB, `thermal` (H, W) uint8 or uint16, `labels` (H, W) uint8 class ids
     with 255 for ignore.

@@ -11,9 +11,9 @@ import numpy as np
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
 from difusionseg_core.evaluation.data_sets.score_summary import image_metrics
-from difusionseg_core.metrics import detection, segmentation
+from difusionseg_core.metrics import average_precision, segmentation
 from difusionseg_core.metrics.boundary import boundary_f1
-from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.box_f1 import BoxScore
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -136,8 +136,8 @@ def _statistics(images: Sequence[ImageScores]) -> Iterator[tuple[str, Statistic]
         counts = np.array([_box_counts(one or BoxScore()) for one in boxed], np.float64)
         yield "box_F1", lambda weights: _box_score(_weighted(weights, counts)).mean_f1()
     with_objects = [one for one in images if MODEL in one.objects and one.true_boxes is not None]
-    if len(with_objects) == len(images) and detection.is_available():
-        matches = detection.DetectionScores(
+    if len(with_objects) == len(images) and average_precision.is_available():
+        matches = average_precision.DetectionScores(
             [one.objects[MODEL] for one in images],
             [one.true_boxes or [] for one in images],
             sorted(BOX_CLASSES.values()),

@@ -20,7 +20,7 @@ TERMS = {
     "SD": "standard deviation of the fused image: its contrast",
     "SF": "spatial frequency of the fused image: its detail",
     "AG": "average gradient of the fused image: its sharpness",
-    "MI": "mutual information: what the fused image tells about both sources [bits]",
+    "MI": "mutual information: information of both sources in the fused image [bits]",
     "SCD": "sum of the correlations of differences: how much of each source was carried over",
     "CC": "correlation with both sources (-1 to 1)",
     "VIF": "visual information fidelity: information of both sources that a viewer still sees",

@@ -30,7 +30,7 @@ def milliseconds(nanoseconds: ArrayLike) -> dict[str, float] | None:
 
 
 class Faults:
-    """Faults of a recording's messages, counted by what is wrong with them."""
+    """Faults of a recording's messages, counted by kind."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Blur classes in an image, so that nobody can be recognised."""
+"""Blur classes in an image, so that persons cannot be recognised."""
 
 from __future__ import annotations
 

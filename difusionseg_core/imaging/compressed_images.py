@@ -65,7 +65,7 @@ def check_compressed(message: Any, max_bytes: int | None = None) -> None:
         raise BadImage(f"the compressed image is empty{_why_empty(message.format)}")
     refuse_size(len(data), max_bytes)
     start = data[_DEPTH_HEADER.size :] if _has_depth_header(data) else data
-    # Decoders fill what is missing with grey and report no error. Some cameras pad the end.
+    # Decoders fill missing pixels with grey and report no error. Some cameras pad the end.
     for first, last in _FILE_ENDS:
         if start.startswith(first) and start.rfind(last) < 0:
             raise BadImage(f"the compressed image is cut off after {len(data)} bytes")

@@ -190,8 +190,8 @@ def _bootstrap(
     """Return (5,) standard deviations of where centre and corners lie, at the working size.
 
     Every resample draws frames and patches with replacement and fits again; those that cannot be
-    fitted are left out. A model simpler than "affine" would hide what it cannot express, so that
-    "affine" is fitted in its place.
+    fitted are left out. A model simpler than "affine" would hide deviations that it cannot express,
+    so that "affine" is fitted in its place.
     """
     model = _at_least_affine(model)
     width, height = thermal_size

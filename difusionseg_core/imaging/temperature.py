@@ -80,7 +80,7 @@ class TemperatureScale:
         return degrees if self.emissivity == 1 else self._corrected(degrees)
 
     def _corrected(self, degrees: np.ndarray) -> np.ndarray:
-        """Remove what the surfaces reflect, by the law of Stefan and Boltzmann."""
+        """Remove the reflected radiation of the surfaces (Stefan-Boltzmann law)."""
         seen = (degrees + ZERO_CELSIUS).clip(min=0) ** 4
         reflected = (1 - self.emissivity) * (self.reflected + ZERO_CELSIUS) ** 4
         own = ((seen - reflected) / self.emissivity).clip(min=0)

@@ -50,7 +50,7 @@ PALETTES = (*_OPENCV[:4], *_DRAWN, *_OPENCV[4:])
 _SAMPLES = 1000
 _NEUTRAL = 3.0  # largest mean difference of the channels of an image without colour
 # Distances in RGB, of up to 442. JPEG with subsampled chroma moves colours at edges by more.
-_FAR = 60.0  # what is farther counts as this far: text, crosshairs and logos in the image
+_FAR = 60.0  # limit of the distance, for text, crosshairs and logos in the image
 _EXACT_FIT, _DRAWN_FIT = 14.0, 25.0  # largest mean distance of the sampled pixels from the palette
 _ALIKE = 1.03  # ratio of two mean distances that decides nothing
 _TABLE_BITS = 5  # of each channel, where a colour is not exactly one of the palette

@@ -44,13 +44,13 @@ def boundary_f1(counts: np.ndarray) -> np.ndarray:
     """Return Boundary F1 (K,) in 0..1 by class, of the counts of one image or of many.
 
     It is the harmonic mean of precision (share of predicted outline pixels near a true one of the
-    class) and recall (share of true ones near a predicted one), 0 where only one map has the
-    class's outline, and not-a-number where neither has.
+    class) and recall (share of true ones near a predicted one), 0 if only one mask has the
+    class's outline, and NaN if neither has.
 
     Source: Csurka, Larlus, Perronnin, "What is a good evaluation measure for semantic
     segmentation?", BMVC 2013; its tolerance. Convention: they average over images; here the
-    pixels of all images are counted together, as in a confusion matrix, so that an image with a
-    speck of a class weighs no more than the speck.
+    pixels of all images are counted together, as in a confusion matrix, so that an image with few
+    pixels of a class has little weight.
     """
     predicted, right, true, found = counts.T
     occurs = predicted + true > 0

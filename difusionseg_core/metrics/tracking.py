@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from difusionseg_core.metrics.boxes import SMALLEST_SIDE
+from difusionseg_core.metrics.box_f1 import SMALLEST_SIDE
 
 _LEAST_OVERLAP = 0.5  # IoU from which a found box is that of an annotated one
 

@@ -20,7 +20,7 @@ from difusionseg_core.network import diffusion
 from difusionseg_core.network.classifier import pointwise_classifier, scaled_classifier
 from difusionseg_core.network.convnext import ConvNeXt
 from difusionseg_core.network.decoder import Decoder
-from difusionseg_core.network.fusion import FusionModule, LumaFusion
+from difusionseg_core.network.fusion_module import FusionModule, LumaFusion
 from difusionseg_core.network.layers import conv_norm, in_float32, resize
 from difusionseg_core.network.neck import MergedPyramid
 from difusionseg_core.network.object_head import ObjectHead, ObjectMaps

@@ -10,8 +10,8 @@ import numpy as np
 
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.objects.detection import DetectedObject
-from difusionseg_core.objects.drawing import caption
 from difusionseg_core.objects.instances import instance_map, objects_from_mask
+from difusionseg_core.objects.object_drawing import caption
 from difusionseg_core.objects.object_temperature import ObjectTemperature, object_temperatures
 from difusionseg_core.objects.tracking import Tracker
 

@@ -3,8 +3,8 @@
     [{"image": "00001D", "class": "person", "score": 0.93, "bbox": [x, y, width, height]}, ...]
 
 `bbox` is in pixels, from the left upper corner. Recordings add `id` (of the track) and `mean`,
-`maximum`, `hottest` (temperatures in degrees Celsius and [column, row]), where they are known. Such
-additions are left alone when the file is read.
+`maximum`, `hottest` (temperatures in degrees Celsius and [column, row]), if they are known. Such
+additions are ignored when the file is read.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def tracked_entries(
 
 
 def write_objects(path: Path, entries: Sequence[Mapping[str, object]]) -> None:
-    """Write entries, one per line, replacing what was there."""
+    """Write entries, one per line; an existing file is replaced."""
     lines = ",\n".join(json.dumps(entry) for entry in entries)
     write_file(path, f"[\n{lines}\n]\n" if lines else "[]\n")
 

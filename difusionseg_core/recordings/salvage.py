@@ -136,7 +136,7 @@ def _unpack(file: Path, target: Path) -> Path:
 
 
 def _with_write_ahead_log(file: Path, folder: Path) -> Path:
-    """Return a copy of an SQLite file that contains what a killed recorder left in its log."""
+    """Return a copy of an SQLite file with the write-ahead log of a killed recorder."""
     for ending in ("", "-wal"):
         shutil.copyfile(f"{file}{ending}", folder / f"{file.name}{ending}")
     with sqlite3.connect(folder / file.name) as connection:

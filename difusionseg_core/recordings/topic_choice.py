@@ -54,7 +54,7 @@ def choose_topics(
 
     A given name is that of a topic, or of its base without image_transport's ending. Without a
     name, the convention decides (topics that end in RGB, THERMAL, MASK), then words in the name
-    (thermal, lwir, flir, ...; rgb, color, ...), then what is left over if that is one topic. A
+    (thermal, lwir, flir, ...; rgb, color, ...), then the remaining topic if there is only one. A
     camera_info lies beside its image; objects with known identity are on a topic that ends in
     TRUE_OBJECTS. Raises TopicError, which lists what there is.
     """

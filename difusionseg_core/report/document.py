@@ -77,7 +77,7 @@ class Report:
     """A page of sections.
 
     `headline` holds the few values on top, each with its name. `terms` explains names of
-    metrics: where a table has one, it shows the meaning on hover, and a list at the end has all.
+    metrics: tables show the meaning on hover, and a list at the end has all.
     """
 
     title: str

@@ -16,7 +16,7 @@ from difusionseg_core.checkpoints.model_files import SHIPPED
 from difusionseg_core.checkpoints.weights_file import ModelInfo, start_from
 from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
-from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
 from difusionseg_core.network.model import DiFusionSeg
 from difusionseg_core.training.datamodule import as_list

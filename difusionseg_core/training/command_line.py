@@ -21,7 +21,7 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.utilities import rank_zero_only
 
-from difusionseg_core.backends.memory import keep_freed_memory
+from difusionseg_core.backends.glibc_memory import keep_freed_memory
 from difusionseg_core.training import lite, paper
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.batch_size import find_batch_size

@@ -18,7 +18,7 @@ from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import find_data_set
 from difusionseg_core.imaging.camera_settings import read_still_settings
 from difusionseg_core.training.augmentation import Augmentation, Sample
-from difusionseg_core.training.memory import MemoryBudget, size_of, workers_that_fit
+from difusionseg_core.training.memory_budget import MemoryBudget, size_of, workers_that_fit
 from difusionseg_core.training.pair_dataset import Item, PairDataset
 from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset
 
@@ -67,7 +67,7 @@ class PairData(pl.LightningDataModule):
         batch_size: Pairs in a step, for each GPU; auto finds by trial how many one GPU holds.
         workers: Processes that load data, for each GPU.
         seed: Seed of the order of the data and of augmentation; that of seed_everything.
-        cache: "ram" keeps decoded training images in memory, up to half of what is free; "none"
+        cache: "ram" keeps decoded training images in memory, up to half of the free memory; "none"
             decodes every image each time it is needed.
         registration: The registration.yaml of 'difusionseg register', for cameras whose images are
             not registered; used for all folders.

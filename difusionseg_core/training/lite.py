@@ -18,7 +18,7 @@ from difusionseg_core.training.objective import draw_diffusion, lite_losses
 from difusionseg_core.training.trainer import data_of
 
 _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer classes are treated as having it
-# Factors of the learning rate, for small parts with losses of their own.
+# Factors of the learning rate, for small parts with separate losses.
 _FUSION_FACTOR, _OBJECTS_FACTOR = 3.0, 4.0
 
 

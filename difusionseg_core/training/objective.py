@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difusionseg_core.network import diffusion
-from difusionseg_core.network.fusion import denormalized, luminance
+from difusionseg_core.network.fusion_module import denormalized, luminance
 from difusionseg_core.network.model import DiFusionSeg, Encoded
 from difusionseg_core.network.object_head import ObjectMaps
 from difusionseg_core.training.fusion_objective import fusion_losses

@@ -22,7 +22,7 @@ from difusionseg_core.training.augmentation import (
     Sample,
     paste_objects,
 )
-from difusionseg_core.training.memory import MemoryBudget, size_of
+from difusionseg_core.training.memory_budget import MemoryBudget, size_of
 from difusionseg_core.training.object_targets import boxes_of_masks, object_targets
 
 Item = dict[str, torch.Tensor | int]

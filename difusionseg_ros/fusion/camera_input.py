@@ -32,7 +32,7 @@ _INSPECTION_PERIOD = 1.0  # seconds
 
 
 @dataclass(frozen=True)
-class Camera:
+class CameraKind:
     """The differences between the two cameras."""
 
     topic: Topic
@@ -41,8 +41,8 @@ class Camera:
     role: str = camera_watch.RGB
 
 
-RGB = Camera(RGB_IMAGE, RGB_ENCODINGS, rgb_array)
-THERMAL = Camera(THERMAL_IMAGE, THERMAL_ENCODINGS, thermal_pixels, camera_watch.THERMAL)
+RGB = CameraKind(RGB_IMAGE, RGB_ENCODINGS, rgb_array)
+THERMAL = CameraKind(THERMAL_IMAGE, THERMAL_ENCODINGS, thermal_pixels, camera_watch.THERMAL)
 
 
 class CameraInput(SimpleFilter):
@@ -57,7 +57,7 @@ class CameraInput(SimpleFilter):
     def __init__(
         self,
         node: Node,
-        camera: Camera,
+        camera: CameraKind,
         transport: str,
         settings: Callable[[], Settings],
         log: ThrottledLog,

@@ -18,7 +18,7 @@ OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.E
 class CameraReport:
     """One camera: its topic, totals, last error, and seconds since its last usable image.
 
-    `facts` describe what it sends, `findings` what may be wrong with it (see
+    `facts` describe its images, `findings` possible faults (see
     `cameras.camera_watch`).
     """
 
@@ -65,7 +65,7 @@ class OutputsReport:
 
 
 @dataclass(frozen=True)
-class Report:
+class NodeReport:
     """The state of the node at one time.
 
     `time` is monotonic [s]. For recent pairs, `offsets` [s] are thermal stamp minus RGB stamp, and
@@ -87,7 +87,7 @@ class Report:
 
 
 def statuses(
-    node_name: str, before: Report, now: Report, camera_timeout: float
+    node_name: str, before: NodeReport, now: NodeReport, camera_timeout: float
 ) -> list[DiagnosticStatus]:
     """Return a status each for cameras, pairing, network and outputs, from consecutive reports.
 
@@ -142,7 +142,7 @@ def _camera(
 
 
 def _pairing(
-    before: Report, now: Report, seconds: float, timeout: float
+    before: NodeReport, now: NodeReport, seconds: float, timeout: float
 ) -> tuple[bytes, str, dict[str, object]]:
     new = {key: getattr(now.pairing, key) - old for key, old in vars(before.pairing).items()}
     rate = new["paired"] / seconds

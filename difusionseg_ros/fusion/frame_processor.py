@@ -20,11 +20,11 @@ from difusionseg_core.predictor import Prediction, Predictor
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import rgb_array
 from difusionseg_ros.common.throttled_log import ThrottledLog
-from difusionseg_ros.fusion.calibration import Undistortion, rectified_info
 from difusionseg_ros.fusion.camera_input import CameraInput
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import Settings
-from difusionseg_ros.fusion.temperature import Thermometer
+from difusionseg_ros.fusion.thermometer import Thermometer
+from difusionseg_ros.fusion.undistortion import Undistortion, rectified_info
 from difusionseg_ros.msg import FrameStatus, StageLatency
 
 _MAX_AGE = 3600.0  # seconds
@@ -78,7 +78,7 @@ class FrameProcessor:
         """Publish the images of a frame; return its status, without the totals.
 
         An image that turns out bad is counted and reported, and treated as missing. Returns None if
-        too few images remain for the parameter `on_missing_camera`. Raises what the network raises.
+        too few images remain for the parameter `on_missing_camera`. Raises errors of the network.
         """
         began = time.monotonic()
         settings = self._settings()

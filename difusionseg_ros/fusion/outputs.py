@@ -18,8 +18,8 @@ from vision_msgs.msg import LabelInfo, VisionClass
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.imaging.blur import blur_classes
 from difusionseg_core.imaging.drawing import colorize, overlay
-from difusionseg_core.objects.drawing import draw_objects
 from difusionseg_core.objects.frame_objects import FrameObjects
+from difusionseg_core.objects.object_drawing import draw_objects
 from difusionseg_core.predictor import Prediction
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message

@@ -404,7 +404,7 @@ def declare_parameters(node: Node) -> Settings:
                 f"{type_name(item.default)}, such as {item.default!r}"
             ) from error
     settings = Settings(**values)
-    # Only now the ranges: rclpy's own refusal of a first value does not say what is allowed.
+    # Set ranges only now: rclpy's error for a first value does not name the range.
     for item in dataclasses.fields(Settings):
         node.set_descriptor(item.name, _descriptor(item.default, item.metadata["limits"]))
     return settings

@@ -59,7 +59,7 @@ class Pipeline:
         self._moved = ""
         self._warned: set[tuple[str, str]] = set()  # topic and kind of the findings in the log
 
-        with ExitStack() as opened:  # closes what is open if something below fails
+        with ExitStack() as opened:  # closes everything opened if something below fails
             self._connect(settings(), opened)
             self._open = opened.pop_all()
 
@@ -200,7 +200,7 @@ class Pipeline:
         self._last_report = report
         self._log_findings(report)
 
-    def _log_findings(self, report: diagnostics.Report) -> None:
+    def _log_findings(self, report: diagnostics.NodeReport) -> None:
         """Log each warning about the cameras' images once, and again if it comes back."""
         present = {
             (camera.topic, finding.kind): finding
@@ -212,8 +212,8 @@ class Pipeline:
             self._node.get_logger().warning(f"{topic}: {present[topic, kind].text}")
         self._warned = set(present)
 
-    def _report(self) -> diagnostics.Report:
-        return diagnostics.Report(
+    def _report(self) -> diagnostics.NodeReport:
+        return diagnostics.NodeReport(
             time=time.monotonic(),
             rgb=self._rgb.report(),
             thermal=self._thermal.report(),

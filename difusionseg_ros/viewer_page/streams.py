@@ -134,7 +134,7 @@ class ImageStream(Stream):
 
 @dataclass(frozen=True)
 class ValueFeeds:
-    """The topics that say what the pixels and objects of a frame are."""
+    """The topics with pixel values and objects of a frame."""
 
     mask: TopicFeed
     confidence: TopicFeed

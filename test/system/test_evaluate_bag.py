@@ -161,9 +161,8 @@ def test_images_that_the_node_refuses_end_the_evaluation_with_its_reason(
 
 def test_bringup_names_images_that_the_node_refuses(start, untrained_weights, tmp_path):
     recording = with_refused_thermal_images(tmp_path, 600)
-    process = start(
-        "bringup.description", f"bag:={recording}", f"model:={untrained_weights}", "loop:=true"
-    )
+    arguments = (f"bag:={recording}", f"model:={untrained_weights}", "loop:=true")
+    process = start("bringup.description", *arguments)
     line = next(line for line in process.stderr if "refused" in line)
     process.terminate()
     process.communicate(timeout=60)

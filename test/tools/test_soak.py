@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.soak import Sample, growth
+from tools.soak import NodeSample, growth
 
 CYCLE = 10
 ROUNDS = 4 * CYCLE
@@ -12,7 +12,7 @@ def samples(**of_round):
     """Return samples of a sound node; keyword figures are functions of the round."""
     sound = {"frames": 100, "rss_mb": 400.0, "threads": 20, "files": 30, "latency_ms": 25.0}
     return [
-        Sample(**{**sound, **{name: value(n) for name, value in of_round.items()}})
+        NodeSample(**{**sound, **{name: value(n) for name, value in of_round.items()}})
         for n in range(ROUNDS)
     ]
 

@@ -32,7 +32,7 @@ from difusionseg_core.evaluation.data_sets.result_store import Store
 from difusionseg_core.evaluation.data_sets.score_summary import summarize, table_row
 from difusionseg_core.evaluation.machine import machine
 from difusionseg_core.imaging.camera_settings import read_still_settings
-from difusionseg_core.metrics import detection
+from difusionseg_core.metrics import average_precision
 from difusionseg_core.objects import DetectedObject
 from difusionseg_core.objects.object_file import (
     OBJECTS_FILE,
@@ -165,10 +165,10 @@ def _check_boxes(job: DataSetJob, data_set: DataSet) -> None:
         raise DataError(
             f"{data_set.folder} has no box files; name a folder of them: --boxes FOLDER"
         )
-    if job.require_boxes and not detection.is_available():
-        raise ImportError(detection.MISSING)
-    if boxed and not detection.is_available():
-        print(detection.MISSING)
+    if job.require_boxes and not average_precision.is_available():
+        raise ImportError(average_precision.MISSING)
+    if boxed and not average_precision.is_available():
+        print(average_precision.MISSING)
 
 
 def _predictor(options: PredictorOptions, data_set: DataSet) -> Predictor:

@@ -55,7 +55,7 @@ _HISTOGRAMS += ("Qabf", "SSIM", "MS_SSIM")
 
 @dataclass(frozen=True)
 class EvaluatedImages:
-    """The folders of an evaluation's images; None for what was not scored."""
+    """The folders of an evaluation's images; None for images that were not scored."""
 
     data_set: DataSet
     fused: Path | None

@@ -9,21 +9,21 @@ import numpy as np
 
 from difusionseg_core.data.frames import DataSetFrame
 from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.metrics.average_precision import ScoredBox, TrueBox
 from difusionseg_core.metrics.boundary import boundary_counts
-from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.metrics.calibration import calibration_counts
-from difusionseg_core.metrics.detection import ScoredBox, TrueBox
 from difusionseg_core.metrics.fusion import fusion_metrics
 from difusionseg_core.metrics.segmentation import confusion_matrix
 from difusionseg_core.objects import DetectedObject
 
 MODEL = "model"
-"""The source of what is scored; baselines have other names."""
+"""The source of a model's results; baselines have other names."""
 
 
 @dataclass(frozen=True)
 class ScoredImages:
-    """What is scored of one image; None for what is missing.
+    """The results for one image to score; None if missing.
 
     `fused` is (H, W, 3) uint8 RGB or (H, W) grey, `labels` (H, W) uint8, `confidence` (H, W) 0..1,
     `objects` as boxes.

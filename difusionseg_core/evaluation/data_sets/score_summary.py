@@ -9,9 +9,9 @@ import numpy as np
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScores
-from difusionseg_core.metrics import detection, segmentation
+from difusionseg_core.metrics import average_precision, segmentation
 from difusionseg_core.metrics.boundary import boundary_f1
-from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.metrics.calibration import BINS, expected_calibration_error
 
 PROTOCOLS = {
@@ -158,9 +158,9 @@ def _scores(
             "found": {name: total.found[label] for name, label in of_class.items()},
         }
     found = [one for one in images if source in one.objects and one.true_boxes is not None]
-    if found and detection.is_available():
+    if found and average_precision.is_available():
         labels = sorted(BOX_CLASSES.values())
-        matches = detection.DetectionScores(
+        matches = average_precision.DetectionScores(
             [one.objects[source] for one in found],
             [one.true_boxes or [] for one in found],
             labels,

@@ -11,8 +11,8 @@ from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.recordings.recorded_frames import RecordedFrame
 from difusionseg_core.imaging.blur import blur_classes
 from difusionseg_core.imaging.drawing import caption, contact_sheet, overlay
-from difusionseg_core.objects.drawing import draw_objects
 from difusionseg_core.objects.frame_objects import FrameObjects
+from difusionseg_core.objects.object_drawing import draw_objects
 from difusionseg_core.predictor import Prediction
 from difusionseg_core.report.document import Figure
 

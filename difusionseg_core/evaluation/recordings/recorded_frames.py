@@ -56,7 +56,7 @@ class FrameReader:
     `cameras` or as camera_info in the recording; `warnings` says if one has not. A ground
     truth, undistorted with the RGB image, with ids of `num_classes` or more, other than 255, is a
     fault. Used as a context manager. Keeps one message
-    of each topic at a time, each read through a file of its own.
+    of each topic at a time, each read through a separate file handle.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class FrameReader:
     def __enter__(self) -> FrameReader:
         with ExitStack() as stack:
             self._streams = {
-                topic: stack.enter_context(_Stream(self._recording, topic))
+                topic: stack.enter_context(_TopicReader(self._recording, topic))
                 for topic in (self._topics.rgb, self._topics.thermal, self._topics.mask)
                 if topic is not None
             }
@@ -177,14 +177,14 @@ class FrameReader:
         return self._align.align_labels(labels)
 
 
-class _Stream:
+class _TopicReader:
     """The messages of one topic by index, requested in rising order."""
 
     def __init__(self, recording: Recording, topic: str) -> None:
         self._recording = Recording(recording.path)
         self._messages = enumerate(self._recording.messages([topic]))
 
-    def __enter__(self) -> _Stream:
+    def __enter__(self) -> _TopicReader:
         return self
 
     def __exit__(self, *exception: object) -> None:

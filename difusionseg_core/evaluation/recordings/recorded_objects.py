@@ -29,7 +29,7 @@ _WARMTH = ("mean", "maximum", "hottest_x", "hottest_y")
 class KnownObjects:
     """The objects with known identity of a recording's `topic`, requested by rising stamps.
 
-    Reads through a file of its own. Used as a context manager.
+    Reads through a separate file handle. Used as a context manager.
     """
 
     def __init__(self, recording: Path, topic: str, label_set: LabelSet) -> None:

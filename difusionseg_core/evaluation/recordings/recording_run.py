@@ -36,7 +36,7 @@ class RecordingOptions:
 
     Topics are None for automatic choice, see `Recording.choose_topics`; `fusion_every` N scores
     every Nth fused image. `object_score` is the lowest score of objects, `blur` names classes that
-    are blurred in what is written.
+    are blurred in the output.
     """
 
     predictor: PredictorOptions = PredictorOptions()

@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 def summary_row(name: str, report: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a recording's metrics.json in one row; None for what it lacks.
+    """Return a recording's metrics.json in one row; None for missing values.
 
     `latency_ms` is the median time from messages to mask.
     """

@@ -68,7 +68,7 @@ class ResultRecording:
 
     def __enter__(self) -> ResultRecording:
         with ExitStack() as stack:
-            # Read through a file of its own, beside what else reads the recording.
+            # A separate file handle, because the recording is also read elsewhere.
             source = stack.enter_context(Recording(self._source.path))
             stack.enter_context(self._writer)
             copied = source.topics.keys() - set(self.left_out)

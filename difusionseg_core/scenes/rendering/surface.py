@@ -64,7 +64,7 @@ def _look_up(camera: Camera, rows: slice, index: np.ndarray, table: np.ndarray) 
     along = normal[0] * ray_x
     along += normal[1] * ray_y
     along += normal[2] * ray_z
-    # A plane seen edge-on has no depth of its own: keep the division away from zero.
+    # The depth of a plane seen edge-on is undefined: keep the division away from zero.
     depth = look_up(column.OFFSET) / np.minimum(along, np.float32(-1e-3))
     np.clip(depth, camera.NEAR / 2, 1e4, out=depth)
     eye_x, eye_y, eye_z = camera.position.tolist()

@@ -22,7 +22,7 @@ from difusionseg_core.cli.main import main
 from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.evaluation.data_sets.result_store import Store
-from difusionseg_core.metrics import detection
+from difusionseg_core.metrics import average_precision
 from difusionseg_core.metrics.fusion import fusion_metrics
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.scenes import draw
@@ -361,7 +361,7 @@ def test_boxes_that_cannot_be_scored_are_an_error_if_asked_for(
     copy, tmp_path, results, monkeypatch, capsys
 ) -> None:
     mask = ("--mask", results / "mask")
-    monkeypatch.setattr(detection, "is_available", lambda: False)
+    monkeypatch.setattr(average_precision, "is_available", lambda: False)
     assert score(copy, tmp_path / "none", *mask, "--boxes") == 1
     assert "needs pycocotools: pip install pycocotools" in last_line(capsys)
     assert score(copy, tmp_path / "some", *mask) == 0

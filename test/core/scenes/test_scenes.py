@@ -5,7 +5,7 @@ import pytest
 
 from difusionseg_core.classes import MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
-from difusionseg_core.metrics.boxes import BoxScore
+from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.scenes import CONDITIONS, Scene, draw, sequence
 from difusionseg_core.scenes.geometry.parts import Face, Material
 from difusionseg_core.scenes.geometry.viewpoint import Camera

@@ -6,9 +6,9 @@ from sensor_msgs.msg import CameraInfo
 
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
-from difusionseg_ros.fusion.calibration import Undistortion
 from difusionseg_ros.fusion.diagnostics import WARN
 from difusionseg_ros.fusion.parameters import Settings
+from difusionseg_ros.fusion.undistortion import Undistortion
 
 SIZE = HEIGHT, WIDTH = 48, 64
 HALF_SIZE = [2.0, 0.0, 0.5, 0.0, 2.0, 0.5, 0.0, 0.0, 1.0]  # a thermal camera with half the pixels

@@ -14,13 +14,13 @@ from difusionseg_ros.fusion.diagnostics import (
     WARN,
     CameraReport,
     ModelReport,
+    NodeReport,
     OutputsReport,
-    Report,
     statuses,
 )
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "node.md"
-BEFORE = Report(
+BEFORE = NodeReport(
     time=100.0,
     rgb=CameraReport("/rgb/image", received=0, bad=0, last_error="", silence=0.0),
     thermal=CameraReport("/thermal/image", received=0, bad=0, last_error="", silence=0.0),
@@ -41,7 +41,7 @@ BEFORE = Report(
     ),
     outputs=OutputsReport(subscribers={"fused/image": 0, "segmentation/mask": 0}, shared=()),
 )
-NOW = Report(
+NOW = NodeReport(
     time=102.0,
     rgb=replace(BEFORE.rgb, received=60),
     thermal=replace(BEFORE.thermal, received=18),

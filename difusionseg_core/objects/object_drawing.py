@@ -13,7 +13,7 @@ _FONT, _FONT_SCALE = cv2.FONT_HERSHEY_SIMPLEX, 0.4
 
 
 def caption(class_name: str, track_id: int | None, degrees: float | None) -> str:
-    """Return for example "person 7 34.1 C"; what is unknown or NaN is left out."""
+    """Return for example "person 7 34.1 C"; unknown values and NaN are left out."""
     parts = [class_name] if track_id is None else [class_name, str(track_id)]
     if degrees is not None and np.isfinite(degrees):
         parts.append(f"{degrees:.1f} C")

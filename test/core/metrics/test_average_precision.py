@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("pycocotools")
 
-from difusionseg_core.metrics.detection import DetectionScores, _evaluate  # noqa: E402
+from difusionseg_core.metrics.average_precision import DetectionScores, _evaluate  # noqa: E402
 
 PERSON, BIKE = 2, 3
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from difusionseg_core.metrics.boxes import SMALLEST_SIDE
+from difusionseg_core.metrics.box_f1 import SMALLEST_SIDE
 
 if TYPE_CHECKING:
     from pycocotools.cocoeval import COCOeval

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from difusionseg_core.data.image_files import write_png
-from difusionseg_core.training import memory
+from difusionseg_core.training import memory_budget
 from difusionseg_core.training.augmentation import Augmentation
 from difusionseg_core.training.datamodule import PairData
-from difusionseg_core.training.memory import MemoryBudget, free_memory, workers_that_fit
+from difusionseg_core.training.memory_budget import MemoryBudget, free_memory, workers_that_fit
 from difusionseg_core.training.pair_dataset import PairDataset
 
 SIZE = (32, 40)
@@ -32,7 +32,7 @@ def test_a_budget_is_taken_until_it_is_used_up() -> None:
 
 def test_limits_of_the_process_count(root) -> None:
     limit = 1 << 30
-    code = "from difusionseg_core.training.memory import free_memory; print(free_memory())"
+    code = "from difusionseg_core.training.memory_budget import free_memory; print(free_memory())"
     limited = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -46,7 +46,7 @@ def test_limits_of_the_process_count(root) -> None:
 
 @pytest.mark.parametrize(("free", "expected"), [(64 << 20, 0), (1 << 30, 4)])
 def test_workers_need_shared_memory(tmp_path, monkeypatch, capsys, free, expected) -> None:
-    monkeypatch.setattr(memory.shutil, "disk_usage", lambda path: Usage(free, 0, free))
+    monkeypatch.setattr(memory_budget.shutil, "disk_usage", lambda path: Usage(free, 0, free))
     assert workers_that_fit(4, 20 << 20, tmp_path) == expected
     said = capsys.readouterr().out
     assert said == "" if expected else ("64 MB free" in said and "--shm-size" in said)
