@@ -15,11 +15,13 @@ class Undistortion:
 
     `thermal_to_rgb` maps undistorted pixels to undistorted ones, so a pair with one undistorted
     image would not match. `faults` says, for "rgb" and "thermal", why that camera's images cannot
-    be undistorted; empty where they can.
+    be undistorted; empty where they can. `waiting` names the topics of calibrations that may still
+    come; frames until then would be distorted, and are left out.
     """
 
     def __init__(self) -> None:
         self.faults = {"rgb": "", "thermal": ""}
+        self.waiting: list[str] = []
         self._waiting_since: float | None = None
 
     def alignment(
@@ -32,6 +34,7 @@ class Undistortion:
         `camera_timeout` is that a fault.
         """
         self.faults = {"rgb": "", "thermal": ""}
+        self.waiting = []
         if not settings.undistort:
             self._waiting_since = None
             return Alignment(settings.thermal_to_rgb)
@@ -48,8 +51,12 @@ class Undistortion:
                     calibrations.append(Calibration.from_info(info))
                 elif late:
                     self.faults[camera] = f"no message has arrived on {camera}/camera_info"
+                else:
+                    self.waiting.append(f"{camera}/camera_info")
             except ValueError as error:
                 self.faults[camera] = f"{camera}/camera_info: {error}"
+        if any(self.faults.values()):
+            self.waiting = []  # in vain: both cameras are needed
         if len(calibrations) < 2:
             return Alignment(settings.thermal_to_rgb)
         return Alignment(settings.thermal_to_rgb, *calibrations)
