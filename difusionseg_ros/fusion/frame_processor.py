@@ -78,12 +78,19 @@ class FrameProcessor:
         """Publish the images of a frame; return its status, without the totals.
 
         An image that turns out bad is counted and reported, and treated as missing. Returns None if
-        too few images remain for the parameter `on_missing_camera`. Raises errors of the network.
+        too few images remain for the parameter `on_missing_camera`, and while `undistort` waits for
+        the first camera_info. Raises errors of the network.
         """
         began = time.monotonic()
         settings = self._settings()
         rgb, thermal, degrees = self._arrays(frame, settings)
         rgb, thermal, degrees, camera_info = self._aligned(rgb, thermal, degrees, frame, settings)
+        if self._undistortion.waiting:
+            self._log.warning(
+                "undistort",
+                f"frame left out: waiting for {' and '.join(self._undistortion.waiting)}",
+            )
+            return None
         missing = (rgb is None) + (thermal is None)
         allowed = 1 if settings.on_missing_camera == "degrade" else 0
         source = frame.thermal if rgb is None else frame.rgb

@@ -15,11 +15,13 @@ class Undistortion:
 
     `thermal_to_rgb` maps undistorted pixels to undistorted ones, so a pair with one undistorted
     image would not match. `faults` holds, for "rgb" and "thermal", why that camera's images cannot
-    be undistorted; empty if they can.
+    be undistorted; empty if they can. `waiting` names the topics of calibrations that may still
+    arrive; until then, frames would be distorted, and are left out.
     """
 
     def __init__(self) -> None:
         self.faults = {"rgb": "", "thermal": ""}
+        self.waiting: list[str] = []
         self._waiting_since: float | None = None
 
     def alignment(
@@ -31,6 +33,7 @@ class Undistortion:
         arrive after the first images: it is a fault if it is missing for `camera_timeout`.
         """
         self.faults = {"rgb": "", "thermal": ""}
+        self.waiting = []
         if not settings.undistort:
             self._waiting_since = None
             return Alignment(settings.thermal_to_rgb)
@@ -47,8 +50,12 @@ class Undistortion:
                     calibrations.append(Calibration.from_info(info))
                 elif late:
                     self.faults[camera] = f"no message has arrived on {camera}/camera_info"
+                else:
+                    self.waiting.append(f"{camera}/camera_info")
             except ValueError as error:
                 self.faults[camera] = f"{camera}/camera_info: {error}"
+        if any(self.faults.values()):
+            self.waiting = []  # in vain: both cameras are needed
         if len(calibrations) < 2:
             return Alignment(settings.thermal_to_rgb)
         return Alignment(settings.thermal_to_rgb, *calibrations)
