@@ -23,8 +23,8 @@ import numpy as np
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_thermal
 from difusionseg_core.imaging.registration import Registration, register
-from difusionseg_core.scenes.placement.layout import draw_layout
-from difusionseg_core.scenes.render import render
+from difusionseg_core.scenes.placement.street_scene import random_street_scene
+from difusionseg_core.scenes.scene_images import render
 
 SIZE = (480, 640)
 _GROUPS = 4  # of real pairs, each registered by itself
@@ -83,11 +83,11 @@ def errors(found: np.ndarray, true: np.ndarray, height: int, width: int) -> np.n
 
 
 def seen_apart(seed: int, baseline: float, condition: str = "day") -> Images:
-    """A synthetic pair whose thermal camera stands `baseline` metres right of the RGB camera."""
-    layout = draw_layout(seed, SIZE, condition)
-    beside = replace(layout.viewpoint, lateral=layout.viewpoint.lateral + baseline)
-    rgb = render(layout, 0.0, seed).rgb
-    return rgb, render(replace(layout, viewpoint=beside), 0.0, seed).thermal
+    """Return a synthetic pair with the thermal camera `baseline` metres right of the RGB camera."""
+    scene = random_street_scene(seed, SIZE, condition)
+    beside = replace(scene.viewpoint, lateral=scene.viewpoint.lateral + baseline)
+    rgb = render(scene, 0.0, seed).rgb
+    return rgb, render(replace(scene, viewpoint=beside), 0.0, seed).thermal
 
 
 def measure_warps(name: str, pairs: Sequence[Images], exact: bool) -> Iterator[Measurement]:
