@@ -37,6 +37,7 @@ def yard(tmp_path_factory):
     return root
 
 
+@pytest.mark.slow
 def test_custom_classes_from_a_folder_to_a_model(yard, tmp_path, capsys) -> None:
     assert main(["check-data", str(yard), "--output", str(tmp_path / "checked")]) == 0
     reports = json.loads((tmp_path / "checked" / "report.json").read_text())

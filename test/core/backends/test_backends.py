@@ -45,6 +45,7 @@ def assert_same(result, expected) -> None:
     assert (result.labels != expected.labels).mean() < 1e-3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("backend", "draws"), [("openvino", 1), ("onnxruntime", 2)])
 def test_exported_models_compute_the_same_as_pytorch(
     untrained_weights, pairs, backend, draws
@@ -61,6 +62,7 @@ def test_exported_models_compute_the_same_as_pytorch(
     assert_same(exported(*cropped), eager(*cropped))
 
 
+@pytest.mark.slow
 def test_the_published_network_is_exported(tmp_path) -> None:
     weights = tmp_path / "paper.safetensors"
     save_weights(create_model("paper"), weights, ModelInfo("paper", 9))
@@ -84,6 +86,7 @@ def test_a_batch_gives_the_results_of_single_pairs(untrained_weights, pairs, bac
         predictor.batch([pairs[0], (pairs[1][0][1:], pairs[1][1][1:])])
 
 
+@pytest.mark.slow
 def test_a_model_in_memory_can_be_exported(untrained_weights, pairs) -> None:
     model = load_model(untrained_weights)
     assert Predictor(model, device="cpu").backend == "torch"
@@ -92,6 +95,7 @@ def test_a_model_in_memory_can_be_exported(untrained_weights, pairs) -> None:
     )
 
 
+@pytest.mark.slow
 def test_exported_models_are_cached_and_damaged_ones_replaced(
     untrained_weights, pairs, monkeypatch
 ) -> None:
@@ -105,6 +109,7 @@ def test_exported_models_are_cached_and_damaged_ones_replaced(
     assert kept.stat().st_mtime_ns != made and np.array_equal(first.labels, again.labels)
 
 
+@pytest.mark.slow
 def test_the_cache_keeps_what_was_used_last(monkeypatch, tmp_path, untrained_weights) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     cache = cache_folder()

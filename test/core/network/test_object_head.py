@@ -139,6 +139,7 @@ def test_weights_files_record_the_object_head(weights, tmp_path) -> None:
         create_model("paper", objects=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["torch", "onnxruntime", "openvino"])
 def test_every_backend_finds_the_same_objects(weights, backend) -> None:
     exported = weights.with_suffix(".onnx")

@@ -143,6 +143,7 @@ def test_lovasz_is_weighted_like_the_other_losses() -> None:
     assert "lovasz" not in losses[2]
 
 
+@pytest.mark.slow
 def test_one_batch_is_overfitted() -> None:
     """A street whose three classes are large enough for logits at stride 4."""
     torch.manual_seed(0)
@@ -168,6 +169,7 @@ def test_one_batch_is_overfitted() -> None:
     assert mean_iou(confusion) > 0.9
 
 
+@pytest.mark.slow
 def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path, capsys) -> None:
     more = ["--trainer.max_epochs=8", "--trainer.check_val_every_n_epoch=4"]
     more += ["--model.warmup=2", "--model.learning_rate=0.003"]
@@ -281,6 +283,7 @@ def test_averaged_weights_follow_their_decay() -> None:
     assert average.module.value.item() == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_the_paper_trains_from_given_weights(root, streets, tmp_path) -> None:
     torch.manual_seed(1)  # not the training's own seed
     model = create_model("paper")
