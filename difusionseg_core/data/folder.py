@@ -360,6 +360,9 @@ def _boxes_of(name: str, folder: Path, layout: DataSetLayout) -> Path | None:
 
 def _no_data_set(folder: Path, given: DataSetLayout | None) -> str:
     found = _content(folder)
+    inner = _data_sets_below(folder)
+    if inner:
+        return f"{folder} is not a data set, but holds data sets: name one of them, such as {inner}"
     if given:
         for side in ("visible", "thermal"):
             name = getattr(given, side)
@@ -373,6 +376,17 @@ def _no_data_set(folder: Path, given: DataSetLayout | None) -> str:
         f"{folder} is not a data set: {' and '.join(parts)}, found {found}; name them with "
         "--rgb-dir and --thermal-dir or in a data.yaml"
     )
+
+
+def _data_sets_below(folder: Path) -> str:
+    """Return the first folders below, at most two deep, that have RGB and thermal images."""
+    sides = ("visible", "thermal")
+    for depth in (1, 2):
+        below = sorted(path for path in folder.glob("/".join("*" * depth)) if path.is_dir())
+        found = [path for path in below if all(folder_of_side(path, side) for side in sides)]
+        if found:
+            return " or ".join(str(path) for path in found[:2])
+    return ""
 
 
 def _content(folder: Path) -> str:

@@ -84,3 +84,13 @@ def test_a_damaged_image_is_named(folder):
     file.write_bytes(file.read_bytes()[:20])
     with pytest.raises(DataError, match="a.png cannot be read"):
         read_rgb(file)
+
+
+@pytest.mark.parametrize("parts", [("Train", "Test"), ("set00/V000", "set00/V001")])
+def test_a_folder_of_data_sets_names_them(tmp_path, parts):
+    for part in parts:
+        for side in ("Visible", "lwir"):
+            (tmp_path / part / side).mkdir(parents=True)
+    with pytest.raises(DataError, match="holds data sets: name one of them, such as") as caught:
+        open_data_set(tmp_path)
+    assert all(str(tmp_path / part) in str(caught.value) for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -93,3 +94,37 @@ def test_classes_are_counted_without_decoding_images(folder) -> None:
             file.write_bytes(b"no image")
     data = PairData([str(folder)], str(folder), cache="ram")
     assert np.array_equal(data.class_counts(9), expected) and expected.sum() == 3 * 32 * 40
+
+
+MANY = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
+from difusionseg_core.training.memory import MemoryBudget
+from difusionseg_core.training.pair_dataset import PairDataset
+data = PairDataset(sys.argv[1], budget=MemoryBudget.of("none"))
+for index in range(0, 5000, 100):
+    data[index]
+print(len(data), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_5000_large_pairs_without_a_cache_need_little_memory(tmp_path, root) -> None:
+    """Pairs of 1280x1024, 33 GB if they were kept: links to one pair, read under a 4 GB limit."""
+    for part, shape in (("vi", (1024, 1280, 3)), ("ir", (1024, 1280))):
+        (tmp_path / part).mkdir()
+        first = tmp_path / part / "0000.png"
+        write_png(first, np.full(shape, 90, np.uint8))
+        for number in range(1, 5000):
+            (tmp_path / part / f"{number:04d}.png").hardlink_to(first)
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    pairs, megabytes = map(int, done.stdout.split())
+    print(f"{megabytes} MB at most")
+    assert pairs == 5000 and megabytes < 1000
