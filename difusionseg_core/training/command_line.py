@@ -291,6 +291,8 @@ def _message(arguments: list[str], error: BaseException) -> str:
 
     jsonargparse lists all types of an option, and what it tried; its message is made shorter.
     """
+    if isinstance(error, OSError) and error.errno:  # raised by the system
+        return f"{error.filename or 'a file of the run'}: {error.strerror}"
     misspelt = _misspelt(arguments, error)
     if misspelt:
         return "; ".join(misspelt)
