@@ -35,7 +35,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "predict",
         help="fuse and segment images, videos and recordings",
         description="Write fused/, mask/ (8-bit class ids) and overlay/ as PNG, named as the "
-        "input, and objects.json if the model finds objects. Pairs whose results exist are "
+        "input, and objects.json: boxes, ids of tracks in a video or recording, temperatures of "
+        "radiometric cameras (thermal_unit in --registration). Pairs whose results exist are "
         "skipped, so that a stopped run can be continued.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -101,7 +102,13 @@ def run(args: argparse.Namespace) -> int:
     show = _open_window() if args.show else None
     predictor = predictor_options(args).open()
     options = PredictionOptions(
-        args.output, thermal, settings.alignment, args.video, args.overwrite, show
+        args.output,
+        thermal,
+        settings.alignment,
+        settings.temperature,
+        args.video,
+        args.overwrite,
+        show,
     )
     with tqdm(total=source.total, unit="pair", disable=None) as progress:
 
