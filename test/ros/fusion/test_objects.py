@@ -1,10 +1,16 @@
 """Objects, tracks, temperatures, the alarm and blurring, as the node publishes them."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
 
 from difusionseg_core.objects import DetectedObject
 from difusionseg_ros.common import topics
@@ -141,3 +147,51 @@ def test_confidence_as_mono8(street):
     bench = street(confidence_encoding="mono8")
     (images,) = frames(bench, 1, topics.CONFIDENCE)
     assert images[0].encoding == "mono8" and len(images[0].data) == SIZE[0] * SIZE[1]
+
+
+def test_nav2s_semantic_layer_gets_what_it_expects(street):
+    """Its subscriptions: best effort images with equal stamps, latched labels (see robots.md)."""
+    bench = street(confidence_encoding="mono8")
+    images = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+    latched = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+    def listen(topic, kind, qos):
+        messages = []
+        bench.camera.create_subscription(kind, topic.name, messages.append, qos)
+        bench.until(lambda: bench.camera.count_publishers(topic.name) > 0)
+        return messages
+
+    masks, confidences = (listen(t, Image, images) for t in (topics.MASK, topics.CONFIDENCE))
+
+    def exact_pairs():
+        by_stamp = {mask.header.stamp.sec: mask for mask in masks}
+        stamps = [confidence.header.stamp.sec for confidence in confidences]
+        return [(by_stamp[s], c) for s, c in zip(stamps, confidences, strict=True) if s in by_stamp]
+
+    bench.until(lambda: bench.send_pair() and exact_pairs())
+    for image in exact_pairs()[0]:
+        assert image.encoding == "mono8" and image.header.frame_id == "rgb_optical"
+        assert (image.height, image.width, image.step) == (*SIZE, SIZE[1])
+        assert len(image.data) == SIZE[0] * SIZE[1]
+    mask, confidence = (np.frombuffer(image.data, np.uint8) for image in exact_pairs()[0])
+    assert set(mask) == {0, PERSON} and set(confidence) == {230}  # 0.9 of 255
+    labels = listen(topics.LABEL_INFO, LabelInfo, latched)
+    bench.until(lambda: labels)  # sent before the layer subscribed
+    assert {one.class_id: one.class_name for one in labels[0].class_map}[PERSON] == "person"
+
+
+# Type hashes of vision_msgs 4.1.1, built from its source; other nodes compare them with ours.
+TYPE_HASHES = {
+    "LabelInfo": "RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783",
+    "Detection2DArray": "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968",
+}
+
+
+@pytest.mark.parametrize("name", TYPE_HASHES)
+def test_types_of_vision_msgs_are_those_of_the_real_package(name):
+    described = Path(get_package_share_directory("vision_msgs"), "msg", f"{name}.json")
+    if not described.exists():
+        pytest.skip("this ROS release (Humble) has no type hashes")
+    hashes = json.loads(described.read_text())["type_hashes"]
+    found = {entry["type_name"]: entry["hash_string"] for entry in hashes}
+    assert found[f"vision_msgs/msg/{name}"] == TYPE_HASHES[name]
