@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,7 @@ _EXAMPLE = """examples:
   difusionseg predict --rgb rgb.mp4 --thermal thermal.mp4 --output results --show
   difusionseg predict drive.mcap --registration registration/registration.yaml --output results
 """
+_WINDOW_WIDTH = 1280  # pixels
 _SHOWN = 10  # lines about images without partner
 
 
@@ -162,15 +164,27 @@ def _open_window() -> Callable[[np.ndarray], bool]:
     """Return a function that shows an image, and says whether to continue. Raises ValueError."""
     import cv2
 
+    # Asked first, since OpenCV's Qt ends the process if there is none.
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or "WAYLAND_DISPLAY" in os.environ
+    ):
+        raise ValueError("--show needs a display, and there is none; leave it out, or use --video")
     try:
         cv2.namedWindow("difusionseg", cv2.WINDOW_NORMAL)
     except cv2.error as error:
         raise ValueError(
-            "--show needs a display, and an OpenCV with windows (opencv-python, not "
-            "opencv-python-headless)"
+            "--show needs an OpenCV with windows; 'pip uninstall opencv-python-headless', then "
+            "'pip install opencv-python', or use --video"
         ) from error
 
+    sized = False
+
     def show(image: np.ndarray) -> bool:
+        nonlocal sized
+        if not sized:
+            height, width = image.shape[:2]
+            cv2.resizeWindow("difusionseg", _WINDOW_WIDTH, round(height * _WINDOW_WIDTH / width))
+            sized = True
         cv2.imshow("difusionseg", image[..., ::-1])
         return cv2.waitKey(1) & 0xFF != ord("q")
 

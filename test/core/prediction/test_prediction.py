@@ -1,6 +1,7 @@
 """`difusionseg predict`: from images, folders, patterns, videos and recordings to results."""
 
 import json
+import sys
 from dataclasses import replace
 
 import cv2
@@ -237,6 +238,16 @@ def test_contradictions_are_refused_in_one_line(pairs, monkeypatch, capsys, argu
     monkeypatch.chdir(pairs)
     assert main(["predict", *arguments, "--output", "out"]) == 1
     assert said in capsys.readouterr().err and not (pairs / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have a display")
+def test_without_a_display_show_says_so(pairs, monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    given = ["--rgb", str(pairs / "vi"), "--thermal", str(pairs / "ir"), "--output", "out"]
+    assert main(["predict", *given, "--show"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--show needs a display, and there is none" in line
 
 
 def test_the_version_is_printed(capsys):
