@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 from vision_msgs.msg import LabelInfo
@@ -114,8 +115,25 @@ def test_8_bit_images_have_no_temperature(street):
     assert objects[0].detections
     temperatures = bench.watch(topics.OBJECT_TEMPERATURES)
     bench.watch(topics.DIAGNOSTICS)
-    status = bench.diagnostics("temperature", lambda status: True)
-    assert "no temperatures" in status.message and temperatures == []
+    bench.send_pair(rgb_scene(), warm_scene("grey"))
+    bench.diagnostics("temperature", lambda status: "no temperatures" in status.message)
+    assert temperatures == []
+
+
+def test_an_alarm_that_cannot_start_is_a_warning(street):
+    bench = street(hot_spot_threshold=35.0)
+    bench.watch(topics.DIAGNOSTICS)
+    bench.send_pair(rgb_scene(), warm_scene("grey"))
+    status = bench.diagnostics("temperature", lambda one: one.level == DiagnosticStatus.WARN)
+    assert "the alarm of hot_spot_threshold cannot start: set thermal_unit" in status.message
+
+
+def test_a_unit_that_cannot_be_is_a_warning(street):
+    bench = street(thermal_unit="decikelvin")
+    bench.watch(topics.DIAGNOSTICS)
+    frames(bench, 1, topics.THERMAL_TEMPERATURE)
+    status = bench.diagnostics("temperature", lambda one: one.level == DiagnosticStatus.WARN)
+    assert "thermal_unit decikelvin gives a median of 2658 C" in status.message
 
 
 def test_a_hot_spot_raises_an_alarm_that_ends(street):
@@ -141,6 +159,17 @@ def test_people_are_blurred_in_fused_image_and_overlay(street):
     shown = np.frombuffer(fused[0].data, np.uint8).reshape(*SIZE, 3)
     assert shown[BODY].std() < 0.5 * plain.fused[BODY].std()
     assert overlays[0].encoding == "rgb8"
+
+
+def test_a_class_to_blur_that_is_none_is_refused(street, bench, capfd):
+    bench.make_node(blur=["persons"])
+    assert not bench.node.start()
+    assert "blur: class 'persons' is unknown; the classes are unlabelled" in capfd.readouterr().err
+    bench.node.destroy_node()
+    bench = street(blur=["person"])
+    (answer,) = bench.node.set_parameters([Parameter("blur", value=["persons"])])
+    assert not answer.successful and "'persons' is unknown" in answer.reason
+    assert bench.node.settings.blur == ("person",)
 
 
 def test_confidence_as_mono8(street):
