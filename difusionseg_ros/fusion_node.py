@@ -23,6 +23,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from difusionseg_core.backends.glibc_memory import return_freed_memory, share_one_heap
+from difusionseg_core.imaging.blur import blurred_classes
 from difusionseg_core.predictor import Predictor
 from difusionseg_ros.common.clock_watch import ClockWatch
 from difusionseg_ros.common.parameter_checks import (
@@ -101,6 +102,7 @@ class FusionNode(LenientParameters, LifecycleNode):
         """Load the network and open the outputs."""
         try:
             self._predictor = self._make_predictor(self.settings)
+            blurred_classes(self.settings.blur, self._predictor.label_set)
             self._outputs = Outputs(self, self._predictor.label_set, self.settings.palette)
         except Exception as error:
             self._release()
@@ -187,7 +189,13 @@ class FusionNode(LenientParameters, LifecycleNode):
         return FAILURE
 
     def _change_settings(self, parameters: list[Parameter]) -> SetParametersResult:
-        self.settings, answer = checked_change(self.settings, parameters)
+        settings, answer = checked_change(self.settings, parameters)
+        if self._predictor is not None:
+            try:
+                blurred_classes(settings.blur, self._predictor.label_set)
+            except ValueError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        self.settings = settings
         if self._pipeline is not None:
             self._pipeline.settings_changed(self.settings)
         return answer

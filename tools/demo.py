@@ -224,6 +224,8 @@ def run(source: Path, output: Path, model: str, device: str, view: bool = False)
         if not graph.spin_until(are_subscribed, START_TIMEOUT):
             raise GraphFailed(graph.with_log("the fusion node did not subscribe to the cameras"))
         if view:
+            if not graph.spin_until(lambda: _is_served(port), START_TIMEOUT):
+                raise GraphFailed(graph.with_log("the viewer did not start"))
             print(f"demo: open http://127.0.0.1:{port}; the replay then begins", file=sys.stderr)
             watched = graph.spin_until(
                 lambda: all(camera.get_subscription_count() >= 3 for camera in cameras),
@@ -244,6 +246,12 @@ def _free_port() -> int:
     """Return an unused TCP port."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return server.getsockname()[1]
+
+
+def _is_served(port: int) -> bool:
+    """Whether a program accepts connections on the port."""
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def report(summary: dict, score: float | None, output: Path) -> None:

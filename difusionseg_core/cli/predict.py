@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,7 @@ _EXAMPLE = """examples:
   difusionseg predict --rgb rgb.mp4 --thermal thermal.mp4 --output results --show
   difusionseg predict drive.mcap --registration registration/registration.yaml --output results
 """
+_WINDOW_WIDTH = 1280  # pixels
 _SHOWN = 10  # lines about images without partner
 
 
@@ -35,7 +37,8 @@ def add_parser(subparsers: argparse._SubParsersAction) -> None:
         "predict",
         help="fuse and segment images, videos and recordings",
         description="Write fused/, mask/ (8-bit class ids) and overlay/ as PNG, named as the "
-        "input, and objects.json if the model finds objects. Pairs whose results exist are "
+        "input, and objects.json: boxes, ids of tracks in a video or recording, temperatures of "
+        "radiometric cameras (thermal_unit in --registration). Pairs whose results exist are "
         "skipped, so that a stopped run can be continued.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -101,7 +104,13 @@ def run(args: argparse.Namespace) -> int:
     show = _open_window() if args.show else None
     predictor = predictor_options(args).open()
     options = PredictionOptions(
-        args.output, thermal, settings.alignment, args.video, args.overwrite, show
+        args.output,
+        thermal,
+        settings.alignment,
+        settings.temperature,
+        args.video,
+        args.overwrite,
+        show,
     )
     with tqdm(total=source.total, unit="pair", disable=None) as progress:
 
@@ -155,15 +164,27 @@ def _open_window() -> Callable[[np.ndarray], bool]:
     """Return a function that shows an image, and says whether to continue. Raises ValueError."""
     import cv2
 
+    # Asked first, since OpenCV's Qt ends the process if there is none.
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or "WAYLAND_DISPLAY" in os.environ
+    ):
+        raise ValueError("--show needs a display, and there is none; leave it out, or use --video")
     try:
         cv2.namedWindow("difusionseg", cv2.WINDOW_NORMAL)
     except cv2.error as error:
         raise ValueError(
-            "--show needs a display, and an OpenCV with windows (opencv-python, not "
-            "opencv-python-headless)"
+            "--show needs an OpenCV with windows; 'pip uninstall opencv-python-headless', then "
+            "'pip install opencv-python', or use --video"
         ) from error
 
+    sized = False
+
     def show(image: np.ndarray) -> bool:
+        nonlocal sized
+        if not sized:
+            height, width = image.shape[:2]
+            cv2.resizeWindow("difusionseg", _WINDOW_WIDTH, round(height * _WINDOW_WIDTH / width))
+            sized = True
         cv2.imshow("difusionseg", image[..., ::-1])
         return cv2.waitKey(1) & 0xFF != ord("q")
 

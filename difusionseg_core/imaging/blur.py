@@ -7,6 +7,8 @@ from collections.abc import Collection
 import cv2
 import numpy as np
 
+from difusionseg_core.classes import LabelSet
+
 _BLOCK = 16  # pixels of the image that become one, at a height of 480
 _MARGIN = 4  # pixels around the class that are blurred too, at a height of 480
 
@@ -29,3 +31,18 @@ def blur_classes(image: np.ndarray, labels: np.ndarray, classes: Collection[int]
     coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
     coarse = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     return np.where(hidden[..., None].astype(bool), coarse, image)
+
+
+def blurred_classes(names: Collection[str], label_set: LabelSet) -> list[int]:
+    """Return the ids of the classes with these names; empty names are ignored.
+
+    Raises ValueError for a name that is none, which would leave its objects unblurred.
+    """
+    names = [name for name in names if name]
+    for name in names:
+        if name not in label_set.class_names:
+            raise ValueError(
+                f"blur: class '{name}' is unknown; the classes are "
+                f"{', '.join(label_set.class_names)}"
+            )
+    return [label_set.class_names.index(name) for name in names]

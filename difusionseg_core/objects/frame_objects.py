@@ -54,10 +54,10 @@ class FrameObjects:
 
 
 class ObjectFinder:
-    """Follows the objects of one camera pair from frame to frame."""
+    """Follows the objects of one camera pair from frame to frame; their ids start at `first_id`."""
 
-    def __init__(self) -> None:
-        self._tracker = Tracker()
+    def __init__(self, first_id: int = 1) -> None:
+        self._tracker = Tracker(first_id=first_id)
 
     def find(
         self,

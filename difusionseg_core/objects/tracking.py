@@ -40,14 +40,15 @@ class TrackingOptions:
 class Tracker:
     """Gives detections ids that survive short gaps and camera motion.
 
-    Ids count from 1 and are never used twice. A frame whose stamp is not later than the one before
-    it, or is later by more than `gap`, starts with no tracks (a recording that loops, a pause).
+    Ids count from `first_id` and are never used twice. A frame whose stamp is not later than the
+    one before it, or is later by more than `gap`, starts with no tracks (a recording that loops, a
+    pause).
     """
 
-    def __init__(self, options: TrackingOptions | None = None) -> None:
+    def __init__(self, options: TrackingOptions | None = None, first_id: int = 1) -> None:
         self._options = options or TrackingOptions()
         self._tracks: list[_Track] = []
-        self._next_id = 1
+        self._next_id = first_id
         self._time: float | None = None
         self._small: np.ndarray | None = None
 

@@ -19,6 +19,7 @@ from difusionseg_core.recordings.recorded_pairs import RecordedPair, recorded_pa
 from difusionseg_core.recordings.rosbag2 import Recording
 
 _NEUTRAL = 6.0  # largest mean difference of the channels of a grey video
+_USUAL_RATE = 10.0  # frames a second, where it is unknown
 VIDEO_ENDINGS = (".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mpg", ".mpeg", ".ts")
 
 Images = tuple[np.ndarray, np.ndarray]
@@ -30,10 +31,12 @@ class InputPair:
     """One pair; `name` names its outputs and may have folders.
 
     `read` raises ValueError if an image is damaged; call it before asking for the next pair.
+    `seconds` is the time of a frame of a video or recording [s], None for single images.
     """
 
     name: str
     read: Callable[[], Images]
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +90,7 @@ def open_recording(
             for pair in recorded_pairs(recording, topics, options):
                 yield _recorded(pair)
 
-    return PairSource(pairs(), recording.count(topics.rgb), rate=10.0)
+    return PairSource(pairs(), recording.count(topics.rgb), rate=_USUAL_RATE)
 
 
 def _recorded(pair: RecordedPair) -> InputPair:
@@ -95,7 +98,7 @@ def _recorded(pair: RecordedPair) -> InputPair:
         return rgb_array(pair.rgb.deserialize()), thermal_pixels(pair.thermal.deserialize())
 
     seconds, nanoseconds = divmod(pair.stamp_ns, 1_000_000_000)
-    return InputPair(f"{seconds}_{nanoseconds:09d}", read)
+    return InputPair(f"{seconds}_{nanoseconds:09d}", read, pair.stamp_ns * 1e-9)
 
 
 def _pair_files(rgb: str, thermal: str) -> tuple[list[tuple[str, Path, Path]], list[str]]:
@@ -159,7 +162,11 @@ def _open_videos(rgb: Path, thermal: Path) -> PairSource:
         for number in range(min(counts)):
             if not all(capture.grab() for capture in captures):
                 return
-            yield InputPair(f"{number:06d}", lambda: (_retrieved(captures[0]), _grey(captures[1])))
+            yield InputPair(
+                f"{number:06d}",
+                lambda: (_retrieved(captures[0]), _grey(captures[1])),
+                number / (rates[0] or _USUAL_RATE),
+            )
 
     return PairSource(pairs(), min(counts), tuple(alone), rates[0] or None)
 

@@ -16,7 +16,7 @@ from std_msgs.msg import ColorRGBA, Header
 from vision_msgs.msg import LabelInfo, VisionClass
 
 from difusionseg_core.classes import LabelSet
-from difusionseg_core.imaging.blur import blur_classes
+from difusionseg_core.imaging.blur import blur_classes, blurred_classes
 from difusionseg_core.imaging.drawing import colorize, overlay
 from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_core.objects.object_drawing import draw_objects
@@ -57,7 +57,7 @@ class Outputs:
     ) -> None:
         """Publish the images made from one frame, and the camera info, all with the same header."""
         labels, label_set, palette = result.labels, self._label_set, self._palette
-        blurred = [i for i, name in enumerate(label_set.class_names) if name in settings.blur]
+        blurred = blurred_classes(settings.blur, label_set)  # names were checked
         fused = blur_classes(result.fused, labels, blurred) if blurred else result.fused
 
         def draw_overlay() -> np.ndarray:

@@ -13,6 +13,9 @@ from difusionseg_core.objects.object_temperature import hot_spot
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.msg import HotSpot
 
+_PLAUSIBLE = -100.0, 1500.0  # median of a scene [degrees Celsius]
+_SAMPLED = 8  # every such row and column is enough for a median
+
 
 class Thermometer:
     """Converts thermal counts to degrees Celsius; keeps the guess of `thermal_unit: auto`.
@@ -24,7 +27,8 @@ class Thermometer:
         self._raise_alarm = raise_alarm
         self._guess = UnitGuess()
         self._spot: HotSpot | None = None
-        self._unit = "none"
+        self._unit: str | None = None  # nobody has asked for temperatures yet
+        self._median = 0.0
         self._emissivity = 1.0
 
     def celsius(self, counts: np.ndarray, settings: Settings) -> np.ndarray | None:
@@ -40,7 +44,13 @@ class Thermometer:
             settings.emissivity,
             settings.reflected_temperature,
         )
-        return scale.celsius(counts)
+        degrees = scale.celsius(counts)
+        if degrees is not None:
+            sample = degrees[::_SAMPLED, ::_SAMPLED]
+            sample = sample[np.isfinite(sample)]
+            if sample.size:
+                self._median = float(np.median(sample))
+        return degrees
 
     def watch(self, degrees: np.ndarray | None, settings: Settings, header: Header) -> None:
         """Start or end the alarm by the warmest pixel of (H, W) `degrees`."""
@@ -62,13 +72,26 @@ class Thermometer:
         spot = self._spot
         guessed = " (guessed)" if settings.thermal_unit == "auto" else ""
         level, message = DiagnosticStatus.OK, f"thermal counts are {self._unit}{guessed}"
-        if self._unit == "none":
+        if self._unit is None:
+            message = "not measured: no topic with temperatures has a subscriber"
+            if settings.hot_spot_threshold:
+                message = "not measured yet: no thermal image with counts has arrived"
+        elif self._unit == "none":
             message = "no temperatures: thermal_unit is none, or the counts have no known meaning"
+            if settings.hot_spot_threshold:
+                level = DiagnosticStatus.WARN
+                message += ", so the alarm of hot_spot_threshold cannot start: set thermal_unit"
+        elif not _PLAUSIBLE[0] <= self._median <= _PLAUSIBLE[1]:
+            level = DiagnosticStatus.WARN
+            message = (
+                f"thermal_unit {self._unit} gives a median of {self._median:.0f} C: set the unit "
+                "that the camera sends"
+            )
         if spot is not None and spot.active:
             level = DiagnosticStatus.WARN
             message = f"hot spot of {spot.temperature:.1f} C at column {spot.x}, row {spot.y}"
         correction = "not corrected" if self._emissivity == 1 else f"{self._emissivity:g}"
-        values = {"unit": self._unit + guessed, "emissivity": correction}
+        values = {"unit": (self._unit or "unknown") + guessed, "emissivity": correction}
         return DiagnosticStatus(
             level=level,
             name=name,

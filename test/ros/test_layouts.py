@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 from sensor_msgs.msg import Image
+from visualization_msgs.msg import ImageMarker
 
 from difusionseg_ros.common import topics
 
@@ -44,7 +45,8 @@ def test_foxglove_shows_topics_that_exist(foxglove):
         if panel.startswith("Image!"):
             mode = config["imageMode"]
             assert TOPICS[mode["imageTopic"].removeprefix("/")].type is Image
-            assert all(name.removeprefix("/") in TOPICS for name in mode.get("annotations", {}))
+            for name in mode.get("annotations", {}):
+                assert TOPICS[name.removeprefix("/")].type is ImageMarker
         elif panel.startswith("DiagnosticSummary!"):
             assert config["topicToRender"] == topics.DIAGNOSTICS.name
         else:

@@ -1,6 +1,9 @@
 """The demo from end to end over real DDS, with an untrained network on small images."""
 
+import asyncio
+import contextlib
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +11,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from difusionseg_core.recordings.rosbag2 import RecordingWriter
 
@@ -138,6 +142,37 @@ def test_an_unusable_input_gives_one_line(demo, tmp_path):
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1
     assert "nothing does not exist" in finished.stderr
+
+
+async def watch_cameras(port):
+    """Stamps of the images that the open page shows of each camera, until the viewer ends."""
+    stamps = {"rgb": set(), "thermal": set()}
+    page = await websocket_connect(f"ws://127.0.0.1:{port}/live")
+    await page.write_message(json.dumps({"watch": list(stamps)}))
+    while (message := await page.read_message()) is not None:
+        if isinstance(message, bytes):
+            length = int.from_bytes(message[:4], "big")
+            header = json.loads(message[4 : 4 + length])
+            stamps[header["stream"]].add(header["stamp_ns"])
+            with contextlib.suppress(WebSocketClosedError):
+                await page.write_message(json.dumps({"shown": header["stream"]}))
+    return stamps
+
+
+def test_with_view_the_replay_begins_when_the_page_is_open(folder, tmp_path, untrained_weights):
+    process = subprocess.Popen(
+        [*command(folder, tmp_path / "results", untrained_weights), "--view"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    address = re.compile(r"open http://127\.0\.0\.1:(\d+); the replay then begins")
+    found = next(filter(None, map(address.search, process.stderr)))
+    shown = asyncio.run(watch_cameras(int(found[1])))
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert "beginning without" not in errors
+    assert len(shown["rgb"]) > 0 and len(shown["thermal"]) > 0
+    check_pictures(tmp_path / "results", ("00N", "01N", "02N"))
 
 
 def test_an_interrupt_leaves_nothing(folder, tmp_path, untrained_weights):

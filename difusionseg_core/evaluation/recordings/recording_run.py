@@ -13,7 +13,6 @@ from time import perf_counter
 from tqdm import tqdm
 
 from difusionseg_core.cameras.pairing_options import PairingOptions
-from difusionseg_core.classes import LabelSet
 from difusionseg_core.evaluation.data_sets.result_store import PER_IMAGE
 from difusionseg_core.evaluation.machine import machine
 from difusionseg_core.evaluation.recordings.header_scan import HeaderScan, scan_headers
@@ -23,6 +22,7 @@ from difusionseg_core.evaluation.recordings.recorded_objects import KnownObjects
 from difusionseg_core.evaluation.recordings.recording_page import recording_page
 from difusionseg_core.evaluation.recordings.recording_scores import Latencies, Scores
 from difusionseg_core.evaluation.recordings.result_recording import ResultRecording
+from difusionseg_core.imaging.blur import blurred_classes
 from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.objects.frame_objects import ObjectFinder
 from difusionseg_core.predictor import PredictorOptions
@@ -86,7 +86,7 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
             raise RecordingError(f"{job.recording} {_why_no_pairs(found, options.pairing)}")
         predictor = options.predictor.open()
         label_set = predictor.label_set
-        blur = _class_ids(options.blur, label_set)
+        blur = blurred_classes(options.blur, label_set)
         scores, latencies = Scores(label_set, options.fusion_every), Latencies()
         highlights = Highlights(label_set, topics.mask is not None, len(found), blur)
         results = None
@@ -166,17 +166,6 @@ def evaluate_recording(job: RecordingJob, progress: bool = False) -> dict[str, o
     page = recording_page(report, job.output, label_set, highlights)
     write_report(page, job.output)
     return report
-
-
-def _class_ids(names: Sequence[str], label_set: LabelSet) -> list[int]:
-    """Return the ids of these classes. Raises ValueError for a name that is none."""
-    for name in names:
-        if name not in label_set.class_names:
-            raise ValueError(
-                f"blur: class '{name}' is unknown; the classes are "
-                f"{', '.join(label_set.class_names)}"
-            )
-    return [label_set.class_names.index(name) for name in names]
 
 
 def _conversion(cameras: CameraSettings) -> dict[str, object]:

@@ -77,8 +77,9 @@ export class Pane {
       this.canvas.title = "";
       this.parts.rate.title = `${header.width}x${header.height} pixels, stamp ${clock(header.stamp_ns)}`;
       plot(this.parts.plot, points);
+      const delay = latency(points.at(-1)); // null for the old stamps of a recording
       this.parts.rate.textContent =
-        `${number(rate(points), " Hz")} · ${number(latency(points.at(-1)), " ms", 0)}`;
+        number(rate(points), " Hz") + (delay === null ? "" : ` · ${number(delay, " ms", 0)}`);
     }
     this.#drawValues();
     this.age();

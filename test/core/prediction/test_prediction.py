@@ -1,6 +1,7 @@
 """`difusionseg predict`: from images, folders, patterns, videos and recordings to results."""
 
 import json
+import sys
 from dataclasses import replace
 
 import cv2
@@ -14,8 +15,11 @@ from difusionseg_core.imaging.video import VideoWriter
 from difusionseg_core.objects.detection import DetectedObject
 from difusionseg_core.prediction.run import PredictionOptions, predict_pairs
 from difusionseg_core.prediction.sources import open_files, open_recording
+from difusionseg_core.scenes import Scene
+from difusionseg_core.scenes.output import SceneSeries, write_recording
 
 SIZE = 48, 64
+BODY = slice(2, 6), slice(1, 5)  # rows and columns of the object that FindsObjects finds
 
 
 def write_images(folder, *names, grey=100, channels=3):
@@ -144,7 +148,7 @@ def test_a_stopped_run_is_continued(pairs, predictor):
         for kind in ("fused", "mask", "overlay")
         for name in ("a", "day/b", "night/b")
     ]
-    assert files_in(pairs / "out") == sorted(wanted)
+    assert files_in(pairs / "out") == sorted([*wanted, "objects.json"])
     (pairs / "out" / "mask" / "a.png").unlink()
     counts, _ = predict(pairs, predictor)
     assert (counts.predicted, counts.skipped) == (1, 2)
@@ -182,7 +186,10 @@ class FindsObjects:
 
     def __call__(self, rgb, thermal):
         result = self._predictor(rgb, thermal)
-        return replace(result, objects=[DetectedObject(2, 0.9, 1.0, 2.0, 3.5, 4.0)])
+        labels = result.labels.copy()
+        labels[BODY] = 2
+        found = [DetectedObject(2, 0.9, 1.0, 2.0, 3.5, 4.0)]
+        return replace(result, labels=labels, objects=found)
 
 
 def test_objects_are_written_and_earlier_ones_kept(pairs, predictor):
@@ -199,6 +206,25 @@ def test_objects_are_written_and_earlier_ones_kept(pairs, predictor):
     }
 
 
+def test_objects_of_a_recording_have_ids_and_temperatures(tmp_path, predictor):
+    series = SceneSeries(scenes=1, frames=4, seed=876, conditions=("day",), size=(96, 128))
+    write_recording(series, tmp_path / "street", "mcap", quality=80, workers=1)
+    options = PredictionOptions(tmp_path / "out")
+
+    def written():
+        predict_pairs(open_recording(tmp_path / "street"), FindsObjects(predictor), options, print)
+        return json.loads((tmp_path / "out" / "objects.json").read_text())
+
+    entries = written()
+    assert [entry.get("id") for entry in entries] == [None, 1, 1, 1]
+    degrees = Scene(876, (96, 128), "day").frame().degrees[BODY]
+    assert entries[0]["mean"] == pytest.approx(degrees.mean(), abs=0.06)
+    assert entries[0]["maximum"] == pytest.approx(degrees.max(), abs=0.06)
+    for file in ("1_200000000", "1_300000000"):
+        (tmp_path / "out" / "mask" / f"{file}.png").unlink()
+    assert [entry.get("id") for entry in written()] == [None, 1, None, 2]  # 1 stays that of before
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -212,6 +238,16 @@ def test_contradictions_are_refused_in_one_line(pairs, monkeypatch, capsys, argu
     monkeypatch.chdir(pairs)
     assert main(["predict", *arguments, "--output", "out"]) == 1
     assert said in capsys.readouterr().err and not (pairs / "out").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have a display")
+def test_without_a_display_show_says_so(pairs, monkeypatch, capsys):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    given = ["--rgb", str(pairs / "vi"), "--thermal", str(pairs / "ir"), "--output", "out"]
+    assert main(["predict", *given, "--show"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "--show needs a display, and there is none" in line
 
 
 def test_the_version_is_printed(capsys):

@@ -1,10 +1,17 @@
 """Objects, tracks, temperatures, the alarm and blurring, as the node publishes them."""
 
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from ament_index_python.packages import get_package_share_directory
 from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image
+from vision_msgs.msg import LabelInfo
 
 from difusionseg_core.objects import DetectedObject
 from difusionseg_ros.common import topics
@@ -108,8 +115,25 @@ def test_8_bit_images_have_no_temperature(street):
     assert objects[0].detections
     temperatures = bench.watch(topics.OBJECT_TEMPERATURES)
     bench.watch(topics.DIAGNOSTICS)
-    status = bench.diagnostics("temperature", lambda status: True)
-    assert "no temperatures" in status.message and temperatures == []
+    bench.send_pair(rgb_scene(), warm_scene("grey"))
+    bench.diagnostics("temperature", lambda status: "no temperatures" in status.message)
+    assert temperatures == []
+
+
+def test_an_alarm_that_cannot_start_is_a_warning(street):
+    bench = street(hot_spot_threshold=35.0)
+    bench.watch(topics.DIAGNOSTICS)
+    bench.send_pair(rgb_scene(), warm_scene("grey"))
+    status = bench.diagnostics("temperature", lambda one: one.level == DiagnosticStatus.WARN)
+    assert "the alarm of hot_spot_threshold cannot start: set thermal_unit" in status.message
+
+
+def test_a_unit_that_cannot_be_is_a_warning(street):
+    bench = street(thermal_unit="decikelvin")
+    bench.watch(topics.DIAGNOSTICS)
+    frames(bench, 1, topics.THERMAL_TEMPERATURE)
+    status = bench.diagnostics("temperature", lambda one: one.level == DiagnosticStatus.WARN)
+    assert "thermal_unit decikelvin gives a median of 2658 C" in status.message
 
 
 def test_a_hot_spot_raises_an_alarm_that_ends(street):
@@ -137,7 +161,66 @@ def test_people_are_blurred_in_fused_image_and_overlay(street):
     assert overlays[0].encoding == "rgb8"
 
 
+def test_a_class_to_blur_that_is_none_is_refused(street, bench, capfd):
+    bench.make_node(blur=["persons"])
+    assert not bench.node.start()
+    assert "blur: class 'persons' is unknown; the classes are unlabelled" in capfd.readouterr().err
+    bench.node.destroy_node()
+    bench = street(blur=["person"])
+    (answer,) = bench.node.set_parameters([Parameter("blur", value=["persons"])])
+    assert not answer.successful and "'persons' is unknown" in answer.reason
+    assert bench.node.settings.blur == ("person",)
+
+
 def test_confidence_as_mono8(street):
     bench = street(confidence_encoding="mono8")
     (images,) = frames(bench, 1, topics.CONFIDENCE)
     assert images[0].encoding == "mono8" and len(images[0].data) == SIZE[0] * SIZE[1]
+
+
+def test_nav2s_semantic_layer_gets_what_it_expects(street):
+    """Its subscriptions: best effort images with equal stamps, latched labels (see robots.md)."""
+    bench = street(confidence_encoding="mono8")
+    images = QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+    latched = QoSProfile(depth=5, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+    def listen(topic, kind, qos):
+        messages = []
+        bench.camera.create_subscription(kind, topic.name, messages.append, qos)
+        bench.until(lambda: bench.camera.count_publishers(topic.name) > 0)
+        return messages
+
+    masks, confidences = (listen(t, Image, images) for t in (topics.MASK, topics.CONFIDENCE))
+
+    def exact_pairs():
+        by_stamp = {mask.header.stamp.sec: mask for mask in masks}
+        stamps = [confidence.header.stamp.sec for confidence in confidences]
+        return [(by_stamp[s], c) for s, c in zip(stamps, confidences, strict=True) if s in by_stamp]
+
+    bench.until(lambda: bench.send_pair() and exact_pairs())
+    for image in exact_pairs()[0]:
+        assert image.encoding == "mono8" and image.header.frame_id == "rgb_optical"
+        assert (image.height, image.width, image.step) == (*SIZE, SIZE[1])
+        assert len(image.data) == SIZE[0] * SIZE[1]
+    mask, confidence = (np.frombuffer(image.data, np.uint8) for image in exact_pairs()[0])
+    assert set(mask) == {0, PERSON} and set(confidence) == {230}  # 0.9 of 255
+    labels = listen(topics.LABEL_INFO, LabelInfo, latched)
+    bench.until(lambda: labels)  # sent before the layer subscribed
+    assert {one.class_id: one.class_name for one in labels[0].class_map}[PERSON] == "person"
+
+
+# Type hashes of vision_msgs 4.1.1, built from its source; other nodes compare them with ours.
+TYPE_HASHES = {
+    "LabelInfo": "RIHS01_3d37df4015cdf660cc851c51897f2acd957e1ca6205ba0a99aebffb9406b0783",
+    "Detection2DArray": "RIHS01_214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968",
+}
+
+
+@pytest.mark.parametrize("name", TYPE_HASHES)
+def test_types_of_vision_msgs_are_those_of_the_real_package(name):
+    described = Path(get_package_share_directory("vision_msgs"), "msg", f"{name}.json")
+    if not described.exists():
+        pytest.skip("this ROS release (Humble) has no type hashes")
+    hashes = json.loads(described.read_text())["type_hashes"]
+    found = {entry["type_name"]: entry["hash_string"] for entry in hashes}
+    assert found[f"vision_msgs/msg/{name}"] == TYPE_HASHES[name]
