@@ -23,8 +23,8 @@ from difusionseg_core.imaging.thermal_conversion import (
     cropped,
 )
 from difusionseg_core.imaging.video import VideoWriter
-from difusionseg_core.objects.drawing import draw_objects
 from difusionseg_core.objects.frame_objects import FrameObjects, ObjectFinder
+from difusionseg_core.objects.object_drawing import draw_objects
 from difusionseg_core.objects.object_file import OBJECTS_FILE, tracked_entries, write_objects
 from difusionseg_core.prediction.sources import InputPair, PairSource
 from difusionseg_core.predictor import Prediction, Predictor
