@@ -99,7 +99,7 @@ def test_classes_are_counted_without_decoding_images(folder) -> None:
 MANY = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
-from difusionseg_core.training.memory import MemoryBudget
+from difusionseg_core.training.memory_budget import MemoryBudget
 from difusionseg_core.training.pair_dataset import PairDataset
 data = PairDataset(sys.argv[1], budget=MemoryBudget.of("none"))
 for index in range(0, 5000, 100):
