@@ -5,7 +5,9 @@ import random
 import signal
 import subprocess
 import sys
+from functools import partial
 from importlib.util import find_spec
+from itertools import cycle
 from pathlib import Path
 
 # Set before anything imports PyTorch. The arrays of tests are tiny, so several threads would only
@@ -96,13 +98,23 @@ def skip_if_package_is_missing(report, error, where):
         report.longrepr = (where, 0, f"Skipped: {package} is not installed")
 
 
+@pytest.fixture(scope="session")
+def draw_ros_domain():
+    """`draw_ros_domain()` is a random ROS domain; 25 calls give different ones.
+
+    Processes that run tests at the same time draw others.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
+    domains = list(range(1 + worker, 101, 4))
+    random.shuffle(domains)
+    return partial(next, cycle(domains))
+
+
 @pytest.fixture(scope="session", autouse=True)
-def own_ros_domain(tmp_path_factory):
+def own_ros_domain(tmp_path_factory, draw_ros_domain):
     """Give the tests' nodes and programs their own ROS domain and a temporary log folder."""
     with pytest.MonkeyPatch.context() as patch:
-        # Processes that run tests at the same time differ in the remainder.
-        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 4
-        patch.setenv("ROS_DOMAIN_ID", str(1 + 4 * random.randrange(25) + worker))
+        patch.setenv("ROS_DOMAIN_ID", str(draw_ros_domain()))
         patch.setenv("ROS_LOG_DIR", str(tmp_path_factory.mktemp("ros_log")))
         if os.environ.get("ROS_DISTRO") == "humble":
             patch.setenv("ROS_LOCALHOST_ONLY", "1")

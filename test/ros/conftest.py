@@ -1,7 +1,6 @@
 """Fixtures for tests within one process: ROS contexts, and a bench for the fusion node."""
 
 import copy
-import random
 import threading
 import time
 from importlib.util import find_spec
@@ -25,10 +24,10 @@ SIZE = 48, 64
 
 
 @pytest.fixture
-def context():
+def context(draw_ros_domain):
     """Open a ROS context on a separate domain for each test."""
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=random.randint(1, 100))
+    rclpy.init(context=context, domain_id=draw_ros_domain())
     yield context
     context.try_shutdown()
 

@@ -1,7 +1,6 @@
 """Fixtures: the fusion node as a process, and a node here that talks to it over DDS."""
 
 import contextlib
-import random
 import re
 import signal
 import subprocess
@@ -105,9 +104,8 @@ class Peer:
 
 
 @contextlib.contextmanager
-def system(folder):
-    """Programs and a Peer on a ROS domain of their own."""
-    domain = random.randint(1, 100)
+def system(folder, domain):
+    """Programs and a Peer on a ROS domain."""
     context = rclpy.Context()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(domain))  # for the programs
@@ -120,8 +118,8 @@ def system(folder):
 
 
 @pytest.fixture
-def own_system(tmp_path):
-    with system(tmp_path) as own_system:
+def own_system(tmp_path, draw_ros_domain):
+    with system(tmp_path, draw_ros_domain()) as own_system:
         yield own_system
 
 
@@ -138,7 +136,7 @@ def peer(own_system):
 
 
 @pytest.fixture(scope="module")
-def lasting_system(tmp_path_factory):
+def lasting_system(tmp_path_factory, draw_ros_domain):
     """`(programs, peer)` that serve all tests of a file."""
-    with system(tmp_path_factory.mktemp("system")) as lasting_system:
+    with system(tmp_path_factory.mktemp("system"), draw_ros_domain()) as lasting_system:
         yield lasting_system
