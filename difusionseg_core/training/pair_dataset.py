@@ -14,7 +14,7 @@ from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import DataSetFrame, read_frame, read_pair_labels
 from difusionseg_core.imaging.camera_settings import CameraSettings
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.augmentation import (
     PASTED_CLASSES,
