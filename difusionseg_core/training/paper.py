@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from difusionseg_core.checkpoints.imagenet import load_convnext_weights
 from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.classes import MSRS
-from difusionseg_core.network.convnext import ConvNeXt
+from difusionseg_core.network.encoder.convnext import ConvNeXt
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.objective import draw_diffusion, paper_losses
 from difusionseg_core.training.paper_augmentation import PaperDataset

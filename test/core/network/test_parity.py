@@ -13,7 +13,7 @@ import torch
 from difusionseg_core import create_model
 from difusionseg_core.checkpoints.published_names import published_name, to_published
 from difusionseg_core.checkpoints.weights_file import load_published_weights
-from difusionseg_core.network import diffusion
+from difusionseg_core.network.denoising import diffusion
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.losses import cross_entropy
 from difusionseg_core.training.objective import paper_losses
