@@ -10,8 +10,8 @@ from difusionseg_core.network.denoising import diffusion
 from difusionseg_core.network.heads.fusion_module import denormalized, luminance
 from difusionseg_core.network.heads.object_head import ObjectMaps
 from difusionseg_core.network.model import DiFusionSeg, Encoded
-from difusionseg_core.training.fusion_objective import fusion_losses
-from difusionseg_core.training.losses import (
+from difusionseg_core.training.losses.fusion_objective import fusion_losses
+from difusionseg_core.training.losses.terms import (
     cross_entropy,
     extent_loss,
     fusion_loss,

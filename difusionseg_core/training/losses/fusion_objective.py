@@ -15,7 +15,7 @@ from torch import Tensor
 
 from difusionseg_core.metrics.fusion.edges import ORIENTATION, STRENGTH
 from difusionseg_core.metrics.fusion.fidelity import NOISE, WINDOWS
-from difusionseg_core.training.losses import difference_correlation, sobel_parts
+from difusionseg_core.training.losses.terms import difference_correlation, sobel_parts
 
 EDGE_WEIGHT = 0.8
 FIDELITY_WEIGHT = 0.2
