@@ -16,9 +16,9 @@ from difusionseg_core.backends.export_cache import cache_folder, limit_cache, ma
 from difusionseg_core.backends.export_info import weights_digest
 from difusionseg_core.backends.selection import EXPORTED, WEIGHTS, open_backend
 from difusionseg_core.checkpoints.model_files import SHIPPED, model_of_run
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
+from difusionseg_core.network.denoising.schedule import check_schedule, check_steps
 from difusionseg_core.network.preprocessing import pad
-from difusionseg_core.network.schedule import check_schedule, check_steps
 from difusionseg_core.objects import STRIDE, DetectedObject, find_objects
 from difusionseg_core.objects.mask_agreement import fit_to_mask
 

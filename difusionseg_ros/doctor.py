@@ -24,7 +24,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.cameras.camera_watch import RGB, THERMAL
 from difusionseg_core.cameras.examination import Examination, report
-from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
+from difusionseg_core.imaging.codec.camera_images import COMPRESSED_IMAGE, IMAGE
 from difusionseg_core.recordings.rosbag2 import Recording
 from difusionseg_core.recordings.topic_choice import (
     TopicError,

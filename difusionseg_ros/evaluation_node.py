@@ -27,8 +27,8 @@ from std_msgs.msg import Float64
 
 from difusionseg_core.cameras.pairing import NearestStampPairer, Pair
 from difusionseg_core.files import new_output
-from difusionseg_core.imaging.camera_images import BadImage, check, mask_array
-from difusionseg_core.imaging.encodings import MASK_ENCODINGS
+from difusionseg_core.imaging.codec.camera_images import BadImage, check, mask_array
+from difusionseg_core.imaging.codec.encodings import MASK_ENCODINGS
 from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.clock_watch import ClockWatch

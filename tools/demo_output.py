@@ -13,7 +13,7 @@ import numpy as np
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.imaging.drawing import contact_sheet, overlay
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 
 FUSED, MASK, OVERLAY = "fused", "mask", "overlay"  # folders of images

@@ -13,7 +13,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.classes import LabelSet
-from difusionseg_core.imaging.camera_images import mask_array, rgb_array, thermal_array
+from difusionseg_core.imaging.codec.camera_images import mask_array, rgb_array, thermal_array
 from difusionseg_core.recordings.topic_choice import MASK as TRUTH
 from difusionseg_core.recordings.topic_choice import RGB, THERMAL
 from difusionseg_ros.common.complaints import Complaints

@@ -18,9 +18,9 @@ import numpy as np
 from difusionseg_core import Predictor
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_thermal
-from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
-from difusionseg_core.imaging.thermal_palettes import palette_colours
+from difusionseg_core.imaging.codec.camera_images import rgb_array, thermal_pixels
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.thermal.palettes import palette_colours
 from tools.camera_messages import compressed, mosaic, packed_yuv, planar_yuv, raw, rgb_messages
 
 JPEG_90 = (cv2.IMWRITE_JPEG_QUALITY, 90)

@@ -22,8 +22,8 @@ from PIL import Image
 from difusionseg_core import Predictor
 from difusionseg_core.files import write_file
 from difusionseg_core.imaging.drawing import contact_sheet, legend, overlay, side_by_side
-from difusionseg_core.imaging.temperature import TemperatureScale
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.thermal.temperature import TemperatureScale
 from difusionseg_core.objects.frame_objects import ObjectFinder
 from difusionseg_core.objects.object_drawing import draw_objects
 from difusionseg_core.prediction.sources import open_recording

@@ -22,7 +22,7 @@ import numpy as np
 
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_thermal
-from difusionseg_core.imaging.registration import Registration, register
+from difusionseg_core.imaging.registration.estimation import Registration, register
 from difusionseg_core.scenes.placement.street_scene import random_street_scene
 from difusionseg_core.scenes.scene_images import render
 

@@ -20,9 +20,9 @@ from difusionseg_core.backends.pytorch_to_onnx import (
 )
 from difusionseg_core.backends.selection import open_backend
 from difusionseg_core.checkpoints.weights_file import load_model_and_info
+from difusionseg_core.network.denoising.schedule import check_steps
 from difusionseg_core.network.model import DiFusionSeg
 from difusionseg_core.network.preprocessing import SIZE_MULTIPLE, normalize
-from difusionseg_core.network.schedule import check_steps
 
 LARGEST_DIFFERENCE = 1e-3
 """Between an exported model and PyTorch, in class probabilities and in the fused image (0..1)."""

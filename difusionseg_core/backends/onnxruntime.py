@@ -10,7 +10,7 @@ import onnxruntime
 from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.backends.export_info import ExportInfo, UnusableExport
 from difusionseg_core.backends.precision import check_precision
-from difusionseg_core.network.schedule import noise_levels
+from difusionseg_core.network.denoising.schedule import noise_levels
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",

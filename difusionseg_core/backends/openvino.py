@@ -13,7 +13,7 @@ from openvino.op import util as op_util
 from difusionseg_core.backends.export_cache import cache_folder, limit_cache
 from difusionseg_core.backends.export_info import ExportInfo, UnusableExport
 from difusionseg_core.backends.precision import check_precision, cpu_precision
-from difusionseg_core.network.schedule import noise_levels
+from difusionseg_core.network.denoising.schedule import noise_levels
 
 _MOST_COMPILED = 4  # sizes and numbers of steps that stay ready
 _MOST_UNROLLED = 5  # steps; more steps run as a loop, and its overhead is then small

@@ -15,9 +15,9 @@ from difusionseg_core.backends import OutOfMemory
 from difusionseg_core.backends.export_info import INFO_FILE, ExportInfo
 from difusionseg_core.backends.glibc_memory import keep_freed_memory
 from difusionseg_core.backends.precision import check_precision, cpu_precision
+from difusionseg_core.network.denoising.schedule import noise_levels
 from difusionseg_core.network.inference import InferenceGraph
 from difusionseg_core.network.model import DiFusionSeg
-from difusionseg_core.network.schedule import noise_levels
 
 _AUTOCAST = {"bf16": torch.bfloat16, "float16": torch.float16}
 

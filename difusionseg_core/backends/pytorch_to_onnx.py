@@ -15,11 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from difusionseg_core.backends.export_info import INFO_FILE, ExportInfo
-from difusionseg_core.network import diffusion
+from difusionseg_core.network.denoising import diffusion
+from difusionseg_core.network.denoising.schedule import noise_levels
 from difusionseg_core.network.inference import InferenceGraph
 from difusionseg_core.network.model import DiFusionSeg, Encoded
 from difusionseg_core.network.preprocessing import SIZE_MULTIPLE
-from difusionseg_core.network.schedule import noise_levels
 
 OPSET = 18
 INPUTS = ("rgb", "thermal", "noise", "levels")

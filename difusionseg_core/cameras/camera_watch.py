@@ -16,10 +16,10 @@ from difusionseg_core.cameras.image_contents import (
     telemetry_rows,
 )
 from difusionseg_core.cameras.stamp_quality import StampQuality
-from difusionseg_core.imaging.camera_images import is_compressed
-from difusionseg_core.imaging.compressed_images import lost_depth, parse_format
-from difusionseg_core.imaging.encodings import BAYER, ENCODINGS, GREY, PACKED_YUV, PLANAR_YUV
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
+from difusionseg_core.imaging.codec.camera_images import is_compressed
+from difusionseg_core.imaging.codec.compressed_images import lost_depth, parse_format
+from difusionseg_core.imaging.codec.encodings import BAYER, ENCODINGS, GREY, PACKED_YUV, PLANAR_YUV
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, cropped
 
 RGB, THERMAL = "rgb", "thermal"
 _AGREEING = 3  # consecutive inspections that must find the same telemetry rows

@@ -8,9 +8,9 @@ from typing import Any
 
 from difusionseg_core.cameras.camera_watch import RGB, CameraWatch, Finding
 from difusionseg_core.cameras.stamp_quality import clock_advice
-from difusionseg_core.imaging.camera_images import BadImage, check, rgb_array, thermal_pixels
-from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.codec.camera_images import BadImage, check, rgb_array, thermal_pixels
+from difusionseg_core.imaging.codec.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
 
 _DECODING_PERIOD = 0.3  # seconds; checks are cheap, decoding is not
 _SLOP = 0.05  # seconds, the node's default

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from difusionseg_core.imaging.encodings import ENCODINGS, GREY
+from difusionseg_core.imaging.codec.encodings import ENCODINGS, GREY
 
 LONGEST_EVENT = 2.0  # seconds that a shutter is closed at most
 _SHORTEST_REPEAT = 0.25  # seconds; some cameras send each image two or three times

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from difusionseg_core.imaging.encodings import ENCODINGS
+from difusionseg_core.imaging.codec.encodings import ENCODINGS
 
 _MOST_ROWS = 8  # of telemetry at either edge
 _WILD = 3.0  # times the steps between rows that hardly any row of the image exceeds

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from difusionseg_core.checkpoints.checkpoint_file import read_checkpoint
-from difusionseg_core.network.convnext import ConvNeXt
+from difusionseg_core.network.encoder.convnext import ConvNeXt
 
 # Names of others, as patterns -> ours. torchvision counts stages and downsampling layers in one
 # sequence, so its stage number is twice ours.

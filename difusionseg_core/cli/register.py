@@ -19,9 +19,9 @@ from difusionseg_core.files import new_output
 from difusionseg_core.imaging.alignment import Alignment, Calibration
 from difusionseg_core.imaging.calibration_files import parse_calibration
 from difusionseg_core.imaging.camera_settings import CameraSettings
-from difusionseg_core.imaging.registration import register
-from difusionseg_core.imaging.registration_files import checkerboard_sheet, node_parameters
-from difusionseg_core.imaging.thermal_conversion import ThermalOptions
+from difusionseg_core.imaging.registration.estimation import register
+from difusionseg_core.imaging.registration.files import checkerboard_sheet, node_parameters
+from difusionseg_core.imaging.thermal.conversion import ThermalOptions
 from difusionseg_core.recordings.calibrations import with_recorded_calibrations
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 from difusionseg_core.recordings.sampled_pairs import sample_pairs

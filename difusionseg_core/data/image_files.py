@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 
 from difusionseg_core.files import write_file
-from difusionseg_core.imaging.raw_images import eight_bits
-from difusionseg_core.imaging.thermal_palettes import thermal_grey
+from difusionseg_core.imaging.codec.raw_images import eight_bits
+from difusionseg_core.imaging.thermal.palettes import thermal_grey
 
 IMAGE_ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 

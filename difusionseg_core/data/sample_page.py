@@ -10,7 +10,7 @@ import numpy as np
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.data.frames import DataSetFrame
 from difusionseg_core.imaging.drawing import caption, contact_sheet, overlay
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 
 _TILE = 320  # width of an image on the page, pixels
 

@@ -16,8 +16,8 @@ import yaml
 
 from difusionseg_core.imaging.alignment import IDENTITY, Alignment, Calibration
 from difusionseg_core.imaging.calibration_files import parse_calibration
-from difusionseg_core.imaging.temperature import TemperatureScale
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.thermal.temperature import TemperatureScale
 
 _THERMAL = {
     "thermal_mode": "mode",

@@ -16,18 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from difusionseg_core.classes import IGNORE, label_set_of
-from difusionseg_core.network import diffusion
-from difusionseg_core.network.classifier import pointwise_classifier, scaled_classifier
-from difusionseg_core.network.convnext import ConvNeXt
-from difusionseg_core.network.decoder import Decoder
-from difusionseg_core.network.fusion_module import FusionModule, LumaFusion
+from difusionseg_core.network.denoising import diffusion
+from difusionseg_core.network.denoising.decoder import Decoder
+from difusionseg_core.network.denoising.schedule import time_steps
+from difusionseg_core.network.denoising.time_embedding import TimeEmbedding
+from difusionseg_core.network.encoder.convnext import ConvNeXt
+from difusionseg_core.network.encoder.neck import MergedPyramid
+from difusionseg_core.network.encoder.two_path import DetailRefinement, TwoPathBackbone, TwoPathNeck
+from difusionseg_core.network.heads.classifier import pointwise_classifier, scaled_classifier
+from difusionseg_core.network.heads.fusion_module import FusionModule, LumaFusion
+from difusionseg_core.network.heads.object_head import ObjectHead, ObjectMaps
 from difusionseg_core.network.layers import conv_norm, in_float32, resize
-from difusionseg_core.network.neck import MergedPyramid
-from difusionseg_core.network.object_head import ObjectHead, ObjectMaps
 from difusionseg_core.network.preprocessing import SIZE_MULTIPLE
-from difusionseg_core.network.schedule import time_steps
-from difusionseg_core.network.time_embedding import TimeEmbedding
-from difusionseg_core.network.two_path import DetailRefinement, TwoPathBackbone, TwoPathNeck
 
 CODE_SCALE = 0.01
 """Amplitude of the class code relative to noise of deviation 1 ("bit scale"), as in the paper."""

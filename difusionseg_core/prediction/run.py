@@ -16,12 +16,12 @@ import numpy as np
 from difusionseg_core.data.image_files import read_rgb, write_png
 from difusionseg_core.imaging.alignment import Alignment
 from difusionseg_core.imaging.drawing import overlay, side_by_side
-from difusionseg_core.imaging.temperature import TemperatureScale, UnitGuess
-from difusionseg_core.imaging.thermal_conversion import (
+from difusionseg_core.imaging.thermal.conversion import (
     ThermalConversion,
     ThermalOptions,
     cropped,
 )
+from difusionseg_core.imaging.thermal.temperature import TemperatureScale, UnitGuess
 from difusionseg_core.imaging.video import VideoWriter
 from difusionseg_core.objects.frame_objects import FrameObjects, ObjectFinder
 from difusionseg_core.objects.object_drawing import draw_objects

@@ -14,7 +14,7 @@ from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.data.file_names import is_image, with_common_names
 from difusionseg_core.data.folder import pair_images
 from difusionseg_core.data.image_files import DataError, read_rgb, read_thermal
-from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
+from difusionseg_core.imaging.codec.camera_images import rgb_array, thermal_pixels
 from difusionseg_core.recordings.recorded_pairs import RecordedPair, recorded_pairs
 from difusionseg_core.recordings.rosbag2 import Recording
 

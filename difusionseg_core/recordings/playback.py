@@ -11,7 +11,7 @@ import numpy as np
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import read_frame
 from difusionseg_core.data.image_files import DataError
-from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE
+from difusionseg_core.imaging.codec.camera_images import COMPRESSED_IMAGE
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 from difusionseg_core.recordings.time_span import time_span
 from difusionseg_core.recordings.topic_choice import (

@@ -21,9 +21,9 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from difusionseg_core.files import new_output
-from difusionseg_core.imaging import camera_images
 from difusionseg_core.imaging.alignment import Calibration
-from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
+from difusionseg_core.imaging.codec import camera_images
+from difusionseg_core.imaging.codec.camera_images import COMPRESSED_IMAGE, IMAGE
 from difusionseg_core.recordings import topic_choice
 from difusionseg_core.recordings.salvage import SalvagedReader, storage_files
 from difusionseg_core.recordings.topic_choice import CAMERA_INFO, Topics

@@ -11,8 +11,8 @@ import numpy as np
 from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_rgb_thermal, read_thermal
-from difusionseg_core.imaging.camera_images import rgb_array, thermal_pixels
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.codec.camera_images import rgb_array, thermal_pixels
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
 from difusionseg_core.recordings.recorded_pairs import recorded_pairs
 from difusionseg_core.recordings.rosbag2 import Recording, is_recording
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from difusionseg_core.imaging.camera_images import COMPRESSED_IMAGE, IMAGE
+from difusionseg_core.imaging.codec.camera_images import COMPRESSED_IMAGE, IMAGE
 
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 RGB, THERMAL, MASK = "rgb/image", "thermal/image", "ground_truth/mask"

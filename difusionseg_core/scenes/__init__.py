@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from difusionseg_core.imaging.temperature import TemperatureScale
+from difusionseg_core.imaging.thermal.temperature import TemperatureScale
 from difusionseg_core.scenes.placement.street_scene import random_street_scene
 from difusionseg_core.scenes.rendering.lighting import CONDITIONS
 from difusionseg_core.scenes.scene_images import RenderedFrame, render, temperatures

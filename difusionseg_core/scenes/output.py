@@ -18,8 +18,8 @@ from difusionseg_core.data.folder import BOXES, LABELS, VISIBLE
 from difusionseg_core.data.folder import THERMAL as THERMAL_FOLDER
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.files import new_output
-from difusionseg_core.imaging.camera_images import compress
-from difusionseg_core.imaging.temperature import ZERO_CELSIUS
+from difusionseg_core.imaging.codec.camera_images import compress
+from difusionseg_core.imaging.thermal.temperature import ZERO_CELSIUS
 from difusionseg_core.objects import DetectedObject
 from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_core.parallel import WorkerDied, in_order, process_pool

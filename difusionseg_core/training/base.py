@@ -19,7 +19,7 @@ from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
 from difusionseg_core.network.model import DiFusionSeg
-from difusionseg_core.training.datamodule import as_list
+from difusionseg_core.training.data.datamodule import as_list
 from difusionseg_core.training.trainer import data_of
 
 _COMMON_CLASSES = (1, 2, 3, 4, 5, 7)

@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import ConcatDataset, default_collate
 
 from difusionseg_core.training.base import Training, channels_last
-from difusionseg_core.training.datamodule import PairData
+from difusionseg_core.training.data.datamodule import PairData
 
 _SHARE = 0.8  # of the GPU's memory; the rest is for the optimizer and averaged weights
 

@@ -25,10 +25,10 @@ from difusionseg_core.backends.glibc_memory import keep_freed_memory
 from difusionseg_core.training import lite, paper
 from difusionseg_core.training.base import Training
 from difusionseg_core.training.batch_size import find_batch_size
-from difusionseg_core.training.datamodule import PairData, as_list, count_classes
-from difusionseg_core.training.results import write_results
-from difusionseg_core.training.run_folder import CHECKPOINTS, Run, open_run
-from difusionseg_core.training.stopping import (
+from difusionseg_core.training.data.datamodule import PairData, as_list, count_classes
+from difusionseg_core.training.runs.results import write_results
+from difusionseg_core.training.runs.run_folder import CHECKPOINTS, Run, open_run
+from difusionseg_core.training.runs.stopping import (
     KeepLastState,
     StopOnSignal,
     TrainingStopped,

@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.classes import MSRS
-from difusionseg_core.network.efficientnet_lite import EfficientNetLite0, load_imagenet_weights
-from difusionseg_core.network.two_path import TwoPathBackbone
+from difusionseg_core.network.encoder.efficientnet_lite import (
+    EfficientNetLite0,
+    load_imagenet_weights,
+)
+from difusionseg_core.network.encoder.two_path import TwoPathBackbone
 from difusionseg_core.training.base import Training
-from difusionseg_core.training.distillation import Teacher
-from difusionseg_core.training.objective import draw_diffusion, lite_losses
+from difusionseg_core.training.losses.distillation import Teacher
+from difusionseg_core.training.losses.objective import draw_diffusion, lite_losses
 from difusionseg_core.training.trainer import data_of
 
 _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer classes are treated as having it

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from docstring_parser import parse
 
 from difusionseg_core.training.command_line import CONFIGURATIONS, OWN_OPTIONS, TRAININGS
-from difusionseg_core.training.datamodule import PairData
+from difusionseg_core.training.data.datamodule import PairData
 
 _USAGE = """usage: difusionseg train --config NAME --data.train FOLDER --data.validation FOLDER ...
 

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 from difusionseg_core.checkpoints.imagenet import load_convnext_weights
 from difusionseg_core.checkpoints.weights_file import ModelInfo
 from difusionseg_core.classes import MSRS
-from difusionseg_core.network.convnext import ConvNeXt
+from difusionseg_core.network.encoder.convnext import ConvNeXt
 from difusionseg_core.training.base import Training
-from difusionseg_core.training.objective import draw_diffusion, paper_losses
-from difusionseg_core.training.paper_augmentation import PaperDataset
+from difusionseg_core.training.data.paper_augmentation import PaperDataset
+from difusionseg_core.training.losses.objective import draw_diffusion, paper_losses
 from difusionseg_core.training.trainer import data_of
 
 _NO_DECAY = re.compile(r"backbone\.(stages\.\d+\.\d+\.norm|norms\.\d+)\.(weight|bias)")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_only
 
-from difusionseg_core.training.datamodule import PairData
+from difusionseg_core.training.data.datamodule import PairData
 
 
 def data_of(trainer: pl.Trainer) -> PairData:

@@ -1,7 +1,7 @@
 """Conversion between image messages and arrays, with the core's codec and cv_bridge.
 
-Encodings, checks and BadImage are those of `difusionseg_core.imaging.camera_images`. cv_bridge
-converts 8-bit colours without row padding; it does not check messages, so this module does.
+Encodings, checks and BadImage are those of `difusionseg_core.imaging.codec`. cv_bridge converts
+8-bit colours without row padding; it does not check messages, so this module does.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from cv_bridge import CvBridge, CvBridgeError
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from difusionseg_core.imaging import camera_images
-from difusionseg_core.imaging.camera_images import BadImage
-from difusionseg_core.imaging.encodings import ENCODINGS
+from difusionseg_core.imaging.codec import camera_images
+from difusionseg_core.imaging.codec.camera_images import BadImage
+from difusionseg_core.imaging.codec.encodings import ENCODINGS
 
 _BRIDGE = CvBridge()
 _BY_CV_BRIDGE = ("bgr8", "rgba8", "bgra8", "mono8")

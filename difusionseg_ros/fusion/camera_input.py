@@ -17,9 +17,9 @@ from sensor_msgs.msg import CompressedImage, Image
 from difusionseg_core.cameras import camera_watch
 from difusionseg_core.cameras.camera_watch import CameraWatch
 from difusionseg_core.cameras.stamp_quality import ARRIVAL, StampQuality, used_stamp
-from difusionseg_core.imaging.camera_images import BadImage, check, thermal_pixels
-from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion
+from difusionseg_core.imaging.codec.camera_images import BadImage, check, thermal_pixels
+from difusionseg_core.imaging.codec.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion
 from difusionseg_ros.common.image_messages import check_stamp, rgb_array, stamp_ns
 from difusionseg_ros.common.middleware import other_users_of_shared_memory
 from difusionseg_ros.common.throttled_log import ThrottledLog

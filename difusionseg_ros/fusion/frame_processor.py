@@ -13,8 +13,8 @@ from rclpy.clock import Clock
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from difusionseg_core.imaging.camera_images import BadImage, thermal_pixels
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
+from difusionseg_core.imaging.codec.camera_images import BadImage, thermal_pixels
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, cropped
 from difusionseg_core.objects.frame_objects import FrameObjects, ObjectFinder
 from difusionseg_core.predictor import Prediction, Predictor
 from difusionseg_ros.common import topics

@@ -28,9 +28,9 @@ from difusionseg_core.cameras.stamp_quality import STAMPS
 from difusionseg_core.classes import PALETTES
 from difusionseg_core.imaging.alignment import IDENTITY, Calibration
 from difusionseg_core.imaging.calibration_files import parse_calibration
-from difusionseg_core.imaging.temperature import UNITS
-from difusionseg_core.imaging.thermal_conversion import PALETTE_CHOICES, ThermalOptions
-from difusionseg_core.network.schedule import MAX_STEPS
+from difusionseg_core.imaging.thermal.conversion import PALETTE_CHOICES, ThermalOptions
+from difusionseg_core.imaging.thermal.temperature import UNITS
+from difusionseg_core.network.denoising.schedule import MAX_STEPS
 from difusionseg_ros.common.program import ParameterHelp, type_name
 
 

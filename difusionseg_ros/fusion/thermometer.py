@@ -8,7 +8,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from difusionseg_core.imaging.temperature import TemperatureScale, UnitGuess
+from difusionseg_core.imaging.thermal.temperature import TemperatureScale, UnitGuess
 from difusionseg_core.objects.object_temperature import hot_spot
 from difusionseg_ros.fusion.parameters import Settings
 from difusionseg_ros.msg import HotSpot

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from difusionseg_core.imaging.camera_images import BadImage, thermal_array
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.codec.camera_images import BadImage, thermal_array
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_ros.common.image_messages import rgb_array
 
 MAX_BYTES = 100_000_000

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from difusionseg_core.imaging.camera_images import BadImage, mask_array
+from difusionseg_core.imaging.codec.camera_images import BadImage, mask_array
 from difusionseg_ros.common.image_messages import stamp_ns as stamp_ns_of
 from difusionseg_ros.viewer_page.feeds import Received, TopicFeed
 from difusionseg_ros.viewer_page.images import (

@@ -2,12 +2,14 @@
 
 import ast
 import re
+from collections import Counter
 from graphlib import TopologicalSorter
 
 import pytest
 
 PACKAGES = ("difusionseg_core", "difusionseg_ros")
 MOST_ROOMS = 29  # rooms and single modules of both packages together
+MOST_FILES = 17  # Python files of a folder
 ROS = {"ament_index_python", "cv_bridge", "difusionseg_ros", "launch", "launch_ros", "rclpy"}
 ROS |= {"builtin_interfaces", "message_filters", "rcl_interfaces"}
 
@@ -84,6 +86,11 @@ def test_rooms_have_no_import_cycle(rooms):
 
 def test_there_are_few_rooms(rooms):
     assert len(rooms) <= MOST_ROOMS, sorted(rooms)
+
+
+def test_folders_have_few_files(files):
+    count = Counter(path.parent for path in files.values())
+    assert {str(path): n for path, n in count.items() if n > MOST_FILES} == {}
 
 
 def test_every_room_has_a_docstring(files):

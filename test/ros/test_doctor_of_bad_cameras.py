@@ -17,7 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from difusionseg_core.cameras.examination import report
-from difusionseg_core.imaging.thermal_palettes import palette_colours
+from difusionseg_core.imaging.thermal.palettes import palette_colours
 from difusionseg_ros.doctor import examine_graph, settings_for
 from tools.camera_messages import compressed, mosaic, planar_yuv, raw
 

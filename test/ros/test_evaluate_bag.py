@@ -13,7 +13,7 @@ from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.cli.main import main
 from difusionseg_core.imaging.alignment import Calibration
 from difusionseg_core.imaging.calibration_files import calibration_yaml
-from difusionseg_core.imaging.camera_images import decode
+from difusionseg_core.imaging.codec.camera_images import decode
 from difusionseg_core.predictor import PredictorOptions
 from difusionseg_core.recordings.playback import instants, open_source
 from difusionseg_core.recordings.rosbag2 import Recording, RecordingWriter

@@ -13,7 +13,7 @@ from rclpy.qos import qos_profile_sensor_data
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
-from difusionseg_core.imaging.camera_images import compress
+from difusionseg_core.imaging.codec.camera_images import compress
 from difusionseg_core.recordings.rosbag2 import RecordingWriter
 from difusionseg_ros.replay import QOS, ReplayNode
 

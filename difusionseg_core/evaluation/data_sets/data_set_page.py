@@ -19,7 +19,7 @@ from difusionseg_core.evaluation.data_sets.image_scores import MODEL, ImageScore
 from difusionseg_core.evaluation.data_sets.score_summary import table_row
 from difusionseg_core.evaluation.metric_terms import TERMS
 from difusionseg_core.imaging.drawing import contact_sheet, overlay
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.metrics.boundary import TOLERANCE
 from difusionseg_core.report import charts
 from difusionseg_core.report.document import Cell, Figure, Legend, Report, Section, Table

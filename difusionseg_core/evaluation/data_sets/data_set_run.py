@@ -26,7 +26,7 @@ from difusionseg_core.evaluation.data_sets.image_scores import (
     ScoredImages,
     score_image,
 )
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.objects import DetectedObject
 from difusionseg_core.parallel import available_cores, in_order, process_pool
 

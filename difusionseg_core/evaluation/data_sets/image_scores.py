@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 
 from difusionseg_core.data.frames import DataSetFrame
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.metrics.average_precision import ScoredBox, TrueBox
 from difusionseg_core.metrics.boundary import boundary_counts
 from difusionseg_core.metrics.box_f1 import BoxScore

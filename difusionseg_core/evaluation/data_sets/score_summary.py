@@ -21,7 +21,7 @@ PROTOCOLS = {
     "sides of 12 px or more) and the share of pixels inside boxes (grown by 4 px)",
     "objects": "COCO's average precision (pycocotools) of boxes with sides of 12 px or more, mean "
     "over classes: AP50 at IoU 0.5, AP over IoU 0.5 to 0.95; at most 100 boxes per image",
-    "fusion": "means over images; definitions in difusionseg_core/metrics/fusion.py",
+    "fusion": "means over images; definitions in difusionseg_core/metrics/fusion/scores.py",
     "calibration": f"expected calibration error over pixels, {BINS} equal bins of confidence",
 }
 

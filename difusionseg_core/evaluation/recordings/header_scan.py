@@ -15,7 +15,7 @@ from difusionseg_core.cameras.pairing import NearestStampPairer, Pair, PairingCo
 from difusionseg_core.cameras.pairing_options import PairingOptions
 from difusionseg_core.evaluation.recordings.camera_timing import CameraTiming
 from difusionseg_core.evaluation.statistics import Faults
-from difusionseg_core.imaging.camera_images import (
+from difusionseg_core.imaging.codec.camera_images import (
     RGB_ENCODINGS,
     THERMAL_ENCODINGS,
     BadImage,

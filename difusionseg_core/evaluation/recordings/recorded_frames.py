@@ -13,15 +13,15 @@ import numpy as np
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.evaluation.recordings.header_scan import PlacedPair
 from difusionseg_core.evaluation.statistics import Faults
-from difusionseg_core.imaging.camera_images import (
+from difusionseg_core.imaging.camera_settings import CameraSettings
+from difusionseg_core.imaging.codec.camera_images import (
     BadImage,
     mask_array,
     rgb_array,
     thermal_pixels,
 )
-from difusionseg_core.imaging.camera_settings import CameraSettings
-from difusionseg_core.imaging.temperature import UnitGuess
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, cropped
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, cropped
+from difusionseg_core.imaging.thermal.temperature import UnitGuess
 from difusionseg_core.recordings.calibrations import with_recorded_calibrations
 from difusionseg_core.recordings.rosbag2 import RecordedMessage, Recording, RecordingError
 from difusionseg_core.recordings.topic_choice import Topics

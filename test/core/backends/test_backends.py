@@ -17,8 +17,13 @@ from difusionseg_core.backends.export import export_file
 from difusionseg_core.backends.export_cache import cache_folder, limit_cache, mark_used
 from difusionseg_core.checkpoints.weights_file import ModelInfo, load_model, save_weights
 from difusionseg_core.cli.main import main
-from difusionseg_core.network.diffusion import log_snr
-from difusionseg_core.network.schedule import MAX_STEPS, SCHEDULES, noise_levels, time_steps
+from difusionseg_core.network.denoising.diffusion import log_snr
+from difusionseg_core.network.denoising.schedule import (
+    MAX_STEPS,
+    SCHEDULES,
+    noise_levels,
+    time_steps,
+)
 
 EXPORTED = ("openvino", "onnxruntime")
 

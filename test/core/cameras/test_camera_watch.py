@@ -7,9 +7,9 @@ from difusionseg_core.cameras.camera_watch import RGB, THERMAL, CameraWatch
 from difusionseg_core.cameras.frozen_frames import FrozenFrames
 from difusionseg_core.cameras.image_contents import significant_bits, telemetry_rows
 from difusionseg_core.cameras.stamp_quality import ARRIVAL, StampQuality, clock_advice
-from difusionseg_core.imaging.camera_images import thermal_pixels
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
-from difusionseg_core.imaging.thermal_palettes import palette_colours
+from difusionseg_core.imaging.codec.camera_images import thermal_pixels
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.thermal.palettes import palette_colours
 from tools.camera_messages import compressed, raw
 
 SECOND = 10**9

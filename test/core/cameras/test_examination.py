@@ -8,8 +8,8 @@ import pytest
 from difusionseg_core.cameras.camera_watch import RGB, THERMAL
 from difusionseg_core.cameras.examination import Examination, report
 from difusionseg_core.cameras.pairing import NearestStampPairer
-from difusionseg_core.imaging.camera_images import IMAGE, rgb_array, thermal_pixels
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.codec.camera_images import IMAGE, rgb_array, thermal_pixels
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
 from tools.camera_messages import compressed, mosaic, planar_yuv, raw
 
 SECOND = 10**9

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from difusionseg_core.checkpoints.imagenet import load_convnext_weights
-from difusionseg_core.network.convnext import TINY_DEPTHS, ConvNeXt
+from difusionseg_core.network.encoder.convnext import TINY_DEPTHS, ConvNeXt
 
 HEAD = ("weight", "bias")
 

@@ -15,7 +15,7 @@ from difusionseg_core.cli.main import main
 from difusionseg_core.evaluation.recordings import batch
 from difusionseg_core.evaluation.recordings.recording_scores import FUSION_METRICS
 from difusionseg_core.imaging.blur import blur_classes
-from difusionseg_core.imaging.camera_images import compress
+from difusionseg_core.imaging.codec.camera_images import compress
 from difusionseg_core.metrics.fusion import fusion_metrics
 from difusionseg_core.recordings.object_messages import object_types
 from difusionseg_core.recordings.rosbag2 import STORAGES, Recording, RecordingWriter

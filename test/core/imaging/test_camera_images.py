@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import pytest
 
-from difusionseg_core.imaging.camera_images import (
+from difusionseg_core.imaging.codec.camera_images import (
     BadImage,
     check,
     decode,
@@ -13,8 +13,8 @@ from difusionseg_core.imaging.camera_images import (
     thermal_array,
     thermal_pixels,
 )
-from difusionseg_core.imaging.compressed_images import lost_depth, parse_format
-from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_core.imaging.codec.compressed_images import lost_depth, parse_format
+from difusionseg_core.imaging.codec.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
 from tools.camera_messages import (
     PATTERNS,
     compressed,

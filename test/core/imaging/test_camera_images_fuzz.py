@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from difusionseg_core.cameras.camera_watch import RGB, THERMAL
 from difusionseg_core.cameras.examination import Examination, report
-from difusionseg_core.imaging.camera_images import (
+from difusionseg_core.imaging.codec.camera_images import (
     BadImage,
     check,
     mask_array,
     rgb_array,
     thermal_pixels,
 )
-from difusionseg_core.imaging.encodings import ENCODINGS, RGB_ENCODINGS, THERMAL_ENCODINGS
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.codec.encodings import ENCODINGS, RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
 
 LIMIT = 100_000
 SHORT = settings(

@@ -12,10 +12,10 @@ from difusionseg_core.imaging.camera_settings import (
     read_camera_settings,
     read_still_settings,
 )
-from difusionseg_core.imaging.parallax import Parallax
-from difusionseg_core.imaging.registration import Registration
-from difusionseg_core.imaging.registration_files import node_parameters
-from difusionseg_core.imaging.thermal_conversion import ThermalOptions
+from difusionseg_core.imaging.registration.estimation import Registration
+from difusionseg_core.imaging.registration.files import node_parameters
+from difusionseg_core.imaging.registration.parallax import Parallax
+from difusionseg_core.imaging.thermal.conversion import ThermalOptions
 
 
 @pytest.fixture

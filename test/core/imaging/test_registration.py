@@ -10,7 +10,7 @@ import yaml
 from difusionseg_core import scenes
 from difusionseg_core.cli.main import main
 from difusionseg_core.imaging.alignment import Alignment, Calibration
-from difusionseg_core.imaging.registration import RegistrationError, register
+from difusionseg_core.imaging.registration.estimation import RegistrationError, register
 from difusionseg_core.recordings.rosbag2 import RecordingWriter
 from tools.registration_errors import seen_apart
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difusionseg_core.imaging.temperature import UNITS, TemperatureScale, guess_unit
+from difusionseg_core.imaging.thermal.temperature import UNITS, TemperatureScale, guess_unit
 
 SCENE = np.linspace(5.0, 36.0, 48).reshape(6, 8)  # degrees Celsius
 COUNTS = {

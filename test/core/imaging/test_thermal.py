@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from difusionseg_core.imaging.thermal import ThermalNormalizer, to_uint8
+from difusionseg_core.imaging.thermal.normalizer import ThermalNormalizer, to_uint8
 
 
 def test_eight_bit_thermal_passes_untouched() -> None:

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from difusionseg_core.imaging.bad_image import BadImage
-from difusionseg_core.imaging.thermal import to_uint8
-from difusionseg_core.imaging.thermal_conversion import ThermalConversion, ThermalOptions
-from difusionseg_core.imaging.thermal_palettes import (
+from difusionseg_core.imaging.thermal.conversion import ThermalConversion, ThermalOptions
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
+from difusionseg_core.imaging.thermal.palettes import (
     GREY,
     PALETTES,
     UNKNOWN,

@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from difusionseg_core.imaging.transform_models import MODELS, choose_model, distances, fit
+from difusionseg_core.imaging.registration.transform_models import (
+    MODELS,
+    choose_model,
+    distances,
+    fit,
+)
 
 TRUE = {
     "identity": np.eye(3),

@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from difusionseg_core.network.fusion_module import FusionModule
+from difusionseg_core.network.heads.fusion_module import FusionModule
 from difusionseg_core.network.layers import Conv3x3, resize
 from difusionseg_core.network.upsampled_conv import SCALE, convolve_upsampled
 from difusionseg_core.network.winograd import conv3x3

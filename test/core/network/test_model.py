@@ -7,7 +7,7 @@ import torch
 
 from difusionseg_core import create_model
 from difusionseg_core.checkpoints.weights_file import ModelInfo, load_model, save_weights
-from difusionseg_core.network.schedule import time_steps
+from difusionseg_core.network.denoising.schedule import time_steps
 
 
 @pytest.fixture(scope="module", params=["paper", "lite"])

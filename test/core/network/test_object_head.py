@@ -20,7 +20,7 @@ from difusionseg_core.checkpoints.weights_file import (
 from difusionseg_core.network.model import create_model
 from difusionseg_core.objects import MOST_OBJECTS, OBJECT_CLASSES, box_iou, find_objects
 from difusionseg_core.predictor import Predictor
-from difusionseg_core.training.object_targets import boxes_of_masks, object_targets
+from difusionseg_core.training.data.object_targets import boxes_of_masks, object_targets
 
 CAR, PERSON, BIKE = 1, 2, 3
 SIZE = 96, 128

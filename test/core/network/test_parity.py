@@ -13,10 +13,10 @@ import torch
 from difusionseg_core import create_model
 from difusionseg_core.checkpoints.published_names import published_name, to_published
 from difusionseg_core.checkpoints.weights_file import load_published_weights
-from difusionseg_core.network import diffusion
+from difusionseg_core.network.denoising import diffusion
 from difusionseg_core.network.preprocessing import normalize
-from difusionseg_core.training.losses import cross_entropy
-from difusionseg_core.training.objective import paper_losses
+from difusionseg_core.training.losses.objective import paper_losses
+from difusionseg_core.training.losses.terms import cross_entropy
 
 FOLDER = Path(__file__).parent / "parity"
 _spec = importlib.util.spec_from_file_location("parity_inputs", FOLDER / "inputs.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from difusionseg_core.network import sampling
+from difusionseg_core.network.denoising import sampling
 
 
 @pytest.mark.parametrize("reach", [0.0, 0.4, 5.0, 100.0])

@@ -12,7 +12,7 @@ from difusionseg_core.imaging.alignment import Calibration
 from difusionseg_core.imaging.calibration_files import calibration_yaml
 from difusionseg_core.imaging.camera_settings import read_still_settings
 from difusionseg_core.recordings.rosbag2 import RecordingWriter
-from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.data.pair_dataset import PairDataset
 
 MOVED = np.array([[2.1, 0, 6], [0, 2.1, -9], [0, 0, 1.0]])  # thermal to RGB pixels
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from difusionseg_core.imaging.camera_images import (
+from difusionseg_core.imaging.codec.camera_images import (
     IMAGE,
     BadImage,
     compress,

@@ -13,7 +13,7 @@ from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.image_files import read_rgb, read_thermal
 from difusionseg_core.data.label_files import read_labels
 from difusionseg_core.evaluation.recordings.recorded_objects import KnownObjects
-from difusionseg_core.imaging.temperature import guess_unit
+from difusionseg_core.imaging.thermal.temperature import guess_unit
 from difusionseg_core.recordings.rosbag2 import Recording
 from difusionseg_core.scenes import draw, output, sequence
 

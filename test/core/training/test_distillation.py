@@ -7,7 +7,7 @@ import torch
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.model import create_model
-from difusionseg_core.training.distillation import Teacher, divergence
+from difusionseg_core.training.losses.distillation import Teacher, divergence
 
 
 def test_divergence_is_that_of_kullback_and_leibler() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from difusionseg_core.metrics import edges, fidelity
+from difusionseg_core.metrics.fusion import edges, fidelity
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
-from difusionseg_core.training import fusion_objective
-from difusionseg_core.training.losses import extent_loss, heat_loss, lovasz_softmax, sobel
+from difusionseg_core.training.losses import fusion_objective
+from difusionseg_core.training.losses.terms import extent_loss, heat_loss, lovasz_softmax, sobel
 
 CERTAIN = 100.0  # with this logit the other classes have probability 0 in float32
 

@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from difusionseg_core.data.image_files import write_png
-from difusionseg_core.training import memory_budget
-from difusionseg_core.training.augmentation import Augmentation
-from difusionseg_core.training.datamodule import PairData
-from difusionseg_core.training.memory_budget import MemoryBudget, free_memory, workers_that_fit
-from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.data import memory_budget
+from difusionseg_core.training.data.augmentation import Augmentation
+from difusionseg_core.training.data.datamodule import PairData
+from difusionseg_core.training.data.memory_budget import MemoryBudget, free_memory, workers_that_fit
+from difusionseg_core.training.data.pair_dataset import PairDataset
 
 SIZE = (32, 40)
 Usage = namedtuple("Usage", "total used free")
@@ -33,7 +33,9 @@ def test_a_budget_is_taken_until_it_is_used_up() -> None:
 
 def test_limits_of_the_process_count(root) -> None:
     limit = 1 << 30
-    code = "from difusionseg_core.training.memory_budget import free_memory; print(free_memory())"
+    code = (
+        "from difusionseg_core.training.data.memory_budget import free_memory; print(free_memory())"
+    )
     limited = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -99,8 +101,8 @@ def test_classes_are_counted_without_decoding_images(folder) -> None:
 MANY = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_DATA, (4 << 30, 4 << 30))
-from difusionseg_core.training.memory_budget import MemoryBudget
-from difusionseg_core.training.pair_dataset import PairDataset
+from difusionseg_core.training.data.memory_budget import MemoryBudget
+from difusionseg_core.training.data.pair_dataset import PairDataset
 data = PairDataset(sys.argv[1], budget=MemoryBudget.of("none"))
 for index in range(0, 5000, 100):
     data[index]

@@ -11,7 +11,6 @@ from difusionseg_core.data.folder import LABELS, THERMAL, VISIBLE
 from difusionseg_core.data.image_files import write_png
 from difusionseg_core.network.model import create_model
 from difusionseg_core.scenes import draw
-from difusionseg_core.training.augmentation import Augmentation
 from difusionseg_core.training.base import freeze_parts
 from difusionseg_core.training.batch_size import fits, largest_that_fits
 from difusionseg_core.training.command_line import (
@@ -20,7 +19,8 @@ from difusionseg_core.training.command_line import (
     option_names,
     with_shipped_configurations,
 )
-from difusionseg_core.training.datamodule import PairData, as_list
+from difusionseg_core.training.data.augmentation import Augmentation
+from difusionseg_core.training.data.datamodule import PairData, as_list
 from difusionseg_core.training.option_help import help_text, options_of
 
 OWNERS = [("data", PairData), *(("model", training) for training in TRAININGS.values())]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from difusionseg_core.checkpoints.model_files import model_of_run
-from difusionseg_core.training.run_folder import LATEST, Run, find_checkpoint, open_run
+from difusionseg_core.training.runs.run_folder import LATEST, Run, find_checkpoint, open_run
 
 
 def trained(folder: Path, *checkpoints: str) -> Path:

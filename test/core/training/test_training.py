@@ -27,9 +27,9 @@ from difusionseg_core.data.image_files import write_png
 from difusionseg_core.metrics.segmentation import confusion_matrix, mean_iou
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.scenes import RenderedFrame, draw
+from difusionseg_core.training.data.object_targets import object_targets
 from difusionseg_core.training.lite import LiteTraining
-from difusionseg_core.training.object_targets import object_targets
-from difusionseg_core.training.objective import draw_diffusion
+from difusionseg_core.training.losses.objective import draw_diffusion
 from difusionseg_core.training.paper import decay_groups, linear_factor
 
 SIZE = (48, 64)

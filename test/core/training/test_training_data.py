@@ -9,9 +9,18 @@ import torch
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.preprocessing import normalize
-from difusionseg_core.training.augmentation import Augmentation, Sample, misalign, paste_objects
-from difusionseg_core.training.datamodule import EpochSampler, PairData, TrainingLoader
-from difusionseg_core.training.paper_augmentation import PaperAugmentation, PaperDataset, stretched
+from difusionseg_core.training.data.augmentation import (
+    Augmentation,
+    Sample,
+    misalign,
+    paste_objects,
+)
+from difusionseg_core.training.data.datamodule import EpochSampler, PairData, TrainingLoader
+from difusionseg_core.training.data.paper_augmentation import (
+    PaperAugmentation,
+    PaperDataset,
+    stretched,
+)
 
 CAR, PERSON = 1, 2
 

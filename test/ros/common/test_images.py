@@ -8,9 +8,9 @@ import pytest
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
-from difusionseg_core.imaging import camera_images
-from difusionseg_core.imaging.camera_images import BadImage, check, thermal_array
-from difusionseg_core.imaging.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_core.imaging.codec import camera_images
+from difusionseg_core.imaging.codec.camera_images import BadImage, check, thermal_array
+from difusionseg_core.imaging.codec.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
 from difusionseg_ros.common.image_messages import image_message, rgb_array
 
 LIMIT = 1_000_000

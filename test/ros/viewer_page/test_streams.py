@@ -10,7 +10,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from difusionseg_core.classes import MSRS
-from difusionseg_core.imaging.camera_images import BadImage
+from difusionseg_core.imaging.codec.camera_images import BadImage
 from difusionseg_core.objects import DetectedObject
 from difusionseg_core.objects.frame_objects import FrameObjects
 from difusionseg_core.objects.object_temperature import ObjectTemperature

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difusionseg_core.network.denoising.sampling import sample
 from difusionseg_core.network.layers import ChannelLayerNorm, in_pieces
-from difusionseg_core.network.sampling import sample
 
 _ROWS_AT_A_TIME = 40
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from difusionseg_core.metrics.windows import gaussian_filter, local_moments
+from difusionseg_core.metrics.fusion.windows import gaussian_filter, local_moments
 
 WINDOWS = (17, 9, 5, 3)
 """Side in pixels of the Gaussian window at each scale, finest first; its sigma is a fifth."""

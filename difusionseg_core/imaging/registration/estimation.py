@@ -15,15 +15,20 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from difusionseg_core.imaging.parallax import Parallax, find_parallax
-from difusionseg_core.imaging.patch_matching import (
+from difusionseg_core.imaging.registration.parallax import Parallax, find_parallax
+from difusionseg_core.imaging.registration.patch_matching import (
     PatchScores,
     coarse_match,
     edge_directions,
     match_patches,
     shrink,
 )
-from difusionseg_core.imaging.transform_models import MODELS, choose_model, distances, fit
+from difusionseg_core.imaging.registration.transform_models import (
+    MODELS,
+    choose_model,
+    distances,
+    fit,
+)
 
 _WORK_WIDTH = 640  # pixels of the RGB image when patches are matched
 _PASSES = ((24, 8.0), (12, 5.0), (12, 3.0))

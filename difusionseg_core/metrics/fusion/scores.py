@@ -5,20 +5,20 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from difusionseg_core.metrics.contrast import (
+from difusionseg_core.metrics.fusion.contrast import (
     average_gradient,
     spatial_frequency,
     standard_deviation,
 )
-from difusionseg_core.metrics.correlation import (
+from difusionseg_core.metrics.fusion.correlation import (
     correlation_coefficient,
     sum_of_correlations_of_differences,
 )
-from difusionseg_core.metrics.edges import edge_preservation
-from difusionseg_core.metrics.error import mean_squared_error, peak_signal_to_noise_ratio
-from difusionseg_core.metrics.fidelity import visual_information_fidelity
-from difusionseg_core.metrics.information import entropy, mutual_information
-from difusionseg_core.metrics.structure import (
+from difusionseg_core.metrics.fusion.edges import edge_preservation
+from difusionseg_core.metrics.fusion.error import mean_squared_error, peak_signal_to_noise_ratio
+from difusionseg_core.metrics.fusion.fidelity import visual_information_fidelity
+from difusionseg_core.metrics.fusion.information import entropy, mutual_information
+from difusionseg_core.metrics.fusion.structure import (
     multi_scale_structural_similarity,
     structural_similarity,
 )

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from difusionseg_core.imaging.bad_image import BadImage
-from difusionseg_core.imaging.thermal import ThermalNormalizer
-from difusionseg_core.imaging.thermal_palettes import (
+from difusionseg_core.imaging.thermal.normalizer import ThermalNormalizer
+from difusionseg_core.imaging.thermal.palettes import (
     AUTO,
     GREY,
     PALETTES,

@@ -11,7 +11,7 @@ from difusionseg_core.imaging.alignment import Alignment, Calibration
 from difusionseg_core.imaging.calibration_files import calibration_yaml
 from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.imaging.drawing import contact_sheet
-from difusionseg_core.imaging.registration import Registration, checkerboard
+from difusionseg_core.imaging.registration.estimation import Registration, checkerboard
 
 _SHOWN = 3  # frames on the image
 _TILE = 640  # width of a board on the image, pixels

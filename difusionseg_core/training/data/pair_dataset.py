@@ -14,16 +14,16 @@ from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import DataSetFrame, read_frame, read_pair_labels
 from difusionseg_core.imaging.camera_settings import CameraSettings
-from difusionseg_core.imaging.thermal import to_uint8
+from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.network.preprocessing import normalize
-from difusionseg_core.training.augmentation import (
+from difusionseg_core.training.data.augmentation import (
     PASTED_CLASSES,
     Augmentation,
     Sample,
     paste_objects,
 )
-from difusionseg_core.training.memory_budget import MemoryBudget, size_of
-from difusionseg_core.training.object_targets import boxes_of_masks, object_targets
+from difusionseg_core.training.data.memory_budget import MemoryBudget, size_of
+from difusionseg_core.training.data.object_targets import boxes_of_masks, object_targets
 
 Item = dict[str, torch.Tensor | int]
 """Tensors by name, and the "index" of the pair."""

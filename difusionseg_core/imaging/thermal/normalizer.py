@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from difusionseg_core.imaging.thermal_palettes import thermal_grey
+from difusionseg_core.imaging.thermal.palettes import thermal_grey
 
 MODES = ("fixed", "percentile", "minmax")
 DTYPES = ("uint8", "uint16", "int16", "int32", "float32", "float64")
@@ -136,7 +136,7 @@ def to_uint8(image: np.ndarray, palette: str = "auto") -> np.ndarray:
     """Convert one thermal image, (H, W) of one of DTYPES or (H, W, 3) RGB, to (H, W) uint8.
 
     8-bit images are unchanged, deeper ones are scaled by their percentiles, pseudo-colours
-    become the ramp of their palette (see `thermal_palettes.thermal_grey`).
+    become the ramp of their palette (see `palettes.thermal_grey`).
     """
     grey = image if image.ndim == 2 else thermal_grey(image, palette)
     return ThermalNormalizer("fixed" if grey.dtype == np.uint8 else "percentile")(grey)

@@ -11,9 +11,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from difusionseg_core.network.efficientnet_lite import EfficientNetLite0
+from difusionseg_core.network.encoder.efficientnet_lite import EfficientNetLite0
+from difusionseg_core.network.encoder.neck import MergedPyramid
 from difusionseg_core.network.layers import resize
-from difusionseg_core.network.neck import MergedPyramid
 
 DETAIL_WIDTH = 32
 """Channels of the maps at stride 4."""

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from difusionseg_core.imaging.bad_image import BadImage, refuse_size
-from difusionseg_core.imaging.encodings import BAYER, ENCODINGS, GREY
-from difusionseg_core.imaging.raw_images import demosaic, eight_bits
+from difusionseg_core.imaging.codec.encodings import BAYER, ENCODINGS, GREY
+from difusionseg_core.imaging.codec.raw_images import demosaic, eight_bits
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 # First and last bytes, to detect truncated files; decoders fill missing pixels with grey.

@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difusionseg_core.network import diffusion
-from difusionseg_core.network.fusion_module import denormalized, luminance
+from difusionseg_core.network.denoising import diffusion
+from difusionseg_core.network.heads.fusion_module import denormalized, luminance
+from difusionseg_core.network.heads.object_head import ObjectMaps
 from difusionseg_core.network.model import DiFusionSeg, Encoded
-from difusionseg_core.network.object_head import ObjectMaps
-from difusionseg_core.training.fusion_objective import fusion_losses
-from difusionseg_core.training.losses import (
+from difusionseg_core.training.losses.fusion_objective import fusion_losses
+from difusionseg_core.training.losses.terms import (
     cross_entropy,
     extent_loss,
     fusion_loss,

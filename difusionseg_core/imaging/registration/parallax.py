@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from difusionseg_core.imaging.patch_matching import PATCH, PatchScores
+from difusionseg_core.imaging.registration.patch_matching import PATCH, PatchScores
 
 _SHARE = 0.1  # of confirmed patches; without parallax it is below 0.06
 _CERTAIN = 3.0  # standard deviations of the counts

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from difusionseg_core.imaging.bad_image import BadImage, refuse_size
-from difusionseg_core.imaging.encodings import (
+from difusionseg_core.imaging.codec.encodings import (
     BAYER,
     ENCODINGS,
     GREY,

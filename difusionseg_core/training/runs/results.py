@@ -16,8 +16,8 @@ from difusionseg_core.checkpoints.weights_file import load_strictly, save_weight
 from difusionseg_core.classes import LabelSet
 from difusionseg_core.files import write_file
 from difusionseg_core.training.base import Training, training_of
-from difusionseg_core.training.pair_dataset import PairDataset
-from difusionseg_core.training.run_folder import Run
+from difusionseg_core.training.data.pair_dataset import PairDataset
+from difusionseg_core.training.runs.run_folder import Run
 from difusionseg_core.training.trainer import callbacks_of, data_of
 
 _PROTOCOL = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from difusionseg_core.metrics.windows import local_moments
+from difusionseg_core.metrics.fusion.windows import local_moments
 
 WINDOW = 11
 SIGMA = 1.5

@@ -13,11 +13,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from difusionseg_core.imaging import compressed_images, raw_images
 from difusionseg_core.imaging.bad_image import BadImage
-from difusionseg_core.imaging.encodings import ENCODINGS, RGB_ENCODINGS, THERMAL_ENCODINGS
-from difusionseg_core.imaging.raw_images import eight_bits
-from difusionseg_core.imaging.thermal_palettes import thermal_grey
+from difusionseg_core.imaging.codec import compressed_images, raw_images
+from difusionseg_core.imaging.codec.encodings import ENCODINGS, RGB_ENCODINGS, THERMAL_ENCODINGS
+from difusionseg_core.imaging.codec.raw_images import eight_bits
+from difusionseg_core.imaging.thermal.palettes import thermal_grey
 
 __all__ = [
     "COMPRESSED_IMAGE",
@@ -114,7 +114,7 @@ def thermal_pixels(message: Any, max_bytes: int | None = None) -> np.ndarray:
 
 
 def thermal_array(message: Any, max_bytes: int | None = None, palette: str = "auto") -> np.ndarray:
-    """Return (H, W) counts; pseudo-colours become 8-bit grey, see `thermal_palettes.thermal_grey`.
+    """Return (H, W) counts; pseudo-colours become 8-bit grey, see `palettes.thermal_grey`.
 
     Raises BadImage.
     """

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difusionseg_core.network.encoder.two_path import DETAIL_WIDTH, separable
 from difusionseg_core.network.layers import resize
-from difusionseg_core.network.two_path import DETAIL_WIDTH, separable
 from difusionseg_core.objects import OBJECT_CLASSES
 
 _HIDDEN = 48

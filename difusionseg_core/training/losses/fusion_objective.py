@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difusionseg_core.metrics.edges import ORIENTATION, STRENGTH
-from difusionseg_core.metrics.fidelity import NOISE, WINDOWS
-from difusionseg_core.training.losses import difference_correlation, sobel_parts
+from difusionseg_core.metrics.fusion.edges import ORIENTATION, STRENGTH
+from difusionseg_core.metrics.fusion.fidelity import NOISE, WINDOWS
+from difusionseg_core.training.losses.terms import difference_correlation, sobel_parts
 
 EDGE_WEIGHT = 0.8
 FIDELITY_WEIGHT = 0.2
@@ -53,7 +53,7 @@ def brightness_error(fused: Tensor, visible: Tensor) -> Tensor:
 
 
 def edge_preservation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
-    """Return Qabf (Xydeas and Petrovic, 2000) as `metrics.edges` defines it: 0 to 0.975."""
+    """Return Qabf (Xydeas and Petrovic, 2000) as `metrics.fusion.edges` defines it: 0 to 0.975."""
     fused_strength, fused_angle = _edges(fused)
     kept = weight = fused_strength.new_zeros(len(fused))
     for source in (visible, thermal):
@@ -69,8 +69,8 @@ def edge_preservation(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor
 def information_fidelity(fused: Tensor, visible: Tensor, thermal: Tensor) -> Tensor:
     """Return VIF (Sheikh and Bovik, 2006), summed over both sources: 0 to about 2.
 
-    As `metrics.fidelity` defines it, but without the finest of its scales, which costs as much as
-    all others.
+    As `metrics.fusion.fidelity` defines it, but without the finest of its scales, which costs as
+    much as all others.
     """
     images = torch.cat([fused, visible, thermal], dim=1).float() * 255
     kept = total = images.new_zeros(len(images), 2)

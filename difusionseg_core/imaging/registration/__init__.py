@@ -1,0 +1,1 @@
+"""Find the transform from thermal to RGB pixels. Imports the single modules of `imaging`."""

@@ -1,0 +1,1 @@
+"""The diffusion over the mask: process, schedule, time embedding, decoder. Imports `layers`."""

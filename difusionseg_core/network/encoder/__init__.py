@@ -1,0 +1,1 @@
+"""Backbones and necks: an image to feature maps. Imports `layers`."""

@@ -1,0 +1,1 @@
+"""Features to the fused image, class logits and objects. Imports `encoder` and single modules."""

@@ -1,0 +1,1 @@
+"""Training data: pairs, augmentation, targets, loading. Imports nothing else of `training`."""
