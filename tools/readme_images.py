@@ -2,9 +2,10 @@
 
     python -m tools.readme_images
 
-It writes animation.webp (fused image and mask of every frame) and demo.jpg (cameras, fused image
-and mask of four frames) to docs/images, each with a legend. Masks are shown with the tracked
-objects and their temperatures.
+It writes animation.webp (fused image and mask of every frame), demo.jpg (cameras, fused image
+and mask of four frames), and fused.jpg (the fused images of six synthetic scenes beside the
+pixel-wise maximum and average) to docs/images. Masks are shown with a legend, the tracked objects
+and their temperatures.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from difusionseg_core.imaging.thermal.temperature import TemperatureScale
 from difusionseg_core.objects.frame_objects import ObjectFinder
 from difusionseg_core.objects.object_drawing import draw_objects
 from difusionseg_core.prediction.sources import open_recording
+from difusionseg_core.scenes import CONDITIONS, draw
 
 ROOT = Path(__file__).resolve().parents[1]
 MAX_BYTES = 3_000_000
@@ -35,6 +37,7 @@ _FRAME_MS = 200
 _RATE = 10.0  # frames a second of the sample recording
 _QUALITIES = (75, 60, 45, 30)
 _SHEET_ROWS = 4
+_SCENES_OF_EACH_LIGHT = 2
 _OBJECT_SCORE = 0.3  # the node's default
 
 
@@ -101,7 +104,24 @@ def sheet(recording: Path, model: str) -> bytes:
         if number in shown
     ]
     titles = ["RGB", "thermal", "fused", "classes"]
-    page = contact_sheet(rows, titles, tile_width=400, classes=predictor.label_set)
+    return _jpeg(contact_sheet(rows, titles, tile_width=_TILE, classes=predictor.label_set))
+
+
+def fused_scenes(model: str) -> bytes:
+    """Return a JPEG of synthetic scenes: both cameras, their maximum, average and fused image."""
+    predictor = Predictor.from_pretrained(model, device="cpu")
+    rows = []
+    for number in range(_SCENES_OF_EACH_LIGHT * len(CONDITIONS)):
+        scene = draw(number, condition=CONDITIONS[number % len(CONDITIONS)])
+        thermal = np.dstack([scene.thermal] * 3)
+        average = np.mean([scene.rgb, thermal], axis=0).astype(np.uint8)
+        fused = predictor(scene.rgb, scene.thermal).fused
+        rows.append([scene.rgb, thermal, np.maximum(scene.rgb, thermal), average, fused])
+    titles = ["RGB", "thermal", "maximum", "average", "lite"]
+    return _jpeg(contact_sheet(rows, titles, tile_width=_TILE))
+
+
+def _jpeg(page: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(page).save(file, "JPEG", quality=85)
     return file.getvalue()
@@ -136,6 +156,7 @@ def main() -> int:
     for name, encoded in (
         ("animation.webp", animation(options.input, options.model, options.frames)),
         ("demo.jpg", sheet(options.input, options.model)),
+        ("fused.jpg", fused_scenes(options.model)),
     ):
         write_file(options.output / name, encoded)
         print(f"{options.output / name}: {len(encoded) / 1e6:.2f} MB")

@@ -25,7 +25,7 @@ from difusionseg_core.network.model import DiFusionSeg, create_model
 
 FORMAT = "difusionseg"
 
-_ADDED = ("fusion.light.weight",)  # since version 0.1
+_OLD_FUSION = "fusion.correction.weight"  # only in the fusion module of version 0.1
 _SHOWN = 12  # problems in one message
 _CONVERT = "convert it first: difusionseg convert CHECKPOINT OUT.safetensors"
 # The weight that counts the classes, and whether its name is the authors'.
@@ -125,7 +125,7 @@ def load_model_and_info(path: Path | str) -> tuple[DiFusionSeg, ModelInfo]:
     info = ModelInfo.from_metadata(metadata, path)
     check_finite(weights, path)
     model = info.create()
-    load_strictly(model, _completed(weights, model), path)
+    load_strictly(model, _with_new_fusion(weights, model, path), path)
     return model, info
 
 
@@ -176,7 +176,7 @@ def load_checkpoint(source: Path, ema: bool = False) -> tuple[DiFusionSeg, Model
     model = info.create()
     if _HEADS[head]:
         weights = from_published(weights, list(model.state_dict()))
-    load_strictly(model, _completed(weights, model), source)
+    load_strictly(model, _with_new_fusion(weights, model, source), source)
     return model, info
 
 
@@ -187,10 +187,19 @@ def _described(metadata: Mapping[str, str], source: Path) -> ModelInfo:
         raise ValueError(f"{source}: the description of its model is damaged") from None
 
 
-def _completed(weights: dict[str, Tensor], model: DiFusionSeg) -> dict[str, Tensor]:
-    """Add zeros for weights that files of version 0.1 lack; the results stay the same."""
-    own = model.state_dict()
-    return {name: torch.zeros_like(own[name]) for name in _ADDED if name in own} | weights
+def _with_new_fusion(
+    weights: dict[str, Tensor], model: DiFusionSeg, source: Path
+) -> dict[str, Tensor]:
+    """Replace the fusion module of an earlier version of `lite` by an untrained one."""
+    if _OLD_FUSION not in weights:
+        return weights
+    logging.getLogger(__name__).warning(
+        "%s has the fusion module of an earlier version: its fused images are the brighter of both "
+        "cameras, pixel by pixel, until it is trained again (--model.start)",
+        source,
+    )
+    kept = {name: value for name, value in weights.items() if not _of_fusion(name)}
+    return kept | {name: value for name, value in model.state_dict().items() if _of_fusion(name)}
 
 
 def export_checkpoint(source: Path, target: Path) -> ModelInfo:
@@ -250,6 +259,10 @@ def start_from(model: DiFusionSeg, path: Path | str) -> LabelSet:
         )
     load_strictly(model, weights, path)
     return info.classes
+
+
+def _of_fusion(name: str) -> bool:
+    return name.startswith("fusion.")
 
 
 def _of_object_head(name: str) -> bool:

@@ -22,7 +22,7 @@ from difusionseg_core.training.trainer import data_of
 
 _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer classes are treated as having it
 # Factors of the learning rate, for small parts with separate losses.
-_FUSION_FACTOR, _OBJECTS_FACTOR = 3.0, 4.0
+_FUSION_FACTOR, _OBJECTS_FACTOR = 8.0, 4.0
 
 
 class LiteTraining(Training):

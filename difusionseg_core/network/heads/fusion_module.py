@@ -17,6 +17,7 @@ from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD
 from difusionseg_core.network.upsampled_conv import SCALE, convolve_upsampled
 from difusionseg_core.network.winograd import convolve_rows, transform_kernel
 
+_LEAST_GAIN = -0.4  # of the RGB image in `LumaFusion`: nothing bright in it turns dark
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
 
 _STRIPE_ROWS = (
@@ -119,23 +120,24 @@ def _stripes(image: Tensor) -> list[tuple[int, int]]:
 class LumaFusion(nn.Module):
     """A light fusion module: fused brightness from both cameras, colour from the RGB one.
 
-    Brightness starts from the brighter of the two at every pixel; a small network at half size
-    corrects what that choice loses, and what it adds if a thermal image is bright everywhere. Its
-    inputs include the brightness of both images around a pixel and the thermal image's mean. Colour
-    differences are the RGB image's own, reduced only where they would leave the range, so nothing
-    is clipped.
+    Each pixel takes the brighter of both images, each with a gain of its own, plus a share of the
+    darker one. A small network at stride 4 computes the two gains and the share. These maps are
+    smooth, so that the edges of the cameras' images stay as they are; they start as the pixel-wise
+    maximum. Inputs are the features, the pixels, the brightness of both images around a pixel and
+    the thermal image's mean. Colour differences are the RGB image's own, reduced only if they would
+    leave the range, so nothing is clipped.
 
     `features` (B, dim, h, w), `image` (B, 4, H, W) normalised, H and W multiples of 4 ->
     (B, 3, H, W).
     """
 
-    def __init__(self, dim: int, hidden: int = 8) -> None:
+    def __init__(self, dim: int, hidden: int = 16) -> None:
         super().__init__()
         self.low = nn.Conv2d(dim, hidden, 1)
-        self.high = nn.Sequential(*conv_bn_relu(8, hidden))
+        self.high = nn.Sequential(*conv_bn_relu(2 * 4 * 4, hidden))
         self.join = nn.Sequential(*conv_bn_relu(hidden, hidden))
-        self.correction = nn.Conv2d(hidden, 4, 3, padding=1)
-        for parameter in self.correction.parameters():
+        self.maps = nn.Conv2d(hidden, 3, 3, padding=1)
+        for parameter in self.maps.parameters():
             nn.init.zeros_(parameter)  # start as the pixel-wise maximum
         self.light = nn.Conv2d(3, hidden, 1, bias=False)
 
@@ -144,12 +146,28 @@ class LumaFusion(nn.Module):
         rgb, thermal = denormalized(image)
         luma = luminance(rgb)
         both = torch.cat([luma, thermal], dim=1)
-        detail = self.high(F.pixel_unshuffle(both, 2))
+        # Blocks of 2x2 pixels are channels (B, 4, H/2, W/2), and share one value of the maps.
+        half = F.pixel_unshuffle(both, 2)
+        visible, warm = half.split(4, dim=1)
+        detail = self.high(F.pixel_unshuffle(half, 2))
         low = self.low(features) + self.light(_brightness(both, features.shape[-2:]))
         detail = self.join(detail + resize(low, detail.shape[-2:]))
-        correction = F.pixel_shuffle(self.correction(detail), 2)
-        fused_luma = (torch.maximum(luma, thermal) + correction).clamp(0, 1)
+        gain, thermal_gain, share = _resize_maps(self.maps(detail), half.shape[-2:]).unbind(1)
+        gain = gain.clamp_min(_LEAST_GAIN)
+        brighter = torch.maximum(visible + gain * visible, warm + thermal_gain * warm)
+        fused = (brighter + share * torch.minimum(visible, warm)).clamp(0, 1)
+        fused_luma = F.pixel_shuffle(fused, 2)
         return fused_luma + (rgb - luma) * _chroma_gain(rgb - luma, fused_luma)
+
+
+def _resize_maps(maps: Tensor, size: torch.Size) -> Tensor:
+    """(B, C, h, w) -> (B, C, 1, H, W).
+
+    Each map is resized as an image of its own: OpenVINO would pad them to 16 channels.
+    """
+    batch, channels, *small = maps.shape
+    resized = resize(maps.reshape(batch * channels, 1, *small), size)
+    return resized.view(batch, channels, 1, *size)
 
 
 def _brightness(both: Tensor, size: torch.Size) -> Tensor:

@@ -17,10 +17,10 @@ from difusionseg_core.metrics.fusion.edges import ORIENTATION, STRENGTH
 from difusionseg_core.metrics.fusion.fidelity import NOISE, WINDOWS
 from difusionseg_core.training.losses.terms import difference_correlation, sobel_parts
 
-EDGE_WEIGHT = 0.8
+EDGE_WEIGHT = 1.5
 FIDELITY_WEIGHT = 0.2
-CORRELATION_WEIGHT = 0.1
-BRIGHTNESS_WEIGHT = 0.75
+CORRELATION_WEIGHT = 0.2
+BRIGHTNESS_WEIGHT = 1.0
 _ENOUGH = 1.6  # sum of correlations of differences; more would weaken edges
 _BAND = 0.02, 0.03  # brighter and darker than the RGB image: no loss within
 _NIGHT = 0.25  # mean brightness up to which a dark RGB image may be brightened

@@ -116,7 +116,8 @@ def weights(tmp_path_factory) -> Path:
     model = create_model("lite", objects=True)
     torch.nn.init.normal_(model.objects.layers[-1].weight, std=0.3)
     torch.nn.init.zeros_(model.objects.layers[-1].bias)
-    model.refinement.layers[-1].bias.data[CAR] += 100  # a mask that shows cars everywhere
+    model.objects.layers[-1].bias.data[OBJECT_CLASSES.index(CAR)] += 1
+    model.refinement.layers[-1].bias.data[CAR] += 100  # the mask shows cars everywhere
     path = tmp_path_factory.mktemp("objects") / "lite.safetensors"
     save_weights(model, path, ModelInfo("lite", 9, objects=True))
     return path
@@ -129,14 +130,23 @@ def test_weights_files_record_the_object_head(weights, tmp_path) -> None:
     save_weights(create_model("lite"), plain, ModelInfo("lite", 9))
     assert load_model_and_info(plain)[0].objects is None
     start_from(model, plain)  # keeps the head it has
-    old = load_file(plain)
-    brightness = old.pop("fusion.light.weight")
-    save_file(old, tmp_path / "old.safetensors", _metadata(plain))
-    loaded = load_model_and_info(tmp_path / "old.safetensors")[0].state_dict()
-    assert brightness.any() and not loaded["fusion.light.weight"].any()
-    assert all(torch.equal(loaded[name], value) for name, value in old.items())
     with pytest.raises(ValueError, match="has no object head"):
         create_model("paper", objects=True)
+
+
+def test_the_fusion_module_of_version_0_1_is_replaced_with_a_warning(tmp_path, caplog) -> None:
+    path = tmp_path / "old.safetensors"
+    save_weights(create_model("lite"), path, ModelInfo("lite", 9))
+    old = load_file(path)
+    for name in ("weight", "bias"):
+        old[f"fusion.correction.{name}"] = old.pop(f"fusion.maps.{name}")
+    old["fusion.high.0.weight"] += 1
+    save_file(old, path, _metadata(path))
+    loaded = load_model_and_info(path)[0].state_dict()
+    assert "fusion module of an earlier version" in caplog.text
+    assert not loaded["fusion.maps.weight"].any()
+    kept = [name for name in loaded if not name.startswith("fusion.")]
+    assert all(torch.equal(loaded[name], old[name]) for name in kept)
 
 
 @pytest.mark.slow
