@@ -105,7 +105,8 @@ def thermograph(
     """Return the thermal camera's image (H, W) uint8 of temperatures in degrees C.
 
     The second image is what a radiometric camera with the same optics and noise measures, (H, W)
-    float32 degrees C. Pass a new generator with the same seed as `fixed_pattern` for each frame of
+    float32 degrees C. Its range begins at the temperature that is black in the first image: a clear
+    sky, which is far colder, would otherwise leave little contrast for everything else. Pass a new generator with the same seed as `fixed_pattern` for each frame of
     a sequence.
     """
     height, width = temperature.shape
@@ -121,5 +122,5 @@ def thermograph(
     grain = climate.noise * noise.normal(rng, (height, width))
     image += columns
     image += grain
-    degrees = seen + (columns + grain) / climate.per_degree
+    degrees = np.maximum(seen, climate.coldest) + (columns + grain) / climate.per_degree
     return np.clip(image, 0, 255).astype(np.uint8), degrees.astype(np.float32)
