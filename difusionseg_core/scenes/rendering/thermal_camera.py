@@ -106,8 +106,9 @@ def thermograph(
 
     The second image is what a radiometric camera with the same optics and noise measures, (H, W)
     float32 degrees C. Its range begins at the temperature that is black in the first image: a clear
-    sky, which is far colder, would otherwise leave little contrast for everything else. Pass a new generator with the same seed as `fixed_pattern` for each frame of
-    a sequence.
+    sky, which is far colder, would otherwise leave little contrast for everything else.
+
+    Pass a new generator with the same seed as `fixed_pattern` for each frame of a sequence.
     """
     height, width = temperature.shape
     seen = cv2.GaussianBlur(temperature, (0, 0), climate.softness * width / 640 + 0.1)
