@@ -10,7 +10,6 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from difusionseg_core.backends.export import export_file
 from difusionseg_core.checkpoints.weights_file import (
     ModelInfo,
     load_model_and_info,
@@ -20,6 +19,7 @@ from difusionseg_core.checkpoints.weights_file import (
 from difusionseg_core.network.model import create_model
 from difusionseg_core.objects import MOST_OBJECTS, OBJECT_CLASSES, box_iou, find_objects
 from difusionseg_core.predictor import Predictor
+from difusionseg_core.scenes import draw
 from difusionseg_core.training.data.object_targets import boxes_of_masks, object_targets
 
 CAR, PERSON, BIKE = 1, 2, 3
@@ -116,8 +116,6 @@ def weights(tmp_path_factory) -> Path:
     model = create_model("lite", objects=True)
     torch.nn.init.normal_(model.objects.layers[-1].weight, std=0.3)
     torch.nn.init.zeros_(model.objects.layers[-1].bias)
-    model.objects.layers[-1].bias.data[OBJECT_CLASSES.index(CAR)] += 1
-    model.refinement.layers[-1].bias.data[CAR] += 100  # the mask shows cars everywhere
     path = tmp_path_factory.mktemp("objects") / "lite.safetensors"
     save_weights(model, path, ModelInfo("lite", 9, objects=True))
     return path
@@ -150,21 +148,19 @@ def test_the_fusion_module_of_version_0_1_is_replaced_with_a_warning(tmp_path, c
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", ["torch", "onnxruntime", "openvino"])
-def test_every_backend_finds_the_same_objects(weights, backend) -> None:
-    exported = weights.with_suffix(".onnx")
-    if not exported.exists():
-        export_file(weights, exported)
-    rng = np.random.default_rng(1)
-    rgb, thermal = rng.integers(0, 256, (*SIZE, 3), np.uint8), rng.integers(0, 256, SIZE, np.uint8)
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_every_backend_finds_the_same_objects(backend) -> None:
+    scene = draw(seed=7)
     options = {"device": "cpu", "precision": "float32"}
-    expected = Predictor(weights, backend="torch", **options)(rgb, thermal).objects
-    model = weights if backend == "torch" else exported
-    found = Predictor(model, backend=backend, **options)(rgb, thermal).objects
-    assert len(expected) > 0 and len(found) == len(expected)
-    for one, same in zip(found, expected, strict=True):
-        assert one.label == same.label
-        np.testing.assert_allclose(one[1:], same[1:], rtol=1e-3, atol=0.05)
+    expected, found = (
+        Predictor.from_pretrained("lite", backend=one, **options)(scene.rgb, scene.thermal).objects
+        for one in ("torch", backend)
+    )
+    assert len(expected) > 2 and len(found) == len(expected)
+    for one in expected:
+        same = [other for other in found if other.label == one.label]
+        nearest = same[int(np.argmax(box_iou(np.array(one[2:]), np.array([o[2:] for o in same]))))]
+        np.testing.assert_allclose(nearest[1:], one[1:], rtol=1e-2, atol=2)
 
 
 def test_weights_without_a_head_find_no_objects() -> None:
