@@ -142,7 +142,10 @@ def stamps(kind, now):
 
 @pytest.fixture
 def publishing(context):
-    """`publishing(kind)` publishes both cameras in a thread until the test ends."""
+    """`publishing.start(kind)` publishes both cameras in a thread until `publishing.stop()`.
+
+    Then their publishers are gone, so that none gives an old image to a new subscriber.
+    """
     ended, threads = threading.Event(), []
     node = Node("bad_cameras", context=context)
 
@@ -167,11 +170,14 @@ def publishing(context):
         threads.append(threading.Thread(target=send))
         threads[-1].start()
 
-    yield SimpleNamespace(start=publishing, stop=ended.set)
-    ended.set()
-    for thread in threads:
-        thread.join()
-    node.destroy_node()
+    def stop():
+        ended.set()
+        for thread in threads:
+            thread.join()
+        node.destroy_node()
+
+    yield SimpleNamespace(start=publishing, stop=stop)
+    stop()
 
 
 def examined(context, kind):
