@@ -193,3 +193,28 @@ def untrained_weights(tmp_path_factory):
     path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
     save_weights(create_model("lite"), path, ModelInfo("lite", num_classes=9))
     return path
+
+
+@pytest.fixture(scope="session")
+def brief_training():
+    """`brief_training(data, output)` are the arguments of a training on splits of tiny images."""
+
+    def arguments(data, output):
+        return [
+            "train",
+            "--config=lite_msrs",
+            f"--data.train={data / 'train'}",
+            f"--data.validation={data / 'val'}",
+            "--data.augmentation.crop=[32,48]",
+            "--data.batch_size=2",
+            "--data.workers=0",
+            "--model.start=lite",
+            f"--output={output}",
+            "--trainer.max_epochs=1",
+            "--trainer.check_val_every_n_epoch=1",
+            "--trainer.accelerator=cpu",
+            "--trainer.enable_progress_bar=false",
+            "--trainer.enable_model_summary=false",
+        ]
+
+    return arguments

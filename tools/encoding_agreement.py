@@ -1,6 +1,6 @@
 """Measure how far masks agree between encodings of one image, by the node's own decoder.
 
-    python -m tools.encoding_agreement ../shared/data/msrs_dev/val --pairs 3
+    python -m tools.encoding_agreement MSRS/val --pairs 3
 
 For pairs of a data set, each image is sent as a message of each encoding, and the masks of `lite`
 are compared with those of the plain images, over the pixels that are an object in either mask.

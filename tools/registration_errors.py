@@ -1,7 +1,7 @@
 """Measure `difusionseg register` on pairs whose true transform is known.
 
     python -m tools.registration_errors
-    python -m tools.registration_errors --pairs ../shared/data/msrs_dev/val
+    python -m tools.registration_errors --pairs MSRS/val
 
 Thermal images are warped by known transforms; errors are distances, in RGB pixels, between where
 the found and the true transform put the centre and the corners of the thermal image. Synthetic

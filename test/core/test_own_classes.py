@@ -38,28 +38,13 @@ def yard(tmp_path_factory):
 
 
 @pytest.mark.slow
-def test_custom_classes_from_a_folder_to_a_model(yard, tmp_path, capsys) -> None:
+def test_custom_classes_from_a_folder_to_a_model(yard, tmp_path, capsys, brief_training) -> None:
     assert main(["check-data", str(yard), "--output", str(tmp_path / "checked")]) == 0
     reports = json.loads((tmp_path / "checked" / "report.json").read_text())
     assert [[one["name"] for one in report["classes"]] for report in reports] == [NAMES] * 2
 
-    options = [
-        "--config=lite_msrs",
-        f"--data.train={yard / 'train'}",
-        f"--data.validation={yard / 'val'}",
-        "--data.augmentation.crop=[32,48]",
-        "--data.batch_size=2",
-        "--data.workers=0",
-        "--model.start=lite",
-        f"--output={tmp_path / 'run'}",
-        "--export=false",
-        "--trainer.max_epochs=1",
-        "--trainer.check_val_every_n_epoch=1",
-        "--trainer.accelerator=cpu",
-        "--trainer.enable_progress_bar=false",
-        "--trainer.enable_model_summary=false",
-    ]
-    assert main(["train", *options]) == 0
+    arguments = brief_training(yard, tmp_path / "run")
+    assert main([*arguments, "--export=false"]) == 0
     (weights,) = (tmp_path / "run").rglob("*.safetensors")
     card = weights.with_name("model_card.md").read_text()
     assert "12 classes" in card and "thing 11" in card

@@ -52,7 +52,7 @@ def yard(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def run(yard, tmp_path_factory):
+def run(yard, tmp_path_factory, brief_training):
     """The folder of a short training on it, after the user has named the classes."""
     assert main(["check-data", str(yard), "--write-data-yaml"]) == 0
     described = yard / "data.yaml"
@@ -62,22 +62,7 @@ def run(yard, tmp_path_factory):
     described.write_text(yaml.safe_dump(content, allow_unicode=True))
     assert main(["check-data", str(yard)]) == 0
     run = tmp_path_factory.mktemp("runs") / "run"
-    options = [
-        "--config=lite_msrs",
-        f"--data.train={yard / 'train'}",
-        f"--data.validation={yard / 'val'}",
-        "--data.augmentation.crop=[32,48]",
-        "--data.batch_size=2",
-        "--data.workers=0",
-        "--model.start=lite",
-        f"--output={run}",
-        "--trainer.max_epochs=1",
-        "--trainer.check_val_every_n_epoch=1",
-        "--trainer.accelerator=cpu",
-        "--trainer.enable_progress_bar=false",
-        "--trainer.enable_model_summary=false",
-    ]
-    assert main(["train", *options]) == 0
+    assert main(brief_training(yard, run)) == 0
     return run
 
 
