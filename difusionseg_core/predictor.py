@@ -18,7 +18,7 @@ from difusionseg_core.backends.selection import EXPORTED, WEIGHTS, open_backend
 from difusionseg_core.checkpoints.model_files import SHIPPED, model_of_run
 from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.network.denoising.schedule import check_schedule, check_steps
-from difusionseg_core.network.preprocessing import pad
+from difusionseg_core.network.preprocessing import pad, stack
 from difusionseg_core.objects import STRIDE, DetectedObject, find_objects
 from difusionseg_core.objects.mask_agreement import fit_to_mask
 
@@ -158,8 +158,8 @@ class Predictor:
         if len(sizes) != 1:
             raise ValueError(f"a batch holds pairs of one size, not of {len(sizes)}")
         (height, width) = sizes.pop()
-        rgb = _stacked([pad(rgb) for rgb, _ in checked])
-        thermal = _stacked([pad(to_uint8(thermal)) for _, thermal in checked])
+        rgb = stack([pad(rgb) for rgb, _ in checked])
+        thermal = stack([pad(to_uint8(thermal)) for _, thermal in checked])
         noise = self.first_noise(*thermal.shape)
         prepared = perf_counter()
         outputs = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
@@ -212,10 +212,6 @@ class PredictorOptions:
         return Predictor.from_pretrained(**vars(self))
 
 
-def _stacked(images: list[np.ndarray]) -> np.ndarray:
-    return images[0][None] if len(images) == 1 else np.stack(images)
-
-
 def _objects(
     labels: np.ndarray, maps: Sequence[np.ndarray], height: int, width: int
 ) -> list[list[DetectedObject] | None]:
@@ -233,7 +229,7 @@ def _upsampled(maps: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Map (B, h, w) to (B, H, W), each pixel repeated."""
     if maps.shape[1:] == size:
         return maps
-    return np.stack([cv2.resize(one, size[::-1], interpolation=cv2.INTER_NEAREST) for one in maps])
+    return stack([cv2.resize(one, size[::-1], interpolation=cv2.INTER_NEAREST) for one in maps])
 
 
 def find_weights(model: str | Path) -> Path:

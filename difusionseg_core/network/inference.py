@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from difusionseg_core.network.layers import resize
+from difusionseg_core.network.layers import double_in_phases, join_phases, resize
 from difusionseg_core.network.model import DiFusionSeg, Encoded
 from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD
 
@@ -51,17 +51,29 @@ class InferenceGraph(nn.Module):
         """Map the decoder's last features to labels and confidence."""
         batch, height, width = fused.shape[:3]
         every = self.model.label_stride
+        logits = self.model.segment(features, encoded).float()
+        if every == 2:
+            phases = double_in_phases(logits)
+            labels, confidence = _best(phases.flatten(2), batch)
+            shape = (batch, 4, *logits.shape[-2:])
+            return join_phases(labels.view(shape)), join_phases(confidence.view(shape))
         shape = (batch, height // every, width // every)
-        logits = resize(self.model.segment(features, encoded).float(), shape[1:])
-        logits = logits.flatten(2)  # the maximum is found faster in flat maps
-        if len(logits) == batch:
-            best, labels = logits.max(dim=1)
-            confidence = 1 / (logits - best[:, None]).exp().sum(dim=1)
-        else:
-            probabilities = logits.softmax(dim=1)
-            probabilities = probabilities.view(batch, -1, *probabilities.shape[1:])
-            confidence, labels = probabilities.mean(dim=1).max(dim=1)
-        return labels.to(torch.uint8).view(shape), confidence.view(shape)
+        labels, confidence = _best(resize(logits, shape[1:]).flatten(2), batch)
+        return labels.view(shape), confidence.view(shape)
+
+
+def _best(logits: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+    """Map logits (B * R, K, N) to labels (B, N) uint8 and their probabilities (B, N).
+
+    Pixels have one dimension only, because the maximum is then found faster.
+    """
+    if len(logits) == batch:
+        best, labels = logits.max(dim=1)
+        return labels.to(torch.uint8), 1 / (logits - best[:, None]).exp().sum(dim=1)
+    probabilities = logits.softmax(dim=1)
+    probabilities = probabilities.view(batch, -1, *probabilities.shape[1:])
+    confidence, labels = probabilities.mean(dim=1).max(dim=1)
+    return labels.to(torch.uint8), confidence
 
 
 def _normalize(rgb: Tensor, thermal: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -94,7 +96,37 @@ def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
     return F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
-def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
+def halve(image: Tensor) -> Tensor:
+    """Return the means of 2x2 pixels of (B, C, H, W), H and W even."""
+    # Before a pooling, OpenVINO would reorder the whole image.
+    return F.interpolate(image, scale_factor=0.5, mode="bilinear")
+
+
+def double_in_phases(x: Tensor) -> Tensor:
+    """Map (B, C, h, w) to (B, C, 4, h, w): the four pixels that replace one at twice the size.
+
+    In the order left upper, right upper, left lower, right lower; the values are those of `resize`.
+    OpenVINO takes several times as long to resize.
+    """
+    channels = int(x.shape[1])  # a constant for a tracer
+    side = torch.tensor([[0.25, 0.75, 0], [0, 0.75, 0.25]], device=x.device)
+    pixels = side[:, None, :, None] * side[:, None]  # (2, 2, 3, 3)
+    one = torch.eye(channels, device=x.device).view(channels, 1, 1, channels, 1, 1)
+    kernel = one * pixels.view(1, 2, 2, 1, 3, 3)
+    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    kernel = kernel.view(4 * channels, channels, 3, 3)
+    doubled = in_float32(lambda x: F.conv2d(x, kernel), padded)
+    return doubled.view(-1, channels, 4, *x.shape[-2:])
+
+
+def join_phases(phases: Tensor) -> Tensor:
+    """Map (B, 4, h, w) of `double_in_phases` to (B, 2 h, 2 w)."""
+    batch, _, height, width = phases.shape
+    parts = phases.view(batch, 2, 2, height, width).permute(0, 3, 1, 4, 2)
+    return parts.reshape(batch, 2 * height, 2 * width)
+
+
+def in_float32(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """Compute `layer(x)` without autocast, because rounding could change the class."""
     if not torch.is_autocast_enabled(x.device.type):
         return layer(x)

@@ -24,7 +24,8 @@ from difusionseg_core.network.encoder.convnext import ConvNeXt
 from difusionseg_core.network.encoder.neck import MergedPyramid
 from difusionseg_core.network.encoder.two_path import DetailRefinement, TwoPathBackbone, TwoPathNeck
 from difusionseg_core.network.heads.classifier import pointwise_classifier, scaled_classifier
-from difusionseg_core.network.heads.fusion_module import FusionModule, LumaFusion
+from difusionseg_core.network.heads.fusion_module import FusionModule
+from difusionseg_core.network.heads.luma_fusion import LumaFusion
 from difusionseg_core.network.heads.object_head import ObjectHead, ObjectMaps
 from difusionseg_core.network.layers import conv_norm, in_float32, resize
 from difusionseg_core.network.preprocessing import SIZE_MULTIPLE
@@ -84,7 +85,7 @@ class DiFusionSeg(nn.Module):
         self,
         backbone: nn.Module,
         neck: MergedPyramid | TwoPathNeck,
-        fusion: nn.Module,
+        fusion: FusionModule | LumaFusion,
         decoder: Decoder,
         classifier: nn.Module,
         refinement: nn.Module | None,
@@ -107,7 +108,8 @@ class DiFusionSeg(nn.Module):
         self.neck = neck
         self.fusion = fusion
         self.fusion_down = nn.Sequential(
-            nn.Conv2d(3, dim, 3, stride=self.stride, padding=1), nn.ReLU(inplace=True)
+            nn.Conv2d(3, dim, 3, stride=self.stride // fusion.reduction, padding=1),
+            nn.ReLU(inplace=True),
         )
         # One layer in two roles, with the same weights: it joins the features with the fused
         # image, and the guide with the noisy state.
@@ -149,8 +151,8 @@ class DiFusionSeg(nn.Module):
     def encode(self, image: Tensor) -> Encoded:
         """Compute everything before the diffusion."""
         features, detail = self.neck(self.backbone(image))
-        fused = self.fusion(features, image)
-        guide = self.join(torch.cat([features, self.fusion_down(fused)], dim=1))
+        fused, seen = self.fusion(features, image)
+        guide = self.join(torch.cat([features, self.fusion_down(seen)], dim=1))
         # The guide is later joined with every state: its share of that is computed here, once.
         joined_guide = nn.functional.conv2d(guide, self.join.weight[:, : self.dim], self.join.bias)
         return Encoded(fused, features, detail, guide, joined_guide)

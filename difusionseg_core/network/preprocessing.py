@@ -32,6 +32,11 @@ def normalize(rgb: np.ndarray, thermal: np.ndarray) -> np.ndarray:
     return image
 
 
+def stack(images: list[np.ndarray]) -> np.ndarray:
+    """Join images to a batch (B, ...); one image is not copied."""
+    return images[0][None] if len(images) == 1 else np.stack(images)
+
+
 def pad(image: np.ndarray) -> np.ndarray:
     """Repeat edge rows and columns of an image (H, W, ...) up to multiples of 4, if needed."""
     height, width = image.shape[:2]

@@ -22,18 +22,20 @@ from difusionseg_core.training.trainer import data_of
 
 _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer classes are treated as having it
 # Factors of the learning rate, for small parts with separate losses.
-_FUSION_FACTOR, _OBJECTS_FACTOR = 8.0, 4.0
+_FUSION_FACTOR, _OBJECTS_FACTOR = 4.0, 4.0
 
 
 class LiteTraining(Training):
     """Trains `lite` from ImageNet weights, or from the weights `start`.
 
-    Raises ValueError for a `feedback` out of range or a negative `lovasz`.
+    Raises ValueError for a `feedback` or `end_factor` out of range or a negative `lovasz`.
 
     Args:
         num_classes: Number of classes; that of the data if not given.
-        learning_rate: Learning rate of the new parts after the warm-up; it then falls to zero along
-            a cosine over the whole training.
+        learning_rate: Learning rate of the new parts after the warm-up; it then falls along a
+            cosine over the whole training.
+        end_factor: Learning rate at the end, relative to `learning_rate`, 0 to 1. A training whose
+            weights are averaged over many steps needs no small one.
         backbone_factor: Learning rate of the backbone, relative to that of the new parts.
         weight_decay: Weight decay.
         warmup: Steps in which the learning rates rise.
@@ -58,6 +60,7 @@ class LiteTraining(Training):
         self,
         num_classes: int | None = None,
         learning_rate: float = 1e-3,
+        end_factor: float = 0.0,
         backbone_factor: float = 0.3,
         weight_decay: float = 0.01,
         warmup: int = 100,
@@ -72,6 +75,8 @@ class LiteTraining(Training):
     ) -> None:
         if not 0 <= feedback <= 1:
             raise ValueError(f"feedback must be 0 to 1, not {feedback}")
+        if not 0 <= end_factor <= 1:
+            raise ValueError(f"end_factor must be 0 to 1, not {end_factor}")
         if not lovasz >= 0:
             raise ValueError(f"lovasz must not be negative, but is {lovasz}")
         number = MSRS.num_classes if num_classes is None else num_classes
@@ -130,6 +135,7 @@ class LiteTraining(Training):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return AdamW and the schedule of its learning rate, step by step."""
         learning_rate: float = self.hparams["learning_rate"]
+        end_factor: float = self.hparams["end_factor"]
         warmup: int = self.hparams["warmup"]
         parts: list[tuple[nn.Module, float]] = [
             (self._context(), self.hparams["backbone_factor"]),
@@ -151,7 +157,8 @@ class LiteTraining(Training):
             if step < warmup:
                 return (step + 1) / warmup
             progress = (step - warmup) / max(1, steps - warmup)
-            return 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+            share = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+            return end_factor + (1 - end_factor) * share
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {

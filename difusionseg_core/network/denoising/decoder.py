@@ -49,30 +49,31 @@ class DeformableAttention(nn.Module):
 
     def forward(self, x: Tensor, position: tuple[Tensor, Tensor]) -> Tensor:
         """Attend; `position`, see `position_code`, enters the queries, not the values."""
-        batch, dim, height, width = x.shape
-        layers = (self.value, self.offsets, self.weights)
-        weight = torch.cat([layer.weight for layer in layers])
-        bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
-        # One convolution for all three. The position is added to the last two; its shares depend
-        # on the row or the column alone, and are cheap.
-        projected = F.conv2d(x, weight, bias)
-        by_row, by_column = weight[dim:].chunk(2, dim=1)
-        place = F.conv2d(position[0], by_row) + F.conv2d(position[1], by_column)
-        queries = (projected[:, dim:] + place).permute(0, 2, 3, 1)
-        offsets, weights = queries.split(
-            [len(self.offsets.weight), len(self.weights.weight)], dim=3
-        )
+        batch, _, height, width = x.shape
         shape = (batch, height, width, self.heads, self.points)
-        weights = _softmax(weights.reshape(shape))
-        return self.output(sample(projected[:, :dim], offsets.reshape(*shape, 2), weights))
+        values, offsets, scores = self._project(x, position)
+        offsets = offsets.permute(0, 2, 3, 1).reshape(*shape, 2)
+        scores = scores.permute(0, 2, 3, 1).reshape(shape)
+        return self.output(sample(values, offsets, scores))
 
-
-def _softmax(x: Tensor) -> Tensor:
-    # Over the last axis. With as few as four values there, a CPU is eight times faster if they
-    # are not adjacent in memory.
-    if not in_pieces():
-        return x.softmax(-1)
-    return x.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1).contiguous()
+    def _project(self, x: Tensor, position: tuple[Tensor, Tensor]) -> list[Tensor]:
+        """Compute values, offsets and scores, each (B, channels, h, w)."""
+        layers = (self.value, self.offsets, self.weights)
+        # The position is added to the last two; its shares depend on the row or the column alone,
+        # and are cheap.
+        places = []
+        for layer in layers[1:]:
+            by_row, by_column = layer.weight.chunk(2, dim=1)
+            places.append(F.conv2d(position[0], by_row) + F.conv2d(position[1], by_column))
+        if torch.jit.is_tracing():  # a compiler would copy the parts of one wide map
+            values, *queries = (layer(x) for layer in layers)
+        else:
+            weight = torch.cat([layer.weight for layer in layers])
+            bias = torch.cat([layer.bias for layer in layers if layer.bias is not None])
+            values, *queries = F.conv2d(x, weight, bias).split(
+                [layer.out_channels for layer in layers], dim=1
+            )
+        return [values, *(query + place for query, place in zip(queries, places, strict=True))]
 
 
 class DecoderLayer(nn.Module):

@@ -8,12 +8,11 @@ convolutions over the full image find its outline.
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from difusionseg_core.network.encoder.efficientnet_lite import EfficientNetLite0
 from difusionseg_core.network.encoder.neck import MergedPyramid
-from difusionseg_core.network.layers import resize
+from difusionseg_core.network.layers import halve, resize
 
 DETAIL_WIDTH = 32
 """Channels of the maps at stride 4."""
@@ -31,9 +30,7 @@ class TwoPathBackbone(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Map an image (B, 4, H, W) to feature maps: detail, then context from fine to coarse."""
-        # The means of 2x2 pixels; before a pooling, OpenVINO would reorder the whole image.
-        half = F.interpolate(image, scale_factor=0.5, mode="bilinear")
-        return [self.detail(image), *self.context(half)]
+        return [self.detail(image), *self.context(halve(image))]
 
 
 class TwoPathNeck(nn.Module):

@@ -1,24 +1,15 @@
-"""Fusion modules: features and normalised images -> one image, (B, 3, H, W) RGB in 0..1.
-
-`FusionModule` is the paper's: convolutions at full resolution compute all three channels.
-`LumaFusion` is the small one: it fuses brightness only, and takes colour from the RGB image.
-"""
+"""The paper's fusion module: convolutions at full resolution draw the fused image."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from difusionseg_core.network.layers import conv_bn_relu, in_pieces, resize, winograd_pays
-from difusionseg_core.network.preprocessing import IMAGE_MEAN, IMAGE_STD
 from difusionseg_core.network.upsampled_conv import SCALE, convolve_upsampled
 from difusionseg_core.network.winograd import convolve_rows, transform_kernel
-
-_LEAST_GAIN = -0.4  # of the RGB image in `LumaFusion`: nothing bright in it turns dark
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as OpenCV's grey
 
 _STRIPE_ROWS = (
     96  # of the image, computed at once; more take more memory, fewer recompute more rows
@@ -32,8 +23,12 @@ Cross = Callable[[Tensor, Tensor, int], Tensor]
 class FusionModule(nn.Module):
     """The paper's fusion module: a semantic branch at stride 4 and a detail branch at full size.
 
-    `features` (B, dim, H/4, W/4), `image` (B, 4, H, W) normalised -> (B, 3, H, W) in (0, 1).
+    `features` (B, dim, H/4, W/4), `image` (B, 4, H, W) normalised -> (B, 3, H, W) in (0, 1), twice:
+    the fused image, and what the decoder sees of it, which is all of it.
     """
+
+    reduction = 1
+    """Pixels of the fused image, in a row, for one of the image that the decoder sees."""
 
     def __init__(self, dim: int = 256) -> None:
         super().__init__()
@@ -59,7 +54,7 @@ class FusionModule(nn.Module):
             nn.Sigmoid(),
         )
 
-    def forward(self, features: Tensor, image: Tensor) -> Tensor:
+    def forward(self, features: Tensor, image: Tensor) -> tuple[Tensor, Tensor]:
         """Fuse an image (B, 4, H, W) with its features to RGB (B, 3, H, W) in 0..1."""
         low = self.low1(features)
         low = torch.cat([self.dilated(low), self.grouped(self.low2(low))], dim=1)
@@ -70,7 +65,8 @@ class FusionModule(nn.Module):
         else:
             cross, low = self._cross_upsampled, resize(low, image.shape[-2:])
         fused = torch.cat([self._draw(cross, low, image, *rows) for rows in _stripes(image)], dim=2)
-        return fused * self.color_gain(fused)
+        fused = fused * self.color_gain(fused)
+        return fused, fused
 
     def _draw(self, cross: Cross, low: Tensor, image: Tensor, top: int, bottom: int) -> Tensor:
         """Compute rows `top` to `bottom` of the image, from all rows that the convolutions read."""
@@ -115,87 +111,3 @@ def _stripes(image: Tensor) -> list[tuple[int, int]]:
     if not in_pieces():
         return [(0, height)]
     return [(top, min(top + _STRIPE_ROWS, height)) for top in range(0, height, _STRIPE_ROWS)]
-
-
-class LumaFusion(nn.Module):
-    """A light fusion module: fused brightness from both cameras, colour from the RGB one.
-
-    Each pixel takes the brighter of both images, each with a gain of its own, plus a share of the
-    darker one. A small network at stride 4 computes the two gains and the share. These maps are
-    smooth, so that the edges of the cameras' images stay as they are; they start as the pixel-wise
-    maximum. Inputs are the features, the pixels, the brightness of both images around a pixel and
-    the thermal image's mean. Colour differences are the RGB image's own, reduced only if they would
-    leave the range, so nothing is clipped.
-
-    `features` (B, dim, h, w), `image` (B, 4, H, W) normalised, H and W multiples of 4 ->
-    (B, 3, H, W).
-    """
-
-    def __init__(self, dim: int, hidden: int = 16) -> None:
-        super().__init__()
-        self.low = nn.Conv2d(dim, hidden, 1)
-        self.high = nn.Sequential(*conv_bn_relu(2 * 4 * 4, hidden))
-        self.join = nn.Sequential(*conv_bn_relu(hidden, hidden))
-        self.maps = nn.Conv2d(hidden, 3, 3, padding=1)
-        for parameter in self.maps.parameters():
-            nn.init.zeros_(parameter)  # start as the pixel-wise maximum
-        self.light = nn.Conv2d(3, hidden, 1, bias=False)
-
-    def forward(self, features: Tensor, image: Tensor) -> Tensor:
-        """Fuse an image (B, 4, H, W) with its features to RGB (B, 3, H, W) in 0..1."""
-        rgb, thermal = denormalized(image)
-        luma = luminance(rgb)
-        both = torch.cat([luma, thermal], dim=1)
-        # Blocks of 2x2 pixels are channels (B, 4, H/2, W/2), and share one value of the maps.
-        half = F.pixel_unshuffle(both, 2)
-        visible, warm = half.split(4, dim=1)
-        detail = self.high(F.pixel_unshuffle(half, 2))
-        low = self.low(features) + self.light(_brightness(both, features.shape[-2:]))
-        detail = self.join(detail + resize(low, detail.shape[-2:]))
-        gain, thermal_gain, share = _resize_maps(self.maps(detail), half.shape[-2:]).unbind(1)
-        gain = gain.clamp_min(_LEAST_GAIN)
-        brighter = torch.maximum(visible + gain * visible, warm + thermal_gain * warm)
-        fused = (brighter + share * torch.minimum(visible, warm)).clamp(0, 1)
-        fused_luma = F.pixel_shuffle(fused, 2)
-        return fused_luma + (rgb - luma) * _chroma_gain(rgb - luma, fused_luma)
-
-
-def _resize_maps(maps: Tensor, size: torch.Size) -> Tensor:
-    """(B, C, h, w) -> (B, C, 1, H, W).
-
-    Each map is resized as an image of its own: OpenVINO would pad them to 16 channels.
-    """
-    batch, channels, *small = maps.shape
-    resized = resize(maps.reshape(batch * channels, 1, *small), size)
-    return resized.view(batch, channels, 1, *size)
-
-
-def _brightness(both: Tensor, size: torch.Size) -> Tensor:
-    """Map luma and thermal (B, 2, H, W) to (B, 3, h, w), -1..3: both reduced, thermal mean."""
-    # The middle pixels of each 4x4; before a pooling OpenVINO would reorder the whole image.
-    small = F.interpolate(both, scale_factor=0.25, mode="bilinear")
-    mean = small[:, 1:].mean((2, 3), keepdim=True)
-    small = resize(small, size)
-    return 4 * torch.cat([small, mean.expand_as(small[:, 1:])], dim=1) - 1
-
-
-def denormalized(image: Tensor) -> tuple[Tensor, Tensor]:
-    """Undo the normalisation of (B, 4, H, W): RGB (B, 3, H, W), thermal (B, 1, H, W), in 0..1."""
-    mean, std = (image.new_tensor(values).view(4, 1, 1) / 255 for values in (IMAGE_MEAN, IMAGE_STD))
-    restored = (image * std + mean).clamp(0, 1)
-    return restored[:, :3], restored[:, 3:]
-
-
-def luminance(rgb: Tensor) -> Tensor:
-    """Return brightness (B, 1, H, W) of (B, 3, H, W)."""
-    red, green, blue = rgb.split(1, dim=1)  # sums over so few channels are slow
-    return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
-
-
-def _chroma_gain(chroma: Tensor, luma: Tensor) -> Tensor:
-    """Return the largest factor up to 1 that keeps `luma + factor * chroma` within 0..1."""
-    tiny = 1e-4
-    red, green, blue = chroma.split(1, dim=1)
-    highest = torch.maximum(torch.maximum(red, green), blue).clamp_min(tiny)
-    lowest = torch.minimum(torch.minimum(red, green), blue).clamp_max(-tiny)
-    return torch.minimum((1 - luma) / highest, -luma / lowest).clamp_max(1)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from difusionseg_core.network.denoising import diffusion
-from difusionseg_core.network.heads.fusion_module import denormalized, luminance
+from difusionseg_core.network.heads.luma_fusion import denormalized, luminance
 from difusionseg_core.network.heads.object_head import ObjectMaps
 from difusionseg_core.network.model import DiFusionSeg, Encoded
 from difusionseg_core.training.losses.fusion_objective import fusion_losses

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from difusionseg_core import create_model
@@ -31,6 +30,7 @@ from difusionseg_core.training.data.object_targets import object_targets
 from difusionseg_core.training.lite import LiteTraining
 from difusionseg_core.training.losses.objective import draw_diffusion
 from difusionseg_core.training.paper import decay_groups, linear_factor
+from difusionseg_core.training.runs.averaging import PolynomialAveraging
 
 SIZE = (48, 64)
 
@@ -179,6 +179,7 @@ def test_training_lowers_its_loss_and_leaves_its_results(root, streets, tmp_path
     assert main([*arguments(root, streets, tmp_path), *more]) == 0
     losses = list(logged(tmp_path).values())
     assert len(losses) == 24 and sum(losses[-6:]) < 0.85 * sum(losses[:6])
+    assert list(logged(tmp_path, "lr-AdamW/pg1").values())[-1] == pytest.approx(0.003)
     assert "lite.safetensors" in capsys.readouterr().out
 
     measured = json.loads((tmp_path / "metrics.json").read_text())
@@ -267,20 +268,14 @@ def test_a_killed_training_resumes_to_the_same_losses(root, streets, tmp_path) -
         torch.testing.assert_close(value, same[name], rtol=1e-4, atol=1e-5)
 
 
-def test_averaged_weights_follow_their_decay() -> None:
-    class Steps(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.value = torch.nn.Parameter(torch.zeros(()))
-
-    callback = EMAWeightAveraging(decay=0.9)
-    average = torch.optim.swa_utils.AveragedModel(Steps(), **callback._kwargs)
-    model, expected = Steps(), None
-    for value in (1.0, 2.0, 4.0):
-        model.value.data.fill_(value)
+def test_half_of_the_averaged_weights_is_of_the_last_fifth_of_the_steps() -> None:
+    callback = PolynomialAveraging()
+    model = torch.nn.Linear(1, 1)
+    average = torch.optim.swa_utils.AveragedModel(model, use_buffers=True, **callback._kwargs)
+    for step in range(1000):
+        model.weight.data.fill_(float(step >= 794))
         average.update_parameters(model)
-        expected = value if expected is None else 0.9 * expected + 0.1 * value
-    assert average.module.value.item() == pytest.approx(expected)
+    assert average.module.weight.item() == pytest.approx(0.5, abs=0.01)
 
 
 @pytest.mark.slow
@@ -343,6 +338,7 @@ def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None
         (["--ckpt_path=nowhere.ckpt"], "nowhere.ckpt"),
         (["--model.feedback=2"], "feedback must be 0 to 1"),
         (["--model.lovasz=-1"], "lovasz must not be negative"),
+        (["--model.end_factor=2"], "end_factor must be 0 to 1"),
     ],
 )
 def test_refusals_are_one_line(root, streets, tmp_path, capsys, more, complaint) -> None:
