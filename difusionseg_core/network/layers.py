@@ -98,8 +98,10 @@ def resize(x: Tensor, size: torch.Size | tuple[int, int]) -> Tensor:
 
 def halve(image: Tensor) -> Tensor:
     """Return the means of 2x2 pixels of (B, C, H, W), H and W even."""
-    # Before a pooling, OpenVINO would reorder the whole image.
-    return F.interpolate(image, scale_factor=0.5, mode="bilinear")
+    # A convolution: OpenVINO takes four times as long to resize few channels, and 16 to pool them.
+    channels = int(image.shape[1])  # a constant for a tracer
+    kernel = torch.eye(channels, device=image.device).view(channels, channels, 1, 1) / 4
+    return F.conv2d(image, kernel.expand(-1, -1, 2, 2), stride=2)
 
 
 def double_in_phases(x: Tensor) -> Tensor:

@@ -7,8 +7,6 @@ import pytest
 
 from tools.weights_card import six_classes, with_interval
 
-pytestmark = pytest.mark.core
-
 
 def _confusion(car: int, taken_for_cone: int) -> np.ndarray:
     confusion = np.zeros((9, 9), np.int64)
