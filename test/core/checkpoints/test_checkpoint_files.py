@@ -352,23 +352,3 @@ def test_checkpoints_of_our_training_are_recognized_by_weight_names(tmp_path, ca
     started = create_model("lite", num_classes=5)
     start_from(started, tmp_path / "best.ckpt")
     assert same(started.state_dict(), model.state_dict())
-
-
-def test_several_files_become_the_mean_of_their_weights(tmp_path, capsys) -> None:
-    models = [create_model("lite", num_classes=5) for _ in range(2)]
-    save_weights(models[0], tmp_path / "a.safetensors", ModelInfo("lite", 5))
-    state = {f"model.{name}": value for name, value in models[1].state_dict().items()}
-    torch.save({"state_dict": state}, tmp_path / "b.ckpt")
-    save_weights(create_model("lite", 4), tmp_path / "four.safetensors", ModelInfo("lite", 4))
-    files = [str(tmp_path / name) for name in ("a.safetensors", "b.ckpt", "mean.safetensors")]
-
-    assert main(["convert", *files]) == 0 and "lite, 5 classes" in capsys.readouterr().out
-    mean = load_model(tmp_path / "mean.safetensors").state_dict()
-    first, second = (model.state_dict() for model in models)
-    for name, value in mean.items():
-        torch.testing.assert_close(value, ((first[name] + second[name]) / 2).to(value.dtype))
-
-    assert main(["convert", str(tmp_path / "four.safetensors"), *files, "--overwrite"]) == 1
-    assert "different models or classes" in capsys.readouterr().err
-    assert main(["convert", *files[:2], str(tmp_path / "mean.pth")]) == 1
-    assert "one .safetensors becomes .pth" in capsys.readouterr().err
