@@ -52,7 +52,7 @@ PATIENCE_FACTOR = 4.0
 LEAST_PATIENCE = 0.5
 SHEET_ROWS = 8
 SAMPLE = Path(__file__).resolve().parents[1] / "sample"
-SAMPLE_IOU = 0.51
+SAMPLE_IOU = 0.52
 
 
 @dataclass

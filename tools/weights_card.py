@@ -2,9 +2,10 @@
 
     python -m tools.weights_card MSRS/val ROADSCENE --model lite
 
-Prints Markdown tables: IoU by class with intervals, the score with one camera missing, and the
-score by number of diffusion steps. Of ROADSCENE only the pairs that trainings hold out are scored.
-Boxes and fused images are measured by `difusionseg evaluate --boxes --baselines`.
+Prints Markdown tables: IoU by class with intervals, the score with one camera missing, the score
+by number of diffusion steps, and how much brighter the fused image is than the RGB image. Of
+ROADSCENE only the pairs that trainings hold out are scored. Boxes and the scores of fused images
+are measured by `difusionseg evaluate --boxes --baselines`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
-from difusionseg_core.classes import MSRS
+from difusionseg_core.classes import COMMON_CLASSES, MSRS
+from difusionseg_core.evaluation.comparison import resamples
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix
 from difusionseg_core.predictor import Predictor
 from difusionseg_core.training.data.augmentation import Sample
 from difusionseg_core.training.data.datamodule import is_held_out
 from difusionseg_core.training.data.pair_dataset import PairDataset
 
-COMMON = [1, 2, 3, 4, 5, 7]  # all but guardrail and bump, which are rare
-RESAMPLES = 2000
 STEPS = (1, 2, 3, 5)
 
 
@@ -40,7 +41,7 @@ def confusions(predictor: Predictor, samples: Iterable[Sample], without: str = "
 
 def six_classes(confusion: np.ndarray) -> float:
     """Return the mean IoU of the common classes that occur in the annotations."""
-    annotated = [label for label in COMMON if confusion[label].any()]
+    annotated = [label for label in COMMON_CLASSES if confusion[label].any()]
     return float(np.mean(class_iou(confusion)[annotated]))
 
 
@@ -51,15 +52,27 @@ def with_interval(scores: np.ndarray) -> list[str]:
         iou = class_iou(confusion)
         return np.array([six_classes(confusion), np.nanmean(iou), *iou[1:]])
 
-    rng = np.random.default_rng(0)
-    drawn = rng.multinomial(len(scores), np.full(len(scores), 1 / len(scores)), RESAMPLES)
-    rows = np.stack([row(np.tensordot(counts, scores, 1)) for counts in drawn])
+    rows = np.stack([row(np.tensordot(counts, scores, 1)) for counts in resamples(len(scores))])
     annotated = [True, True, *(scores.sum((0, 2)) > 0)[1:]]
     texts = []
     for value, column, known in zip(row(scores.sum(0)), rows.T, annotated, strict=True):
         least, most = np.nanpercentile(column, (2.5, 97.5)) if known else (np.nan, np.nan)
         texts.append(f"{value:.3f} ({least:.2f} to {most:.2f})" if known else "none")
     return texts
+
+
+def brightening(predictor: Predictor, samples: Iterable[Sample]) -> np.ndarray:
+    """Return by how many levels of 255 the fused image of each pair is brighter than the RGB."""
+    return np.array(
+        [
+            np.mean(_grey(predictor(sample.rgb, sample.thermal).fused)) - np.mean(_grey(sample.rgb))
+            for sample in samples
+        ]
+    )
+
+
+def _grey(rgb: np.ndarray) -> np.ndarray:
+    return cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
 
 
 def main() -> None:
@@ -85,8 +98,9 @@ def main() -> None:
 
     print("\n| one camera missing, six classes | both | one | ratio |\n| --- | --- | --- | --- |")
     night = [pair.name.endswith("N") for pair in parts[0].pairs]
+    day = [not dark for dark in night]
     for title, without, chosen in (
-        ("day, thermal image black", "thermal", [not dark for dark in night]),
+        ("day, thermal image black", "thermal", day),
         ("night, RGB image black", "rgb", night),
     ):
         samples = [sample for sample, take in zip(msrs, chosen, strict=True) if take]
@@ -95,9 +109,18 @@ def main() -> None:
         print(f"| {title} | {both:.3f} | {one:.3f} | {one / both:.2f} |")
 
     print("\n| diffusion steps | six classes, pooled |\n| --- | --- |")
+    own_steps = predictor.steps
     for steps in STEPS:
         predictor.steps = steps
         print(f"| {steps} | {six_classes(confusions(predictor, msrs + roadscene).sum(0)):.3f} |")
+
+    predictor.steps = own_steps
+    print("\n| brighter than RGB, levels of 255 | mean | least | most |\n| --- | --- | --- | --- |")
+    of_each = brightening(predictor, msrs)
+    by_group = {"MSRS, day": of_each[day], "MSRS, night": of_each[night]}
+    by_group["RoadScene"] = brightening(predictor, roadscene)
+    for title, levels in by_group.items():
+        print(f"| {title} | {levels.mean():.1f} | {levels.min():.1f} | {levels.max():.1f} |")
 
 
 if __name__ == "__main__":

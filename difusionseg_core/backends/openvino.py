@@ -87,7 +87,7 @@ class OpenVINOBackend:
         model = self._model.clone()
         model.reshape(dict(enumerate(map(list, shapes))))
         _skip_means_of_one(model)
-        _skip_last_transpose(model)
+        _split_fused_image(model)
         steps = shapes[-1][0]
         if steps <= _MOST_UNROLLED:
             _unroll(model, steps)
@@ -150,13 +150,16 @@ def _skip_means_of_one(model: openvino.Model) -> None:
             _replace(node.output(0), same.output(0))
 
 
-def _skip_last_transpose(model: openvino.Model) -> None:
-    """Let the fused image leave as planes (B, 3, H, W), which OpenCV joins ten times as fast."""
+def _split_fused_image(model: openvino.Model) -> None:
+    """Let the fused image leave as planes (B, 3, H, W), which OpenCV joins ten times as fast.
+
+    The compiler removes this transposition together with the graph's own.
+    """
     result = model.get_results()[0]
-    transpose = result.input_value(0).get_node()
-    if transpose.get_type_name() == "Transpose":
-        result.input(0).replace_source_output(transpose.input_value(0))
-        model.validate_nodes_and_infer_types()
+    order = opset.constant([0, 3, 1, 2], np.int64)
+    planes = opset.transpose(result.input_value(0), order)
+    result.input(0).replace_source_output(planes.output(0))
+    model.validate_nodes_and_infer_types()
 
 
 def _replace(old: openvino.Output, new: openvino.Output) -> None:

@@ -1,6 +1,7 @@
 """Classes of a data set or model: names, colours, background. Imports no other room."""
 
 from difusionseg_core.classes.label_set import (
+    COMMON_CLASSES,
     FMB,
     IGNORE,
     MOST_CLASSES,
@@ -13,6 +14,7 @@ from difusionseg_core.classes.label_set import (
 )
 
 __all__ = [
+    "COMMON_CLASSES",
     "FMB",
     "IGNORE",
     "MOST_CLASSES",

@@ -200,5 +200,8 @@ def _shipped(name: str) -> LabelSet:
 MSRS = _shipped("msrs")
 """Classes and colours of MSRS; MFNet and MFD have the same nine (Ha et al., IROS 2017)."""
 
+COMMON_CLASSES = (1, 2, 3, 4, 5, 7)
+"""Classes of MSRS that many images have; guardrails and bumps are rare."""
+
 FMB = _shipped("fmb")
 """Classes and colours of FMB (Liu et al., ICCV 2023)."""

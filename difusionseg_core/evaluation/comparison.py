@@ -78,8 +78,7 @@ def compare(evaluations: Mapping[str, Sequence[ImageScores]], seed: int = 0) -> 
     ]
     rows = {key: [image_metrics(one) for one in of_one] for key, of_one in images.items()}
 
-    rng = np.random.default_rng(seed)
-    draws = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
+    draws = resamples(len(names), seed)
     scores, differences = {}, {}
     for metric in metrics:
         of_metric = {key: one[metric] for key, one in statistics.items()}
@@ -114,6 +113,12 @@ def compare(evaluations: Mapping[str, Sequence[ImageScores]], seed: int = 0) -> 
             largest[key] = sorted(gains, key=lambda gain: -gain[1])
     left_out = len({name for one in by_name.values() for name in one}) - len(names)
     return Comparison(len(names), left_out, scores, differences, ranked_by, largest)
+
+
+def resamples(images: int, seed: int = 0) -> np.ndarray:
+    """Return how often each image occurs in each resample of the bootstrap, (RESAMPLES, images)."""
+    rng = np.random.default_rng(seed)
+    return rng.multinomial(images, np.full(images, 1 / images), RESAMPLES)
 
 
 def _statistics(images: Sequence[ImageScores]) -> Iterator[tuple[str, Statistic]]:

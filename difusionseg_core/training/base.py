@@ -14,16 +14,13 @@ from torch import Tensor, nn
 from difusionseg_core.checkpoints.checkpoint_file import MODEL_INFO
 from difusionseg_core.checkpoints.model_files import SHIPPED
 from difusionseg_core.checkpoints.weights_file import ModelInfo, start_from
-from difusionseg_core.classes import MSRS
+from difusionseg_core.classes import COMMON_CLASSES, MSRS
 from difusionseg_core.data.boxes import BOX_CLASSES
 from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
 from difusionseg_core.network.model import DiFusionSeg
 from difusionseg_core.training.data.datamodule import as_list
 from difusionseg_core.training.trainer import data_of
-
-_COMMON_CLASSES = (1, 2, 3, 4, 5, 7)
-"""Classes of MSRS that many images have; guardrails and bumps are rare."""
 
 
 class Training(pl.LightningModule):
@@ -134,7 +131,7 @@ class Training(pl.LightningModule):
             self.scores["box_f1"] = self.boxes.mean_f1()
             for label in BOX_CLASSES.values():
                 self.scores[f"f1/{names[label]}"] = self.boxes.f1(label)
-        common = [confusion_iou[label] for label in _COMMON_CLASSES if label < len(confusion_iou)]
+        common = [confusion_iou[label] for label in COMMON_CLASSES if label < len(confusion_iou)]
         if self.label_set.has_same_classes(MSRS) and np.isfinite(common).any():
             self.scores["miou_common"] = float(np.nanmean(common))
         for name, value in self.scores.items():

@@ -21,8 +21,7 @@ from difusionseg_core.training.losses.objective import draw_diffusion, lite_loss
 from difusionseg_core.training.trainer import data_of
 
 _LEAST_SHARE = 1e-4  # of a class in the training pixels; rarer classes are treated as having it
-# Factors of the learning rate, for small parts with separate losses.
-_FUSION_FACTOR, _OBJECTS_FACTOR = 4.0, 4.0
+_HEAD_FACTOR = 4.0  # of the learning rate, for small parts with losses of their own
 
 
 class LiteTraining(Training):
@@ -139,10 +138,10 @@ class LiteTraining(Training):
         warmup: int = self.hparams["warmup"]
         parts: list[tuple[nn.Module, float]] = [
             (self._context(), self.hparams["backbone_factor"]),
-            (self.model.fusion, _FUSION_FACTOR),
+            (self.model.fusion, _HEAD_FACTOR),
         ]
         if self.model.objects is not None:
-            parts.append((self.model.objects, _OBJECTS_FACTOR))
+            parts.append((self.model.objects, _HEAD_FACTOR))
         own = {id(parameter) for part, _ in parts for parameter in part.parameters()}
         rest = [parameter for parameter in self.model.parameters() if id(parameter) not in own]
         groups = [{"params": rest, "lr": learning_rate}]

@@ -73,7 +73,7 @@ def _fuse(visible: Tensor, warm: Tensor, maps: Tensor) -> Tensor:
 
 
 def _to_blocks(images: Tensor) -> Tensor:
-    """Map (B, C, H, W) to (B, C * 16, H/4, W/4).
+    """Map (B, C, H, W) to (B, C * 16, H/4, W/4): `pixel_unshuffle` by 2, twice, in one step.
 
     Channels are C x rows, columns of a pixel in its quarter x rows, columns of the quarter in its
     block.
