@@ -125,8 +125,11 @@ class Cameras:
         self._pipe, theirs = context.Pipe()
         arguments = (theirs, options.height, options.width, options.rate)
         self._process = context.Process(target=_play_cameras, args=arguments, daemon=True)
-        self._process.start()
+        with processes.held_signals() as held:  # else it might never get its arguments
+            self._process.start()
         theirs.close()
+        if held:
+            signal.raise_signal(held[0])
 
     @property
     def pid(self) -> int:

@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -66,24 +67,33 @@ def start(processes: Sequence[Process], output: IO | None = None) -> list[subpro
     Raises NotInstalled, with nothing started.
     """
     commands = [command_line(process) for process in processes]
-    # A signal must not raise before the caller has the list of the children.
+    with held_signals() as held:  # until the caller has the list of the children
+        children = [
+            subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output)
+            for command in commands
+        ]
+    if held:
+        end(children)
+        signal.raise_signal(held[0])
+    return children
+
+
+@contextmanager
+def held_signals() -> Iterator[list[int]]:
+    """Keep SIGINT and SIGTERM from interrupting a block; yields a list that gets their numbers.
+
+    The caller raises them after the block, when it can end what the block has started.
+    """
     held: list[int] = []
     handlers = {
         number: signal.signal(number, lambda number, _: held.append(number))
         for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        children = [
-            subprocess.Popen(command, start_new_session=True, stdout=output, stderr=output)
-            for command in commands
-        ]
+        yield held
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if held:
-        end(children)
-        signal.raise_signal(held[0])
-    return children
 
 
 def end(children: Sequence[subprocess.Popen]) -> None:
