@@ -21,9 +21,9 @@ from difusionseg_core.classes import COMMON_CLASSES, MSRS
 from difusionseg_core.evaluation.comparison import resamples
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix
 from difusionseg_core.predictor import Predictor
-from difusionseg_core.training.data.augmentation import Sample
 from difusionseg_core.training.data.datamodule import is_held_out
 from difusionseg_core.training.data.pair_dataset import PairDataset
+from difusionseg_core.training.data.sample import Sample
 
 STEPS = (1, 2, 3, 5)
 

@@ -5,38 +5,17 @@ Geometry and colour follow the paper's training; the rest imitates a robot's cam
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from difusionseg_core.classes import IGNORE
+from difusionseg_core.training.data.drawn_railings import draw_railing
+from difusionseg_core.training.data.sample import Sample, flip, resized
 
-PASTED_CLASSES = (2, 3, 5, 6, 7)
-"""Classes whose objects are pasted: person, bike, car stop, guardrail, cone."""
-_SMALLEST_PASTED = 40  # pixels
-_SIMILAR_LIGHT = 30  # difference of the mean RGB value
 _VISIBLE_SHARE = 0.4  # of a box that must be inside a crop for the object to count
 _MOST_SHIFT = 12.0  # pixels that the thermal image may be off
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A labelled frame, or a part of one.
-
-    `rgb` (H, W, 3) uint8, `thermal` (H, W) uint8, `labels` (H, W) uint8 ids with 255 for ignore,
-    `boxes` (N, 5) float32: class id, left, top, right, bottom in pixels.
-    """
-
-    rgb: np.ndarray
-    thermal: np.ndarray
-    labels: np.ndarray
-    boxes: np.ndarray = field(default_factory=lambda: np.empty((0, 5), np.float32))
-
-    @property
-    def images(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """RGB image, thermal image and labels."""
-        return self.rgb, self.thermal, self.labels
 
 
 @dataclass(frozen=True)
@@ -46,11 +25,11 @@ class Augmentation:
     `scale` is the range of the random resize relative to the image, `crop` (height, width) in
     pixels, `class_share` the largest share that one class may have in a crop (ten tries). `focus`
     is the probability that the crop is placed on a pixel of a rare class, all classes equally
-    likely; `paste` that objects of another sample are put into this one. The probabilities of
-    camera effects are `no_rgb` and `no_thermal` (a camera missing: its image is black), `exposure`
-    (the RGB image far too dark or too bright), `contrast` (gain, offset, gamma and automatic ranges
-    of thermal cameras), `inverted` (a thermal image in which hot is dark), `shift` (thermal image
-    off by up to 12 pixels), `noise`, `blur`.
+    likely; `paste` that objects of another sample are put into this one, `railing` that a railing
+    is drawn. The probabilities of camera effects are `no_rgb` and `no_thermal` (a camera missing:
+    its image is black), `exposure` (the RGB image far too dark or too bright), `contrast` (gain,
+    offset, gamma and automatic ranges of thermal cameras), `inverted` (a thermal image in which hot
+    is dark), `shift` (thermal image off by up to 12 pixels), `noise`, `blur`.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -59,6 +38,7 @@ class Augmentation:
     focus: float = 0.0
     rare_classes: tuple[int, ...] = (3, 4, 5, 6, 7, 8)
     paste: float = 0.0
+    railing: float = 0.0
     no_rgb: float = 0.0
     no_thermal: float = 0.0
     exposure: float = 0.0
@@ -70,6 +50,8 @@ class Augmentation:
 
     def __call__(self, sample: Sample, rng: np.random.Generator) -> Sample:
         """Change a sample at random."""
+        if rng.random() < self.railing:
+            sample = draw_railing(sample, rng)
         sample = random_crop(sample, self, rng)
         if rng.random() < 0.5:
             sample = flip(sample)
@@ -101,69 +83,17 @@ def random_crop(sample: Sample, options: Augmentation, rng: np.random.Generator)
     Padding is black, and ignored in the labels.
     """
     factor = rng.uniform(*options.scale)
-    height, width = (max(1, round(side * factor)) for side in sample.labels.shape)
-    labels = cv2.resize(sample.labels, (width, height), interpolation=cv2.INTER_NEAREST)
-    top, left = _crop_corner(labels, options, rng)
+    sample = resized(sample, *(max(1, round(side * factor)) for side in sample.labels.shape))
+    top, left = _crop_corner(sample.labels, options, rng)
     window = (slice(top, top + options.crop[0]), slice(left, left + options.crop[1]))
-    scale = np.array([width, height] * 2, np.float32) / np.tile(sample.labels.shape[::-1], 2)
     boxes = sample.boxes.copy()
-    boxes[:, 1:] = boxes[:, 1:] * scale - np.array([left, top] * 2, np.float32)
+    boxes[:, 1:] -= np.array([left, top] * 2, np.float32)
     return Sample(
-        _pad(cv2.resize(sample.rgb, (width, height))[window], options.crop, 0),
-        _pad(cv2.resize(sample.thermal, (width, height))[window], options.crop, 0),
-        _pad(labels[window], options.crop, IGNORE),
+        _pad(sample.rgb[window], options.crop, 0),
+        _pad(sample.thermal[window], options.crop, 0),
+        _pad(sample.labels[window], options.crop, IGNORE),
         _clip_boxes(boxes, *options.crop),
     )
-
-
-def paste_objects(sample: Sample, donor: Sample, rng: np.random.Generator) -> Sample:
-    """Put up to four groups of objects of another sample into this one.
-
-    Source: Ghiasi et al., CVPR 2021.
-    They keep about their height in the image, so that their size fits their distance. Nothing
-    is pasted between day and night, or between images of different sizes.
-    """
-    too_different = abs(float(sample.rgb.mean()) - float(donor.rgb.mean())) > _SIMILAR_LIGHT
-    if sample.labels.shape != donor.labels.shape or too_different:
-        return sample
-    if rng.random() < 0.5:
-        donor = flip(donor)
-    groups = np.isin(donor.labels, PASTED_CLASSES).astype(np.uint8)
-    _, regions, areas, _ = cv2.connectedComponentsWithStats(groups)
-    large = np.flatnonzero(areas[1:, cv2.CC_STAT_AREA] >= _SMALLEST_PASTED) + 1
-    height, width = groups.shape
-    rgb, thermal, labels = (image.copy() for image in sample.images)
-    boxes = [sample.boxes]
-    for region in rng.permutation(large)[:4]:
-        left, top, across, down = (int(value) for value in areas[region, :4])
-        new_left = int(rng.integers(0, width - across + 1))
-        new_top = int(np.clip(top + rng.integers(-8, 9), 0, height - down))
-        source = (slice(top, top + down), slice(left, left + across))
-        target = (slice(new_top, new_top + down), slice(new_left, new_left + across))
-        inside = regions[source] == region
-        # Soft edges, so that the network does not learn to find the cut.
-        share = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 0.7)
-        for image, other in ((rgb, donor.rgb), (thermal, donor.thermal)):
-            weight = share[..., None] if image.ndim == 3 else share
-            blended = image[target] * (1 - weight) + other[source] * weight
-            image[target] = (blended + 0.5).astype(np.uint8)
-        labels[target][inside] = donor.labels[source][inside]
-        boxes.append(
-            _boxes_on(donor.boxes, regions == region) + _moved(new_left - left, new_top - top)
-        )
-    return Sample(rgb, thermal, labels, np.concatenate(boxes))
-
-
-def _boxes_on(boxes: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Return the boxes whose centre is on the region (H, W)."""
-    height, width = region.shape
-    x = (boxes[:, [1, 3]].mean(1).astype(int)).clip(0, width - 1)
-    y = (boxes[:, [2, 4]].mean(1).astype(int)).clip(0, height - 1)
-    return boxes[region[y, x]]
-
-
-def _moved(right: int, down: int) -> np.ndarray:
-    return np.array([0, right, down, right, down], np.float32)
 
 
 def _clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -175,14 +105,6 @@ def _clip_boxes(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
         (part[:, 3] - part[:, 1]) * (part[:, 4] - part[:, 2]) for part in (clipped, boxes)
     )
     return clipped[visible > _VISIBLE_SHARE * whole]
-
-
-def flip(sample: Sample) -> Sample:
-    """Mirror left and right."""
-    boxes = sample.boxes.copy()
-    boxes[:, [1, 3]] = sample.labels.shape[1] - sample.boxes[:, [3, 1]]
-    rgb, thermal, labels = (np.ascontiguousarray(image[:, ::-1]) for image in sample.images)
-    return Sample(rgb, thermal, labels, boxes)
 
 
 def photometric_distortion(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -17,10 +17,11 @@ from difusionseg_core.classes import MSRS, LabelSet
 from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import find_data_set
 from difusionseg_core.imaging.camera_settings import read_still_settings
-from difusionseg_core.training.data.augmentation import Augmentation, Sample
+from difusionseg_core.training.data.augmentation import Augmentation
 from difusionseg_core.training.data.memory_budget import MemoryBudget, size_of, workers_that_fit
 from difusionseg_core.training.data.pair_dataset import Item, PairDataset
 from difusionseg_core.training.data.paper_augmentation import PaperAugmentation, PaperDataset
+from difusionseg_core.training.data.sample import Sample
 
 
 class JoinedPairs(ConcatDataset[Item]):

@@ -16,14 +16,11 @@ from difusionseg_core.data.frames import DataSetFrame, read_frame, read_pair_lab
 from difusionseg_core.imaging.camera_settings import CameraSettings
 from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.network.preprocessing import normalize
-from difusionseg_core.training.data.augmentation import (
-    PASTED_CLASSES,
-    Augmentation,
-    Sample,
-    paste_objects,
-)
+from difusionseg_core.training.data.augmentation import Augmentation
 from difusionseg_core.training.data.memory_budget import MemoryBudget, size_of
 from difusionseg_core.training.data.object_targets import boxes_of_masks, object_targets
+from difusionseg_core.training.data.pasting import PASTED_CLASSES, paste_objects
+from difusionseg_core.training.data.sample import Sample
 
 Item = dict[str, torch.Tensor | int]
 """Tensors by name, and the "index" of the pair."""

@@ -15,8 +15,9 @@ import torch
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.preprocessing import normalize
-from difusionseg_core.training.data.augmentation import Sample, flip, photometric_distortion
+from difusionseg_core.training.data.augmentation import photometric_distortion
 from difusionseg_core.training.data.pair_dataset import Item, PairDataset
+from difusionseg_core.training.data.sample import Sample, flip
 
 _WIDTH, _HEIGHT = 640, 480  # of the image at a resize factor of 1
 

@@ -11,8 +11,9 @@ from difusionseg_core.data.boxes import Box, read_boxes
 from difusionseg_core.data.image_files import DataError
 from difusionseg_core.metrics.box_f1 import BoxScore
 from difusionseg_core.metrics.segmentation import class_iou, confusion_matrix, mean_iou
-from difusionseg_core.training.data.augmentation import Augmentation, Sample
+from difusionseg_core.training.data.augmentation import Augmentation
 from difusionseg_core.training.data.pair_dataset import PairDataset
+from difusionseg_core.training.data.sample import Sample
 
 CAR, PERSON, BIKE = 1, 2, 3
 

@@ -11,16 +11,17 @@ from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.preprocessing import normalize
 from difusionseg_core.training.data.augmentation import (
     Augmentation,
-    Sample,
     misalign,
-    paste_objects,
 )
 from difusionseg_core.training.data.datamodule import EpochSampler, PairData, TrainingLoader
+from difusionseg_core.training.data.drawn_railings import GUARDRAIL, draw_railing
 from difusionseg_core.training.data.paper_augmentation import (
     PaperAugmentation,
     PaperDataset,
     stretched,
 )
+from difusionseg_core.training.data.pasting import paste_objects
+from difusionseg_core.training.data.sample import Sample
 
 CAR, PERSON = 1, 2
 
@@ -187,6 +188,38 @@ def test_objects_are_pasted_with_their_boxes() -> None:
         assert (pasted.labels == PERSON).sum() == 300
         assert pasted.rgb[top + 15, left + 5, 0] == pasted.thermal[top + 15, left + 5] == 200
     assert not len(empty.boxes)
+
+
+def test_pasted_objects_have_the_size_they_would_have_in_the_larger_image() -> None:
+    empty = Sample(
+        *(np.zeros_like(image.repeat(2, 0).repeat(2, 1)) for image in with_person().images)
+    )
+    pasted = paste_objects(empty, with_person(), np.random.default_rng(0))
+    ((label, left, top, right, bottom),) = pasted.boxes.astype(int)
+    assert label == PERSON and (pasted.labels[top:bottom, left:right] == PERSON).all()
+    assert (pasted.labels == PERSON).sum() == 1200
+
+
+def test_railings_are_drawn_in_both_images_behind_objects() -> None:
+    before = Sample(
+        np.full((240, 320, 3), 100, np.uint8),
+        np.full((240, 320), 100, np.uint8),
+        np.zeros((240, 320), np.uint8),
+    )
+    before.labels[:, 100:160] = PERSON
+    drawn = 0
+    for seed in range(20):
+        after = draw_railing(before, np.random.default_rng(seed))
+        changed = [(image != 100).reshape(240, 320, -1).any(2) for image in after.images[:2]]
+        assert not any(image[before.labels == PERSON].any() for image in changed)
+        assert (after.labels[before.labels == PERSON] == PERSON).all()
+        railing = after.labels == GUARDRAIL
+        assert set(np.unique(after.labels)) <= {0, PERSON, GUARDRAIL}
+        near = cv2.dilate(railing.astype(np.uint8), np.ones((41, 41))) > 0
+        assert not any(image[~near].any() for image in changed)
+        drawn += railing.any() and all(image[railing].any() for image in changed)
+    assert drawn > 10
+    assert before.rgb.min() == before.rgb.max() == 100  # the sample itself is as it was
 
 
 def test_thermal_images_are_shifted_by_twelve_pixels_at_most() -> None:
