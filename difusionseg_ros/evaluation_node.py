@@ -3,8 +3,10 @@
     ros2 run difusionseg_ros evaluation_node --ros-args -p output:=evaluation.json
 
 Ground truth arrives on ground_truth/mask as class ids in mono8, or on ground_truth/mask/compressed.
-The node publishes and logs the mean IoU so far. It ends when ground truth is no longer published
-and the remaining masks have arrived, or on SIGINT or SIGTERM, and then writes `output`.
+The node subscribes to it as soon as somebody publishes masks; a replay that waits for subscribers
+of the ground truth thus waits for the fusion node, too. The node publishes and logs the mean IoU so
+far. It ends when ground truth is no longer published and the remaining masks have arrived, or on
+SIGINT or SIGTERM, and then writes `output`.
 """
 
 from __future__ import annotations
@@ -17,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
@@ -36,7 +37,7 @@ from difusionseg_ros.common.complaints import Complaints
 from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
 from difusionseg_ros.common.image_messages import check_stamp
 from difusionseg_ros.common.live_scores import LiveScores
-from difusionseg_ros.common.program import Program, run
+from difusionseg_ros.common.program import Program, run, spin_until
 
 PARAMETERS = (
     Parameter("output", "", "JSON file for the scores; empty: no file, only log and topics"),
@@ -52,6 +53,7 @@ PARAMETERS = (
 )
 PROGRAM = Program("evaluation_node", __doc__, described(PARAMETERS))
 MEAN_IOU = "evaluation/mean_iou"
+_TRUTH_TYPES = {TRUTH: Image, f"{TRUTH}/compressed": CompressedImage}
 _WAITING = 300  # unpaired masks kept: ten seconds of a fast camera
 _DEPTH = 50
 _MAX_BYTES = 1_000_000_000
@@ -93,11 +95,9 @@ class EvaluationNode(Node):
         self._last_truth_publisher: float | None = None  # time when a publisher was last seen
         self._last_mask: float | None = None
         self._longest_wait = 0.0
-        self._truth_topics = [
-            self._listen(kind, name, self._truth_arrived).topic_name
-            for kind, name in ((Image, TRUTH), (CompressedImage, f"{TRUTH}/compressed"))
-        ]
-        self._listen(Image, topics.MASK.name, self._mask_arrived)
+        self._truth_topics = [self.resolve_topic_name(name) for name in _TRUTH_TYPES]
+        self._hears_truth = False
+        self._masks = self._listen(Image, topics.MASK.name, self._mask_arrived).topic_name
         self._listen(topics.FRAME_STATUS.type, topics.FRAME_STATUS.name, self.scores.add_status)
         info = topics.LABEL_INFO
         self.create_subscription(info.type, info.name, self.scores.name_classes, info.qos())
@@ -114,17 +114,21 @@ class EvaluationNode(Node):
         """Score the remaining pairs, report, and write `output`; return whether any was scored."""
         self._score(self._pairer.flush())
         if not self.scores.frames:
-            reason = self._complaints.error() or (
-                f"{self._truths} images arrived on {TRUTH}, "
-                f"{self._pairer.counts.dropped_rgb} masks had no ground truth"
-            )
-            self.get_logger().error(f"nothing was scored: {reason}")
+            self.get_logger().error(f"nothing was scored: {self._reason()}")
             return False
         self._publish_scores()
         if self.values["output"]:
             with new_output(self.values["output"]) as path:
                 path.write_text(json.dumps(self.report(), indent=2, allow_nan=False) + "\n")
         return True
+
+    def _reason(self) -> str:
+        if not self._hears_truth:
+            return self._complaints.error() or f"nobody publishes {self._masks}"
+        return self._complaints.error() or (
+            f"{self._truths} images arrived on {TRUTH}, "
+            f"{self._pairer.counts.dropped_rgb} masks had no ground truth"
+        )
 
     def report(self) -> dict[str, object]:
         """Return the content of `output`."""
@@ -147,6 +151,11 @@ class EvaluationNode(Node):
             QoSProfile(depth=_DEPTH),
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
+
+    def _hear_truth(self) -> None:
+        self._hears_truth = True
+        for name, kind in _TRUTH_TYPES.items():
+            self._listen(kind, name, self._truth_arrived)
 
     def _truth_arrived(self, message: Image | CompressedImage) -> None:
         self._truths += 1
@@ -188,9 +197,11 @@ class EvaluationNode(Node):
 
     def _check_end(self) -> None:
         now = time.monotonic()
+        if not self._hears_truth and self.count_publishers(self._masks):
+            self._hear_truth()
         if self._last_mask is None and self._complaints.refusal():
             self.gave_up = True
-        elif any(self.count_publishers(name) for name in self._truth_topics):
+        elif any(map(self.count_publishers, self._truth_topics)):
             self._last_truth_publisher = now
         elif self._last_truth_publisher is None:
             self.gave_up = now - self._began > self.values["start_timeout"]
@@ -238,10 +249,7 @@ def main(args: list[str] | None = None) -> int:
 def _score_until(stop: threading.Event, _: list[str]) -> int:
     node = EvaluationNode()
     try:
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while not (stop.is_set() or node.done or node.gave_up):
-            executor.spin_once(timeout_sec=_CHECK_PERIOD)
+        spin_until(lambda: stop.is_set() or node.done or node.gave_up, node)
         return 0 if node.finish() else 1
     finally:
         node.destroy_node()

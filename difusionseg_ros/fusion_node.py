@@ -17,7 +17,6 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
@@ -32,7 +31,7 @@ from difusionseg_ros.common.parameter_checks import (
     report_unknown,
     report_unknown_qos,
 )
-from difusionseg_ros.common.program import Program, run
+from difusionseg_ros.common.program import Program, run, spin_until
 from difusionseg_ros.fusion.bond import Bond
 from difusionseg_ros.fusion.outputs import Outputs
 from difusionseg_ros.fusion.parameters import (
@@ -45,7 +44,6 @@ from difusionseg_ros.fusion.parameters import (
 from difusionseg_ros.fusion.pipeline import Pipeline
 
 PROGRAM = Program("fusion_node", __doc__, described())
-_STOP_CHECK_PERIOD = 0.2  # seconds; Python handles signals only between two waits for messages
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -214,13 +212,9 @@ def serve(stop: threading.Event, make_nodes: Callable[[], list[FusionNode]]) -> 
     share_one_heap()
     nodes = make_nodes()
     try:
-        executor = SingleThreadedExecutor()
-        for node in nodes:
-            executor.add_node(node)
-            if node.settings.autostart and not node.start():
-                return 1
-        while not stop.is_set() and not any(node.fatal_error for node in nodes):
-            executor.spin_once(timeout_sec=_STOP_CHECK_PERIOD)
+        if not all(node.start() for node in nodes if node.settings.autostart):
+            return 1
+        spin_until(lambda: stop.is_set() or any(node.fatal_error for node in nodes), *nodes)
     finally:
         for node in nodes:
             node.close()

@@ -17,7 +17,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
@@ -25,7 +24,7 @@ from rclpy.serialization import deserialize_message
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.clock_watch import ClockWatch
 from difusionseg_ros.common.fixed_parameters import Parameter, declare, described
-from difusionseg_ros.common.program import Program, run
+from difusionseg_ros.common.program import Program, run, spin_until
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.msg import ClassColors, FrameStatus
 from difusionseg_ros.viewer_page import images
@@ -67,7 +66,6 @@ IMAGES = {
 _LOG_PERIOD = 5.0  # seconds between two log lines about bad images of one topic
 _FOLLOW_PERIOD = 0.2  # seconds between checks of the watched streams
 _SETTINGS_PERIOD = 2.0  # seconds between two requests for the node's parameters
-_STOP_CHECK_PERIOD = 0.1  # seconds
 
 
 class Viewer(Node):
@@ -179,10 +177,7 @@ def _serve_until(stop: threading.Event, _: list[str]) -> int:
     server = None
     try:
         server = _serve(node)
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=_STOP_CHECK_PERIOD)
+        spin_until(stop.is_set, node)
     finally:
         if server is not None:
             server.stop()

@@ -7,14 +7,16 @@ import sys
 import textwrap
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from xml.etree import ElementTree
 
 import rclpy
 from ament_index_python.packages import get_package_share_directory
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from difusionseg_ros.common.middleware import use_image_transport
@@ -22,6 +24,7 @@ from difusionseg_ros.common.start_arguments import own_arguments, with_doubles
 
 _TYPE_NAMES = {str: "string", int: "integer", float: "double", bool: "bool"}
 _WIDTH = 100
+_CHECK_PERIOD = 0.1  # seconds
 
 
 @dataclass(frozen=True)
@@ -82,10 +85,9 @@ def run(program: Program, args: list[str] | None, work: Work) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     use_image_transport()
-    with TemporaryDirectory(prefix="difusionseg_parameters_") as folder:
-        given = with_doubles(
-            args, {item.name: item.default for item in program.parameters}, Path(folder)
-        )
+    defaults = {item.name: item.default for item in program.parameters}
+    with ExitStack() as copies:
+        given = with_doubles(args, defaults, copies)
         try:
             rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
         except RuntimeError as error:  # unreadable arguments or parameter file
@@ -98,6 +100,18 @@ def run(program: Program, args: list[str] | None, work: Work) -> int:
             return 1
         finally:
             rclpy.try_shutdown()
+
+
+def spin_until(is_over: Callable[[], bool], *nodes: Node) -> None:
+    """Run the callbacks of nodes in this thread until `is_over()`, which is asked every 0.1 s."""
+    executor = SingleThreadedExecutor()
+    try:
+        for node in nodes:
+            executor.add_node(node)
+        while not is_over():
+            executor.spin_once(timeout_sec=_CHECK_PERIOD)
+    finally:
+        executor.shutdown()  # before ROS ends; Python may delete it later, with a traceback
 
 
 def help_text(program: Program) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
@@ -32,11 +34,11 @@ def parameter_files(args: Sequence[str]) -> list[str]:
     ]
 
 
-def with_doubles(args: Sequence[str], defaults: Mapping[str, Any], folder: Path) -> list[str]:
+def with_doubles(args: Sequence[str], defaults: Mapping[str, Any], copies: ExitStack) -> list[str]:
     """Return the arguments with doubles for integers if a parameter's default is a float or tuple.
 
-    A parameter file that needs changes is replaced with a changed copy in `folder`. Unreadable
-    arguments and files stay as they are; ROS reports them.
+    A parameter file that needs changes is replaced with a changed copy, which is removed when
+    `copies` is closed. Unreadable arguments and files stay as they are; ROS reports them.
     """
     changed: list[str] = []
     before = ""
@@ -44,7 +46,7 @@ def with_doubles(args: Sequence[str], defaults: Mapping[str, Any], folder: Path)
         if for_ros and before in ("-p", "--param"):
             token = _assignment_with_doubles(token, defaults)
         elif for_ros and before == "--params-file":
-            token = _file_with_doubles(token, defaults, folder / f"{len(changed)}.yaml")
+            token = _file_with_doubles(token, defaults, copies)
         changed.append(token)
         before = token
     return changed
@@ -107,7 +109,7 @@ def _assignment_with_doubles(token: str, defaults: Mapping[str, Any]) -> str:
     return f"{name}:={json.dumps(changed)}"
 
 
-def _file_with_doubles(file: str, defaults: Mapping[str, Any], copy: Path) -> str:
+def _file_with_doubles(file: str, defaults: Mapping[str, Any], copies: ExitStack) -> str:
     try:
         content = yaml.safe_load(Path(file).read_text())
     except (OSError, ValueError, yaml.YAMLError):
@@ -124,6 +126,8 @@ def _file_with_doubles(file: str, defaults: Mapping[str, Any], copy: Path) -> st
     _visit(content, change)
     if not differs:
         return file
+    folder = copies.enter_context(TemporaryDirectory(prefix="difusionseg_parameters_"))
+    copy = Path(folder, "parameters.yaml")
     copy.write_text(yaml.safe_dump(content))
     return str(copy)
 

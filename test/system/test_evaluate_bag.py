@@ -35,7 +35,7 @@ class Scene:
         self._masks = peer.publisher(topics.MASK)
         self._truths = peer.publisher(Topic(TRUTH, Image, ""))
         peer.listen(Topic(MEAN_IOU, Float64, ""))
-        peer.until(lambda: peer.node.count_publishers(MEAN_IOU) > 0)
+        peer.until(lambda: peer.node.count_subscribers(TRUTH) > 0)
         self.scores = peer.received[MEAN_IOU]
 
     def send(self, second, mask=None, truth=None):
@@ -94,7 +94,7 @@ def test_a_signal_ends_it_with_the_scores_so_far(start, peer, tmp_path):
 @pytest.mark.parametrize(
     ("parameters", "said"),
     [
-        (("start_timeout:=0.5",), "nothing was scored: 0 images arrived on ground_truth/mask"),
+        (("start_timeout:=0.5",), "nothing was scored: nobody publishes /segmentation/mask"),
         (("slop:=-1.0",), "parameter 'slop' is out of range; allowed: 0 to 10"),
         (("output:=/",), "parameter 'output': / exists; name another"),
     ],
