@@ -14,7 +14,7 @@ from difusionseg_core.training.data.augmentation import (
     misalign,
 )
 from difusionseg_core.training.data.datamodule import EpochSampler, PairData, TrainingLoader
-from difusionseg_core.training.data.drawn_railings import GUARDRAIL, draw_railing
+from difusionseg_core.training.data.drawn_barriers import CAR_STOP, GUARDRAIL, draw_barrier
 from difusionseg_core.training.data.paper_augmentation import (
     PaperAugmentation,
     PaperDataset,
@@ -23,7 +23,7 @@ from difusionseg_core.training.data.paper_augmentation import (
 from difusionseg_core.training.data.pasting import paste_objects
 from difusionseg_core.training.data.sample import Sample
 
-CAR, PERSON = 1, 2
+CAR, PERSON, CONE = 1, 2, 7
 
 
 @pytest.fixture
@@ -200,35 +200,53 @@ def test_pasted_objects_have_the_size_they_would_have_in_the_larger_image() -> N
     assert (pasted.labels == PERSON).sum() == 1200
 
 
-def test_railings_are_drawn_in_both_images_behind_objects() -> None:
+def test_barriers_are_drawn_in_both_images_behind_objects() -> None:
     before = Sample(
         np.full((240, 320, 3), 100, np.uint8),
         np.full((240, 320), 100, np.uint8),
         np.zeros((240, 320), np.uint8),
     )
     before.labels[:, 100:160] = PERSON
-    drawn = 0
-    for seed in range(20):
-        after = draw_railing(before, np.random.default_rng(seed))
+    seen = {GUARDRAIL: 0, CAR_STOP: 0}
+    for seed in range(40):
+        after = draw_barrier(before, np.random.default_rng(seed))
         changed = [(image != 100).reshape(240, 320, -1).any(2) for image in after.images[:2]]
         assert not any(image[before.labels == PERSON].any() for image in changed)
         assert (after.labels[before.labels == PERSON] == PERSON).all()
-        railing = after.labels == GUARDRAIL
-        assert set(np.unique(after.labels)) <= {0, PERSON, GUARDRAIL}
-        near = cv2.dilate(railing.astype(np.uint8), np.ones((41, 41))) > 0
+        (label,) = set(np.unique(after.labels)) - {0, PERSON} or {GUARDRAIL}
+        barrier = after.labels == label
+        near = cv2.dilate(barrier.astype(np.uint8), np.ones((41, 41))) > 0
         assert not any(image[~near].any() for image in changed)
-        drawn += railing.any() and all(image[railing].any() for image in changed)
-    assert drawn > 10
+        seen[label] += barrier.any() and all(image[barrier].any() for image in changed)
+    assert min(seen.values()) > 5
     assert before.rgb.min() == before.rgb.max() == 100  # the sample itself is as it was
 
 
-def test_thermal_images_are_shifted_by_twelve_pixels_at_most() -> None:
-    dot = np.zeros((121, 161), np.uint8)
-    dot[59:62, 79:82] = 255
+@pytest.mark.parametrize(("light", "moving", "still"), [(150, 1, 0), (10, 0, 1)])
+def test_by_day_the_thermal_image_is_shifted_and_at_night_the_other_one(
+    light, moving, still
+) -> None:
+    scene = Sample(
+        np.full((121, 161, 3), light, np.uint8),
+        np.full((121, 161), light, np.uint8),
+        np.zeros((121, 161), np.uint8),
+    )
+    for image in scene.images[:2]:
+        image[57:64, 77:84] = 255
+    scene.labels[57:64, 77:84] = PERSON
+    scene.labels[40:50, 77:84] = CONE
     distances = []
     for seed in range(60):
-        rows, columns = np.nonzero(misalign(dot, np.random.default_rng(seed)) > 100)
-        distances.append(np.hypot(rows.mean() - 60, columns.mean() - 80))
+        shifted = misalign(scene, np.random.default_rng(seed))
+        np.testing.assert_array_equal(shifted.images[still], scene.images[still])
+        bright = shifted.images[moving].reshape(121, 161, -1)[..., 0] > 200
+        rows, columns = np.nonzero(bright)
+        move = np.array([rows.mean() - 60, columns.mean() - 80])
+        distances.append(np.hypot(*move))
+        assert ((shifted.labels == PERSON) == (scene.labels == PERSON)).all()
+        # A cone is seen by the RGB camera, and its labels move with that image.
+        found = np.argwhere(shifted.labels == CONE).mean(0) - (44.5, 80)
+        np.testing.assert_allclose(found, move if moving == 0 else 0, atol=1.0)
     assert max(distances) < 13.5 and np.median(distances) < 6 and max(distances) > 6
 
 
