@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 from message_filters import SimpleFilter, Subscriber
 from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 
 from difusionseg_core.cameras import camera_watch
-from difusionseg_core.cameras.camera_watch import CameraWatch
+from difusionseg_core.cameras.camera_watch import CameraWatch, Finding
 from difusionseg_core.cameras.stamp_quality import ARRIVAL, StampQuality, used_stamp
 from difusionseg_core.imaging.codec.camera_images import BadImage, check, thermal_pixels
 from difusionseg_core.imaging.codec.encodings import RGB_ENCODINGS, THERMAL_ENCODINGS
@@ -24,7 +25,7 @@ from difusionseg_ros.common.image_messages import check_stamp, rgb_array, stamp_
 from difusionseg_ros.common.middleware import other_users_of_shared_memory
 from difusionseg_ros.common.throttled_log import ThrottledLog
 from difusionseg_ros.common.topics import RGB_IMAGE, THERMAL_IMAGE, Topic
-from difusionseg_ros.fusion.diagnostics import CameraReport
+from difusionseg_ros.fusion.diagnostics import NOTHING_ARRIVES, CameraReport
 from difusionseg_ros.fusion.latched import Latched
 from difusionseg_ros.fusion.parameters import Settings
 
@@ -70,7 +71,7 @@ class CameraInput(SimpleFilter):
         self.calibration_fault = ""
         self._received = 0
         self._last_error = ""
-        self._last_sound = time.monotonic()
+        self._last_sound = self._last_arrival = time.monotonic()
         self._node = node
         self._camera = camera
         self._settings = settings
@@ -128,9 +129,11 @@ class CameraInput(SimpleFilter):
             last_error=self._last_error,
             silence=self._silence(),
             calibration_fault=self.calibration_fault,
-            hint=self._hint(),
             facts=self._watch.facts(),
-            findings=self._watch.findings(settings.camera_timeout, settings.rgb_bits),
+            findings=[
+                *self._nothing_arrives(settings.camera_timeout),
+                *self._watch.findings(settings.camera_timeout, settings.rgb_bits),
+            ],
         )
 
     def close(self) -> None:
@@ -141,19 +144,27 @@ class CameraInput(SimpleFilter):
     def _silence(self) -> float:
         return time.monotonic() - self._last_sound
 
-    def _hint(self) -> str:
-        """Return why nothing has arrived although a publisher was found; empty if unknown."""
-        if self._received or not self.missing or not self._node.count_publishers(self.topic):
-            return ""
-        users = other_users_of_shared_memory()
-        if not users:
-            return ""
-        hint = (
-            f"it is published, but shared memory of another user ({', '.join(users)}) cannot be "
-            "used: run the camera's driver and this node as one user"
-        )
-        self._log.warning(self.topic, hint)
-        return hint
+    def _nothing_arrives(self, timeout: float) -> list[Finding]:
+        """Return the likely reason if no message has arrived for `timeout` seconds."""
+        if time.monotonic() - self._last_arrival <= timeout:
+            return []
+        publishers = self._node.get_publishers_info_by_topic(self.topic)
+        users = [] if self._received else other_users_of_shared_memory()
+        if not publishers:
+            reason = "nobody publishes it: is the camera's driver running, and the name right?"
+        elif users:
+            reason = (
+                f"it is published, but shared memory of another user ({', '.join(users)}) cannot "
+                "be used: run the camera's driver and this node as one user"
+            )
+        else:
+            reason = (
+                "it is published, but nothing arrives: if the driver sends images, they are lost "
+                "on the way: start it with config/fastdds.xml of this package"
+            )
+            if all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in publishers):
+                reason += f", or set qos_overrides.{self.topic}.subscription.reliability: reliable"
+        return [Finding(NOTHING_ARRIVES, reason, warning=True)]
 
     def _arrived(self, message: Image | CompressedImage) -> None:
         self._latched.give_up()
@@ -161,7 +172,7 @@ class CameraInput(SimpleFilter):
 
     def _accept(self, message: Image | CompressedImage) -> None:
         self._received += 1
-        now = time.monotonic()
+        now = self._last_arrival = time.monotonic()
         self._watch.received(message, stamp_ns(message.header), self._now_ns())
         try:
             self._check_stamp(message)

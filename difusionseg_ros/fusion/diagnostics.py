@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from difusionseg_core.cameras.camera_watch import Finding
 from difusionseg_core.cameras.pairing import PairingCounts
 
+NOTHING_ARRIVES = "nothing arrives"  # kind of the finding with the reason
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
 
@@ -28,7 +29,6 @@ class CameraReport:
     last_error: str
     silence: float
     calibration_fault: str = ""  # why `undistort` has no effect on its images
-    hint: str = ""  # the likely reason why no images arrive
     facts: Mapping[str, str] = field(default_factory=dict)
     findings: Sequence[Finding] = ()
 
@@ -128,8 +128,8 @@ def _camera(
     }
     refused = now.bad - before.bad
     if now.silence > timeout:
-        reason = now.last_error if refused else now.hint
-        why = f": {reason}" if reason else ""
+        reasons = [finding.text for finding in now.findings if finding.kind == NOTHING_ARRIVES]
+        why = "".join(f": {reason}" for reason in ([now.last_error] if refused else reasons))
         return ERROR, f"no usable image on {now.topic} for {now.silence:.1f} s{why}", values
     if refused:
         return WARN, f"{_counted(refused, 'bad message')}: {now.last_error}", values

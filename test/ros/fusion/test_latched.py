@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from difusionseg_ros.common import topics
 from difusionseg_ros.common.image_messages import image_message
 from difusionseg_ros.fusion import camera_input
 
 SIZE = 48, 64
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
@@ -40,19 +41,34 @@ def test_each_later_pair_is_processed_once(bench):
     assert len(bench.predictor.inputs) == 4
 
 
-@pytest.mark.parametrize("users", [["root"], []])
-def test_missing_images_of_another_user_are_explained(bench, monkeypatch, capfd, users):
+@pytest.mark.parametrize(
+    ("publisher", "users", "reason"),
+    [
+        (None, [], "nobody publishes it"),
+        (RELIABLE, ["root"], "shared memory of another user (root)"),
+        (RELIABLE, [], "rgb/image.subscription.reliability: reliable"),
+        (BEST_EFFORT, [], "start it with config/fastdds.xml of this package"),
+    ],
+)
+def test_images_that_do_not_arrive_are_explained_once(
+    bench, monkeypatch, capfd, publisher, users, reason
+):
     monkeypatch.setattr(camera_input, "other_users_of_shared_memory", lambda: users)
-    bench.camera.create_publisher(topics.RGB_IMAGE.type, "rgb/image", 1)
-    assert bench.make_node(diagnostics_period=0.1, camera_timeout=0.2).start()
+    if publisher is not None:
+        qos = QoSProfile(depth=1, reliability=publisher)
+        bench.camera.create_publisher(topics.RGB_IMAGE.type, "rgb/image", qos)
+    assert bench.make_node(diagnostics_period=0.1, camera_timeout=0.5).start()
     bench.watch(topics.DIAGNOSTICS)
+    status = bench.diagnostics("rgb camera", lambda status: reason in status.message)
+    assert status.message.startswith("no usable image on /rgb/image for")
+    bench.diagnostics("thermal camera", lambda status: "nobody publishes it" in status.message)
+    lines = [line for line in capfd.readouterr().err.splitlines() if "/rgb/image: " in line]
+    assert len(lines) == 1 and reason in lines[0]
 
-    def wanted(status):
-        return "no usable image on" in status.message and ("(root)" in status.message) == any(users)
 
-    bench.diagnostics("rgb camera", wanted)
-    bench.diagnostics("thermal camera", lambda status: "no usable image" in status.message)
-    logged = capfd.readouterr().err
-    assert logged.count("/rgb/image: it is published, but shared memory of another user") == len(
-        users
-    )
+def test_images_that_arrive_again_end_the_warning(bench, capfd):
+    assert bench.make_node(diagnostics_period=0.1, camera_timeout=0.5).start()
+    bench.watch(topics.DIAGNOSTICS)
+    bench.diagnostics("rgb camera", lambda status: "nobody publishes it" in status.message)
+    bench.send_pair()
+    bench.diagnostics("rgb camera", lambda status: "no usable image" not in status.message)
