@@ -12,6 +12,8 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from difusionseg_ros.common.middleware import use_image_transport
+
 
 class Programs:
     """Fusion nodes as processes, with their logs in `folder`."""
@@ -109,6 +111,10 @@ def system(folder, domain):
     context = rclpy.Context()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ROS_DOMAIN_ID", str(domain))  # for the programs
+        for name in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+            patch.setenv(name, "")  # so that it is restored
+            patch.delenv(name)
+        use_image_transport()  # as camera drivers should, or one busy core loses their images
         rclpy.init(context=context, domain_id=domain)
         programs, peer = Programs(folder), Peer(context)
         yield programs, peer

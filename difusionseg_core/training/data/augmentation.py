@@ -15,9 +15,7 @@ from difusionseg_core.training.data.drawn_barriers import draw_barrier
 from difusionseg_core.training.data.sample import Sample, flip, resized
 
 _VISIBLE_SHARE = 0.4  # of a box that must be inside a crop for the object to count
-_MOST_SHIFT = 12.0  # pixels that one image may be off
-_DARK = 50.0  # mean RGB value of a night
-_WARM_CLASSES = (1, 2, 3)  # car, person, bike
+_MOST_SHIFT = 12.0  # pixels that the thermal image may be off
 
 
 @dataclass(frozen=True)
@@ -31,7 +29,7 @@ class Augmentation:
     U-pipes or bollards are drawn. The probabilities of camera effects are `no_rgb` and `no_thermal`
     (a camera missing: its image is black), `exposure` (the RGB image far too dark or too bright),
     `contrast` (gain, offset, gamma and automatic ranges of thermal cameras), `inverted` (a thermal
-    image in which hot is dark), `shift` (the images are off by up to 12 pixels), `noise`, `blur`.
+    image in which hot is dark), `shift` (thermal image off by up to 12 pixels), `noise`, `blur`.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)
@@ -57,8 +55,6 @@ class Augmentation:
         sample = random_crop(sample, self, rng)
         if rng.random() < 0.5:
             sample = flip(sample)
-        if rng.random() < self.shift:
-            sample = misalign(sample, rng)
         rgb = photometric_distortion(sample.rgb, rng)
         thermal = sample.thermal
         if rng.random() < self.exposure:
@@ -67,6 +63,8 @@ class Augmentation:
             thermal = thermal_contrast(thermal, rng)
         if rng.random() < self.inverted:
             thermal = 255 - thermal
+        if rng.random() < self.shift:
+            thermal = misalign(thermal, rng)
         if rng.random() < self.blur:
             rgb = cv2.GaussianBlur(rgb, (0, 0), rng.uniform(0.3, 1.5))
         if rng.random() < self.noise:
@@ -153,31 +151,18 @@ def thermal_contrast(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarra
     return cv2.LUT(thermal, table.astype(np.uint8))
 
 
-def misalign(sample: Sample, rng: np.random.Generator) -> Sample:
-    """Shift, turn and scale one image a little against the other and the labels; edges repeat.
+def misalign(thermal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Shift, turn and scale the thermal image a little; edges repeat.
 
-    By up to 12 pixels, mostly by few, up to 1 degree and up to 2 %. It is the thermal image, but
-    the RGB image if that is dark: then only the thermal image shows where persons, bikes and cars
-    are, so that their labels must stay with it. Labels of other classes follow the RGB image.
+    By up to 12 pixels, mostly by few, up to 1 degree and up to 2 %.
     """
-    height, width = sample.thermal.shape
+    height, width = thermal.shape
     turn, scale = rng.uniform(-1, 1), rng.uniform(0.98, 1.02)
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), turn, scale)
     direction = rng.uniform(0, 2 * np.pi)
     distance = _MOST_SHIFT * rng.random() ** 2
     matrix[:, 2] += distance * np.cos(direction), distance * np.sin(direction)
-
-    def moved(image: np.ndarray, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
-        return cv2.warpAffine(
-            image, matrix, (width, height), flags=interpolation, borderMode=cv2.BORDER_REPLICATE
-        )
-
-    if sample.rgb.mean() > _DARK:
-        return replace(sample, thermal=moved(sample.thermal))
-    labels = moved(sample.labels, cv2.INTER_NEAREST)
-    labels[np.isin(labels, _WARM_CLASSES)] = 0
-    stays = np.isin(sample.labels, (*_WARM_CLASSES, IGNORE))
-    return replace(sample, rgb=moved(sample.rgb), labels=np.where(stays, sample.labels, labels))
+    return cv2.warpAffine(thermal, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE)
 
 
 def add_noise(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:

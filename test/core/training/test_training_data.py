@@ -23,7 +23,7 @@ from difusionseg_core.training.data.paper_augmentation import (
 from difusionseg_core.training.data.pasting import paste_objects
 from difusionseg_core.training.data.sample import Sample
 
-CAR, PERSON, CONE = 1, 2, 7
+CAR, PERSON = 1, 2
 
 
 @pytest.fixture
@@ -222,31 +222,13 @@ def test_barriers_are_drawn_in_both_images_behind_objects() -> None:
     assert before.rgb.min() == before.rgb.max() == 100  # the sample itself is as it was
 
 
-@pytest.mark.parametrize(("light", "moving", "still"), [(150, 1, 0), (10, 0, 1)])
-def test_by_day_the_thermal_image_is_shifted_and_at_night_the_other_one(
-    light, moving, still
-) -> None:
-    scene = Sample(
-        np.full((121, 161, 3), light, np.uint8),
-        np.full((121, 161), light, np.uint8),
-        np.zeros((121, 161), np.uint8),
-    )
-    for image in scene.images[:2]:
-        image[57:64, 77:84] = 255
-    scene.labels[57:64, 77:84] = PERSON
-    scene.labels[40:50, 77:84] = CONE
+def test_thermal_images_are_shifted_by_twelve_pixels_at_most() -> None:
+    dot = np.zeros((121, 161), np.uint8)
+    dot[59:62, 79:82] = 255
     distances = []
     for seed in range(60):
-        shifted = misalign(scene, np.random.default_rng(seed))
-        np.testing.assert_array_equal(shifted.images[still], scene.images[still])
-        bright = shifted.images[moving].reshape(121, 161, -1)[..., 0] > 200
-        rows, columns = np.nonzero(bright)
-        move = np.array([rows.mean() - 60, columns.mean() - 80])
-        distances.append(np.hypot(*move))
-        assert ((shifted.labels == PERSON) == (scene.labels == PERSON)).all()
-        # A cone is seen by the RGB camera, and its labels move with that image.
-        found = np.argwhere(shifted.labels == CONE).mean(0) - (44.5, 80)
-        np.testing.assert_allclose(found, move if moving == 0 else 0, atol=1.0)
+        rows, columns = np.nonzero(misalign(dot, np.random.default_rng(seed)) > 100)
+        distances.append(np.hypot(rows.mean() - 60, columns.mean() - 80))
     assert max(distances) < 13.5 and np.median(distances) < 6 and max(distances) > 6
 
 
