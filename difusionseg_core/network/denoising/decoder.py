@@ -7,15 +7,15 @@ convolutions: the same arithmetic in channels-last memory, and faster on a CPU.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from difusionseg_core.network.denoising.block_decoder import decode_in_blocks
 from difusionseg_core.network.denoising.sampling import sample
 from difusionseg_core.network.layers import ChannelLayerNorm, in_pieces
-
-_ROWS_AT_A_TIME = 40
 
 
 class DeformableAttention(nn.Module):
@@ -93,7 +93,7 @@ class DecoderLayer(nn.Module):
     def forward(self, x: Tensor, position: tuple[Tensor, Tensor], time: Tensor) -> Tensor:
         """Map (B, dim, h, w) to the same shape; `time` is (1 or B, 4 * dim)."""
         x = self.norm1(self.attention(x, position) + x)
-        x = self._add_feed_forward(x)
+        x = x + self.project(F.gelu(self.expand(x)))
         scale, shift = self.film(F.silu(time)).chunk(2, dim=1)
         if len(time) > 1:
             x = self.norm2(x)
@@ -101,14 +101,6 @@ class DecoderLayer(nn.Module):
         # One time for all images: merge it into the norm's own scale and shift.
         gain = 1 + scale[0]
         return self.norm2.scaled(x, self.norm2.weight * gain, self.norm2.bias * gain + shift[0])
-
-    def _add_feed_forward(self, x: Tensor) -> Tensor:
-        if x.is_cuda or not in_pieces():
-            return x + self.project(F.gelu(self.expand(x)))
-        # In place, a few rows at a time: the wide hidden layer then stays in the cache.
-        for rows in x.split(_ROWS_AT_A_TIME, dim=2):
-            rows.add_(self.project(F.gelu(self.expand(rows))))
-        return x
 
 
 class Decoder(nn.Module):
@@ -127,6 +119,8 @@ class Decoder(nn.Module):
         _, dim, height, width = x.shape
         position = position_code(height, width, dim, x.device)
         x = x.float()  # the residual stream keeps its precision under autocast
+        if in_pieces() and not x.is_cuda:
+            return decode_in_blocks(cast("list[DecoderLayer]", [*self.layers]), x, position, time)
         for layer in self.layers:
             x = layer(x, position, time)
         return x

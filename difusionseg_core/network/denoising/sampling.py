@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from difusionseg_core.network.layers import in_pieces
-
 
 def sample(values: Tensor, offsets: Tensor, scores: Tensor) -> Tensor:
     """Return the weighted mean of samples at offsets from each pixel, separately for each head.
@@ -19,15 +17,7 @@ def sample(values: Tensor, offsets: Tensor, scores: Tensor) -> Tensor:
     offsets = offsets.float()  # half precision is too coarse for pixels far from the origin
     if values.is_cuda or torch.jit.is_tracing():
         return _sample_by_grid(values, offsets, scores)
-    return _sample_by_lookup(values, offsets, _softmax(scores))
-
-
-def _softmax(scores: Tensor) -> Tensor:
-    # Over the last axis. With as few as four values there, a CPU is eight times faster if they
-    # are not adjacent in memory.
-    if not in_pieces():
-        return scores.softmax(-1)
-    return scores.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1).contiguous()
+    return _sample_by_lookup(values, offsets, scores.softmax(-1))
 
 
 def _sample_by_lookup(values: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
