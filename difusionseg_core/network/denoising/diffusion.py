@@ -62,6 +62,6 @@ def denoise(
 def advance(state: Tensor, code: Tensor, level: Tensor, next_level: Tensor) -> Tensor:
     """Return the state at `next_level` (1,), if `code` is of the mask predicted at `level`."""
     signal, deviation = signal_and_noise(level)
-    residual = (state - signal * code) / deviation.clamp_min(1e-8)
-    signal, deviation = signal_and_noise(next_level)
-    return signal * code + deviation * residual
+    next_signal, next_deviation = signal_and_noise(next_level)
+    kept = next_deviation / deviation.clamp_min(1e-8)  # of the noise, state - signal * code
+    return kept * state + (next_signal - kept * signal) * code
