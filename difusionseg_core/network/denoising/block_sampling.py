@@ -34,15 +34,14 @@ class SampledMap:
     def sample(self, first: int, last: int) -> Tensor:
         """Return weighted means of the samples (pixels, dim) of rows `first` to before `last`."""
         places = self.places[first:last].view(-1, 3, self.heads * self.points)
-        points, scores = places[:, :2], places[:, 2]
-        points = points.clamp(self._least, self._most)
-        corner = points.floor()
-        rest = points.sub_(corner)
-        left, top = corner.int().unbind(1)
-        corner = torch.add(self._head, left, alpha=self.heads).add_(top, alpha=self._row)
-        shares = self._shares(scores, *rest.unbind(1))
+        inside = places[:, :2].clamp(self._least, self._most)
+        upper_left = inside.floor()
+        left, top = upper_left.int().unbind(1)
+        row = torch.add(self._head, left, alpha=self.heads).add_(top, alpha=self._row)
+        right_share, lower_share = inside.sub_(upper_left).unbind(1)
+        shares = self._shares(places[:, 2], right_share, lower_share)
         sums = F.embedding_bag(
-            (corner[..., None] + self._corners).view(-1, 4 * self.points),
+            (row[..., None] + self._corners).view(-1, 4 * self.points),
             self._table,
             per_sample_weights=shares.view(-1, 4 * self.points),
             mode="sum",
@@ -50,7 +49,7 @@ class SampledMap:
         return sums.view(len(places), -1)
 
     def _shares(self, scores: Tensor, right: Tensor, bottom: Tensor) -> Tensor:
-        """Return the shares of the four corners, (pixels, samples, 4)."""
+        """Map (pixels, samples) to the shares of the four corners, (pixels, samples, 4)."""
         # The points' softmax: a CPU is eight times faster if as few values are not adjacent.
         by_point = scores.unflatten(1, (-1, self.points)).movedim(-1, 0).contiguous()
         weights = by_point.softmax(0).movedim(0, -1).flatten(1)

@@ -119,7 +119,7 @@ class Decoder(nn.Module):
         _, dim, height, width = x.shape
         position = position_code(height, width, dim, x.device)
         x = x.float()  # the residual stream keeps its precision under autocast
-        if in_pieces() and not x.is_cuda:
+        if in_pieces() and x.device.type == "cpu":
             return decode_in_blocks(cast("list[DecoderLayer]", [*self.layers]), x, position, time)
         for layer in self.layers:
             x = layer(x, position, time)
