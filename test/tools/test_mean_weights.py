@@ -16,6 +16,12 @@ def test_every_weight_is_averaged_and_a_counter_is_kept():
     torch.testing.assert_close(mean, {"weight": tensor([3.0, 6.0]), "steps": tensor(1)})
 
 
+def test_a_part_can_be_kept():
+    states = [{"fusion.a": tensor([x]), "fusion_down.a": tensor([x])} for x in (1.0, 3.0)]
+    mean = mean_of(states, "fusion")
+    torch.testing.assert_close(mean, {"fusion.a": tensor([1.0]), "fusion_down.a": tensor([2.0])})
+
+
 @pytest.mark.parametrize("other", [{"weight": torch.zeros(3)}, {"bias": torch.zeros(2)}])
 def test_two_models_have_no_mean(other):
     with pytest.raises(ValueError, match="'weight' is not the same in all weights"):
