@@ -16,7 +16,6 @@ from difusionseg_core.training.data.sample import Sample
 CAR_STOP, GUARDRAIL = 5, 6
 _IN_FRONT = (1, 2, 3, 5, 7)  # classes that hide a barrier: car, person, bike, car stop, cone
 _LEAST_HEIGHT = 6  # pixels at the near end
-_NEAREST = 0.4  # posts closer to the camera are left out
 _SUBPIXEL = 4  # binary digits of coordinates after the point, for OpenCV
 
 
@@ -87,7 +86,7 @@ def draw_barrier(sample: Sample, rng: np.random.Generator) -> Sample:
 
 
 def _random_barrier(rng: np.random.Generator) -> _Barrier:
-    # Mostly along the road, sometimes across; the near end may be beside or behind the camera.
+    # Mostly along the road, sometimes across, from the near end on.
     angle = rng.normal(0, 0.12) if rng.random() < 0.7 else rng.uniform(-1.4, 1.4)
     start = np.array([rng.uniform(0.4, 4) * rng.choice([-1, 1]), rng.uniform(0.6, 7)])
     kind = rng.random()
@@ -100,12 +99,8 @@ def _random_barrier(rng: np.random.Generator) -> _Barrier:
             bars, bar = np.array([0.7]), rng.uniform(0.15, 0.3)
         label, height, saturation, step = GUARDRAIL, rng.uniform(0.4, 1.1), 0.15, 1
     else:
-        count, label, height, saturation = (
-            int(rng.integers(1, 6)),
-            CAR_STOP,
-            rng.uniform(0.3, 0.7),
-            0.5,
-        )
+        count, height = int(rng.integers(1, 6)), rng.uniform(0.3, 0.7)
+        label, saturation = CAR_STOP, 0.5
         along = np.arange(count) * rng.uniform(0.8, 2)
         bars = np.array([1.0, *([0.5] if rng.random() < 0.3 else [])])
         if kind < 0.75:  # U-pipes
@@ -114,7 +109,6 @@ def _random_barrier(rng: np.random.Generator) -> _Barrier:
         else:  # bollards
             thin, step = rng.uniform(0.05, 0.2), 0
     posts = start + along[:, None] * np.array([np.sin(angle), np.cos(angle)])
-    posts = posts[posts[:, 1] > _NEAREST]
     first = np.arange(0, len(posts) - 1, step) if step else np.empty(0, int)
     panels = np.stack([first, first + 1], axis=1)
     return _Barrier(label, posts, height, panels, bars, (thin, bar), saturation)
