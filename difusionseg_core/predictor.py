@@ -16,6 +16,7 @@ from difusionseg_core.backends.export_cache import cache_folder, limit_cache, ma
 from difusionseg_core.backends.export_info import weights_digest
 from difusionseg_core.backends.selection import EXPORTED, WEIGHTS, open_backend
 from difusionseg_core.checkpoints.model_files import SHIPPED, model_of_run
+from difusionseg_core.classes import MSRS
 from difusionseg_core.imaging.thermal.normalizer import to_uint8
 from difusionseg_core.network.denoising.schedule import check_schedule, check_steps
 from difusionseg_core.network.preprocessing import pad, stack
@@ -35,7 +36,7 @@ class Prediction:
     `fused` (H, W, 3) uint8 RGB; `labels` (H, W) uint8 class ids, the mask; `confidence` (H, W)
     float32, 0..1, the probability of the class chosen. `timings` are seconds by stage: preprocess,
     inference, postprocess. `objects` are persons, bikes and cars as boxes, best first; None if the
-    weights have no object head.
+    weights have no object head, and none for other classes than those of MSRS.
     """
 
     fused: np.ndarray
@@ -166,6 +167,8 @@ class Predictor:
         inferred = perf_counter()
         fused, labels, confidence, *object_maps = outputs
         objects = _objects(labels, object_maps, height, width)
+        if not self.label_set.has_same_classes(MSRS):
+            objects = [[] for _ in pairs]  # the mask's regions would be taken for persons and cars
         maps = [_upsampled(image, thermal.shape[1:]) for image in (labels, confidence)]
         fused, labels, confidence = (
             np.ascontiguousarray(image[:, :height, :width]) for image in (fused, *maps)

@@ -39,6 +39,11 @@ def test_results_have_the_size_of_the_images(model, pair) -> None:
     assert set(result.timings) == {"preprocess", "inference", "postprocess"}
 
 
+def test_only_the_classes_of_msrs_have_objects(model, pair) -> None:
+    assert Predictor(model, device="cpu")(*pair).objects is None  # no head: from the mask
+    assert Predictor(create_model("lite", num_classes=12), device="cpu")(*pair).objects == []
+
+
 def test_results_are_reproducible(model, pair) -> None:
     first = Predictor(model, device="cpu", seed=3)(*pair)
     second = Predictor(model, device="cpu", seed=3)(*pair)

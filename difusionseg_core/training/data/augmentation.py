@@ -26,10 +26,11 @@ class Augmentation:
     pixels, `class_share` the largest share that one class may have in a crop (ten tries). `focus`
     is the probability that the crop is placed on a pixel of a rare class, all classes equally
     likely; `paste` that objects of another sample are put into this one, `barrier` that a railing,
-    U-pipes or bollards are drawn. The probabilities of camera effects are `no_rgb` and `no_thermal`
-    (a camera missing: its image is black), `exposure` (the RGB image far too dark or too bright),
-    `contrast` (gain, offset, gamma and automatic ranges of thermal cameras), `inverted` (a thermal
-    image in which hot is dark), `shift` (thermal image off by up to 12 pixels), `noise`, `blur`.
+    U-pipes or bollards are drawn, if the data set has the classes of MSRS. The probabilities of
+    camera effects are `no_rgb` and `no_thermal` (a camera missing: its image is black), `exposure`
+    (the RGB image far too dark or too bright), `contrast` (gain, offset, gamma and automatic ranges
+    of thermal cameras), `inverted` (a thermal image in which hot is dark), `shift` (thermal image
+    off by up to 12 pixels), `noise`, `blur`.
     """
 
     scale: tuple[float, float] = (0.5, 2.0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.utils.data import Dataset, get_worker_info
 
-from difusionseg_core.classes import IGNORE
+from difusionseg_core.classes import IGNORE, MSRS
 from difusionseg_core.data.boxes import Box
 from difusionseg_core.data.folder import open_data_set
 from difusionseg_core.data.frames import DataSetFrame, read_frame, read_pair_labels
@@ -54,7 +55,9 @@ class PairDataset(Dataset[Item]):
             pair for index, pair in enumerate(data_set.pairs) if kept is None or kept(index)
         ]
         self.label_set = data_set.label_set
-        self.augment = augment
+        known = self.label_set is not None and self.label_set.has_same_classes(MSRS)
+        # Barriers are labelled with the classes of MSRS.
+        self.augment = augment if augment is None or known else replace(augment, barrier=0.0)
         self.seed = seed
         self.epoch = 0
         self.budget = budget or MemoryBudget(0)

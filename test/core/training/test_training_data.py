@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from difusionseg_core.classes import IGNORE
 from difusionseg_core.network.preprocessing import normalize
@@ -15,6 +16,7 @@ from difusionseg_core.training.data.augmentation import (
 )
 from difusionseg_core.training.data.datamodule import EpochSampler, PairData, TrainingLoader
 from difusionseg_core.training.data.drawn_barriers import CAR_STOP, GUARDRAIL, draw_barrier
+from difusionseg_core.training.data.pair_dataset import PairDataset
 from difusionseg_core.training.data.paper_augmentation import (
     PaperAugmentation,
     PaperDataset,
@@ -230,6 +232,24 @@ def test_thermal_images_are_shifted_by_twelve_pixels_at_most() -> None:
         rows, columns = np.nonzero(misalign(dot, np.random.default_rng(seed)) > 100)
         distances.append(np.hypot(rows.mean() - 60, columns.mean() - 80))
     assert max(distances) < 13.5 and np.median(distances) < 6 and max(distances) > 6
+
+
+def test_no_barriers_are_drawn_for_other_classes(folder) -> None:
+    always = Augmentation(scale=(1, 1), crop=(48, 64), barrier=1.0)
+    names = {"names": ["ground", "rock", *(f"thing {number}" for number in range(7))]}
+    barriers = {CAR_STOP, GUARDRAIL}
+    assert any(barriers & set(item["labels"].unique().tolist()) for item in epochs(folder, always))
+    (folder / "data.yaml").write_text(yaml.safe_dump(names))
+    assert not any(
+        barriers & set(item["labels"].unique().tolist()) for item in epochs(folder, always)
+    )
+
+
+def epochs(folder, augment):
+    """The items of a data set in ten epochs."""
+    pairs = PairDataset(str(folder), augment)
+    for pairs.epoch in range(10):
+        yield from (pairs[index] for index in range(len(pairs)))
 
 
 def test_pairs_held_out_are_never_trained_on(folder) -> None:
