@@ -166,9 +166,10 @@ class Predictor:
         outputs = self._runner.run(rgb, thermal, noise, self.steps, self.schedule)
         inferred = perf_counter()
         fused, labels, confidence, *object_maps = outputs
-        objects = _objects(labels, object_maps, height, width)
-        if not self.label_set.has_same_classes(MSRS):
-            objects = [[] for _ in pairs]  # the mask's regions would be taken for persons and cars
+        if self.label_set.has_same_classes(MSRS):
+            objects = _objects(labels, object_maps, height, width)
+        else:
+            objects = [[] for _ in pairs]  # regions of the mask would be taken for persons and cars
         maps = [_upsampled(image, thermal.shape[1:]) for image in (labels, confidence)]
         fused, labels, confidence = (
             np.ascontiguousarray(image[:, :height, :width]) for image in (fused, *maps)

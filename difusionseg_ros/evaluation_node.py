@@ -123,9 +123,11 @@ class EvaluationNode(Node):
         return True
 
     def _reason(self) -> str:
+        if error := self._complaints.error():
+            return error
         if not self._hears_truth:
-            return self._complaints.error() or f"nobody publishes {self._masks}"
-        return self._complaints.error() or (
+            return f"nobody publishes {self._masks}"
+        return (
             f"{self._truths} images arrived on {TRUTH}, "
             f"{self._pairer.counts.dropped_rgb} masks had no ground truth"
         )

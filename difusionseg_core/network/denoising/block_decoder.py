@@ -1,22 +1,19 @@
 """The decoder in eager inference on a CPU: a few rows of the map at a time, to stay in the cache.
 
-The arithmetic is that of `decoder.DecoderLayer`. A block of rows passes through all of a layer, and
-through the next layer's projection, before the next block is read.
+The arithmetic is that of `decoder_layer.DecoderLayer`. A block of rows passes through all of a
+layer, and through the next layer's projection, before the next block is read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from difusionseg_core.network.denoising.block_sampling import SampledMap
-
-if TYPE_CHECKING:
-    from difusionseg_core.network.denoising.decoder import DecoderLayer
+from difusionseg_core.network.denoising.decoder_layer import DecoderLayer
 
 _PIXELS_AT_A_TIME = 1280
 
