@@ -12,6 +12,7 @@ from safetensors import safe_open
 from difusionseg_core.backends import BACKENDS, Backend
 from difusionseg_core.backends.export_cache import open_exported_model, open_exported_weights
 from difusionseg_core.backends.installation import how_to_install
+from difusionseg_core.backends.openvino_import import import_openvino
 from difusionseg_core.backends.precision import check_precision
 
 if TYPE_CHECKING:
@@ -141,6 +142,7 @@ def _open_torchscript(path: Path, device: str, precision: str, compile: bool) ->
 def _open_exported(model: DiFusionSeg | Path, backend: str, device: str, precision: str) -> Backend:
     def opened(path: Path) -> Backend:
         if backend == "openvino":
+            import_openvino()
             from difusionseg_core.backends.openvino import OpenVINOBackend
 
             return OpenVINOBackend(path, device, precision)

@@ -100,6 +100,20 @@ def test_a_model_in_memory_can_be_exported(untrained_weights, pairs) -> None:
     )
 
 
+def test_openvino_is_imported_without_its_converter_until_that_is_used(untrained_weights) -> None:
+    program = f"""
+import sys
+from difusionseg_core import Predictor
+assert Predictor.from_pretrained({str(untrained_weights)!r}, backend="openvino")
+assert "openvino.tools.ovc" not in sys.modules
+import openvino
+assert callable(openvino.convert_model) and not hasattr(openvino, "nothing")
+from openvino.tools import ovc
+assert ovc.convert_model is openvino.convert_model
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+
+
 @pytest.mark.slow
 def test_exported_models_are_cached_and_damaged_ones_replaced(
     untrained_weights, pairs, monkeypatch
