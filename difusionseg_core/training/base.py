@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
+from copy import deepcopy
 from dataclasses import replace
 
 import lightning.pytorch as pl
@@ -29,11 +30,16 @@ class Training(pl.LightningModule):
     The random numbers of a step (times and noise of the diffusion, dropped paths) depend only on
     the seed of the data, the epoch, the batch and the rank: a resumed training draws the same as
     an uninterrupted one. `start` is a weights file of this package or a checkpoint
-    to start from, `freeze` the parts of the model that keep their weights.
+    to start from, `freeze` the parts of the model that keep their weights. After every `restart`
+    steps, if it is not 0, the training begins again with its first weights; the data go on.
     """
 
     def __init__(
-        self, info: ModelInfo, start: str | None, freeze: str | list[str] | None = None
+        self,
+        info: ModelInfo,
+        start: str | None,
+        freeze: str | list[str] | None = None,
+        restart: int = 0,
     ) -> None:
         super().__init__()
         self.info = info
@@ -43,6 +49,8 @@ class Training(pl.LightningModule):
         start = str(SHIPPED / "lite.safetensors") if start == "lite" else start
         started = start_from(self.model, start) if start else None
         self._start = (start, started)  # the source of the weights, and their classes
+        self.restart = restart
+        self._first = deepcopy(self.model.state_dict()) if restart else {}
         self.label_set = info.classes
         self.frozen = freeze_parts(self.model, as_list(freeze))
         self.scores: dict[str, float] = {}  # of the last validation, and its number of images
@@ -73,6 +81,12 @@ class Training(pl.LightningModule):
                 path,
                 ", ".join(started.class_names),
             )
+
+    def on_train_batch_start(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        """Begin again with the first weights if it is time."""
+        # Not at the end of the step before: a training resumed from there would miss it.
+        if self.restart and self.global_step and self.global_step % self.restart == 0:
+            self.model.load_state_dict(self._first)
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch, logged with its parts."""

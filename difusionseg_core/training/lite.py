@@ -27,7 +27,8 @@ _HEAD_FACTOR = 4.0  # of the learning rate, for small parts with losses of their
 class LiteTraining(Training):
     """Trains `lite` from ImageNet weights, or from the weights `start`.
 
-    Raises ValueError for a `feedback` or `end_factor` out of range or a negative `lovasz`.
+    Raises ValueError for a `feedback` or `end_factor` out of range, a negative `lovasz`, and a
+    `restart` that is negative or has no `start`.
 
     Args:
         num_classes: Number of classes; that of the data if not given.
@@ -47,6 +48,8 @@ class LiteTraining(Training):
         objects: Whether the model has a head that finds persons, bikes and cars as boxes, which
             needs the classes of MSRS; if not given, it has one for these classes.
         start: Weights file or checkpoint to start from, or 'lite' for the shipped weights.
+        restart: Steps after which the training begins again with its first weights, 0 for never;
+            the result is then the mean of all parts (`PolynomialAveraging`). The data go on.
         freeze: Parts of the model that keep their weights, such as backbone.
         teacher: Weights file or checkpoint of a model, with the same classes, that teaches this one
             on pairs without masks (data.fusion, data.train).
@@ -68,6 +71,7 @@ class LiteTraining(Training):
         lovasz: float = 0.0,
         objects: bool | None = None,
         start: str | None = None,
+        restart: int = 0,
         freeze: str | list[str] | None = None,
         teacher: str | None = None,
         teacher_weight: float = 1.0,
@@ -78,9 +82,13 @@ class LiteTraining(Training):
             raise ValueError(f"end_factor must be 0 to 1, not {end_factor}")
         if not lovasz >= 0:
             raise ValueError(f"lovasz must not be negative, but is {lovasz}")
+        if restart < 0:
+            raise ValueError(f"restart must not be negative, but is {restart}")
+        if restart and not start:
+            raise ValueError("restart needs weights to start from: --model.start")
         number = MSRS.num_classes if num_classes is None else num_classes
         objects = number == MSRS.num_classes if objects is None else objects
-        super().__init__(ModelInfo("lite", number, objects=objects), start, freeze)
+        super().__init__(ModelInfo("lite", number, objects=objects), start, freeze, restart)
         self.save_hyperparameters()
         self.teacher = Teacher(teacher, number) if teacher else None
         if not start:

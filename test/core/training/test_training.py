@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -237,10 +238,14 @@ class KillInSecondEpoch(pl.Callback):
 """
 
 
-def test_a_killed_training_resumes_to_the_same_losses(root, streets, tmp_path) -> None:
+@pytest.mark.parametrize("restart", [0, 5], ids=["once", "restarted"])
+def test_a_killed_training_resumes_to_the_same_losses(root, streets, tmp_path, restart) -> None:
+    """It is killed after step 5, at which it restarts, if it does."""
     (tmp_path / "kill.py").write_text(KILL)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     more = ["--trainer.max_epochs=3", "--trainer.check_val_every_n_epoch=1"]
+    if restart:
+        more += ["--model.start=lite", f"--model.restart={restart}"]
     assert main([*arguments(root, streets, whole), *more]) == 0
 
     command = [*arguments(root, streets, killed), *more, *checkpoint_every_step()]
@@ -276,6 +281,32 @@ def test_half_of_the_averaged_weights_is_of_the_last_fifth_of_the_steps() -> Non
         model.weight.data.fill_(float(step >= 794))
         average.update_parameters(model)
     assert average.module.weight.item() == pytest.approx(0.5, abs=0.01)
+
+
+def test_restarted_parts_and_their_start_count_alike_in_the_average() -> None:
+    callback = PolynomialAveraging()
+    training = LiteTraining(start="lite", restart=100)
+    trainer = SimpleNamespace(lightning_module=training)
+    callback.setup(trainer, training, "fit")
+    average, live = callback._average_model, training.model.classifier.bias
+    average.module.model.classifier.bias.data.fill_(0.0)
+    for part in (1.0, 2.0, 6.0):
+        live.data.fill_(part)
+        for _ in range(100):
+            average.update_parameters(training)
+    torch.testing.assert_close(
+        average.module.model.classifier.bias, torch.full_like(live, (0 + 1 + 2 + 6) / 4)
+    )
+
+
+def test_a_restart_brings_the_first_weights_back(monkeypatch) -> None:
+    training = LiteTraining(start="lite", restart=2)
+    first = training.model.classifier.bias.detach().clone()
+    for step, restarts in ((0, False), (1, False), (2, True), (3, False), (4, True)):
+        monkeypatch.setattr(LiteTraining, "global_step", step)
+        training.model.classifier.bias.data.fill_(100.0)
+        training.on_train_batch_start({}, 0)
+        assert torch.equal(training.model.classifier.bias, first) == restarts
 
 
 @pytest.mark.slow
@@ -339,6 +370,8 @@ def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None
         (["--model.feedback=2"], "feedback must be 0 to 1"),
         (["--model.lovasz=-1"], "lovasz must not be negative"),
         (["--model.end_factor=2"], "end_factor must be 0 to 1"),
+        (["--model.restart=-1"], "restart must not be negative"),
+        (["--model.restart=5"], "restart needs weights to start from: --model.start"),
     ],
 )
 def test_refusals_are_one_line(root, streets, tmp_path, capsys, more, complaint) -> None:
