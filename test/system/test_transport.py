@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from xml.etree import ElementTree
 
 import pytest
 import rclpy
@@ -158,3 +159,13 @@ def test_segments_of_other_users_are_found(unset, tmp_path):
     assert other_users_of_shared_memory() == []
     unset.setattr("os.geteuid", lambda: own + 1)
     assert other_users_of_shared_memory() == [(tmp_path / "other").owner()]
+
+
+@pytest.mark.parametrize("name", ["fastdds.xml", "fastdds_localhost.xml"])
+def test_programs_announce_themselves_every_half_second(root, name) -> None:
+    """Fast DDS may lose the first answers to a new program, which then waits for the next ones."""
+    period = ElementTree.parse(root / "config" / name).find(
+        ".//d:participant//d:discovery_config/d:leaseAnnouncement",
+        {"d": "http://www.eprosima.com"},
+    )
+    assert [int(part.text) for part in period] == [0, 500_000_000]
