@@ -14,6 +14,7 @@ from ament_index_python.packages import PackageNotFoundError, get_package_share_
 _PROFILES, _PROFILES_OF_3 = "FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE"
 _TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
 _FIRST_RMW_OF_3 = 9
+_FIRST_RMW_WITH_RANGE = 7  # Iron
 _LOCAL_FILE = "fastdds_localhost.xml"
 _LOCALHOST_ONLY, _RANGE = "ROS_LOCALHOST_ONLY", "ROS_AUTOMATIC_DISCOVERY_RANGE"
 _SHARED_MEMORY = Path("/dev/shm")
@@ -41,6 +42,8 @@ def use_image_transport() -> None:
     elif local:
         # Otherwise ROS adds transports that open sockets on every network.
         os.environ[_RANGE] = "SYSTEM_DEFAULT"
+        if (_rmw_release() or 0) >= _FIRST_RMW_WITH_RANGE:
+            os.environ.pop(_LOCALHOST_ONLY, None)  # Jazzy prefers it to the range
 
 
 def is_local() -> bool:
@@ -70,9 +73,16 @@ def _has_local_file() -> bool:
 
 def _profiles_variable() -> str | None:
     """Return the variable for a configuration file of this release's Fast DDS, if set."""
+    release = _rmw_release()
+    if release is None:
+        return None
+    return _PROFILES_OF_3 if release >= _FIRST_RMW_OF_3 else _PROFILES
+
+
+def _rmw_release() -> int | None:
+    """Return the first number of the version of ROS's layer over Fast DDS, if it is installed."""
     try:
         rmw = Path(get_package_share_directory("rmw_fastrtps_shared_cpp"), "package.xml")
     except PackageNotFoundError:
         return None
-    version = ElementTree.parse(rmw).findtext("version", "0")
-    return _PROFILES_OF_3 if int(version.split(".")[0]) >= _FIRST_RMW_OF_3 else _PROFILES
+    return int(ElementTree.parse(rmw).findtext("version", "0").split(".")[0])
