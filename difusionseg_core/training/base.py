@@ -87,6 +87,8 @@ class Training(pl.LightningModule):
         # Not at the end of the step before: a training resumed from there would miss it.
         if self.restart and self.global_step and self.global_step % self.restart == 0:
             self.model.load_state_dict(self._first)
+            for optimizer in self.trainer.optimizers:
+                optimizer.state.clear()  # momentum of other weights would drive these away
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch, logged with its parts."""

@@ -48,8 +48,9 @@ class LiteTraining(Training):
         objects: Whether the model has a head that finds persons, bikes and cars as boxes, which
             needs the classes of MSRS; if not given, it has one for these classes.
         start: Weights file or checkpoint to start from, or 'lite' for the shipped weights.
-        restart: Steps after which the training begins again with its first weights, 0 for never;
-            the result is then the mean of all parts (`PolynomialAveraging`). The data go on.
+        restart: Steps after which the training begins again with its first weights and a warm-up,
+            0 for never; the result is then the mean of all parts (`PolynomialAveraging`). The data
+            go on.
         freeze: Parts of the model that keep their weights, such as backbone.
         teacher: Weights file or checkpoint of a model, with the same classes, that teaches this one
             on pairs without masks (data.fusion, data.train).
@@ -161,11 +162,11 @@ class LiteTraining(Training):
         steps = int(self.trainer.estimated_stepping_batches)
 
         def factor(step: int) -> float:
-            if step < warmup:
-                return (step + 1) / warmup
-            progress = (step - warmup) / max(1, steps - warmup)
+            begun = step % self.restart if self.restart else step
+            rise = min(1.0, (begun + 1) / max(1, warmup))
+            progress = max(0, step - warmup) / max(1, steps - warmup)
             share = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-            return end_factor + (1 - end_factor) * share
+            return rise * (end_factor + (1 - end_factor) * share)
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {

@@ -299,14 +299,18 @@ def test_restarted_parts_and_their_start_count_alike_in_the_average() -> None:
     )
 
 
-def test_a_restart_brings_the_first_weights_back(monkeypatch) -> None:
+def test_a_restart_brings_the_first_weights_back_and_forgets_momentum(monkeypatch) -> None:
     training = LiteTraining(start="lite", restart=2)
     first = training.model.classifier.bias.detach().clone()
+    optimizer = torch.optim.AdamW(training.parameters())
+    monkeypatch.setattr(LiteTraining, "trainer", SimpleNamespace(optimizers=[optimizer]))
     for step, restarts in ((0, False), (1, False), (2, True), (3, False), (4, True)):
         monkeypatch.setattr(LiteTraining, "global_step", step)
         training.model.classifier.bias.data.fill_(100.0)
+        optimizer.state[training.model.classifier.bias] = {"exp_avg": first}
         training.on_train_batch_start({}, 0)
         assert torch.equal(training.model.classifier.bias, first) == restarts
+        assert bool(optimizer.state) != restarts
 
 
 @pytest.mark.slow
