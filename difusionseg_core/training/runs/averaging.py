@@ -31,6 +31,10 @@ class PolynomialAveraging(WeightAveraging):
         if self._restart and self._average_model is not None:
             self._average_model.n_averaged.fill_(1)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the average as the result, too, if a complete training had no step left."""
+        self._copy_average_to_current(pl_module)
+
     def _updated(self, average: Tensor, weights: Tensor, averaged: Tensor | int) -> Tensor:
         """Return the average after one more step; it has `averaged` states of the weights."""
         steps = int(averaged) + (0 if self._restart else 1)

@@ -273,6 +273,18 @@ def test_a_killed_training_resumes_to_the_same_losses(root, streets, tmp_path, r
         torch.testing.assert_close(value, same[name], rtol=1e-4, atol=1e-5)
 
 
+def test_a_complete_training_that_continues_gives_the_same_weights(root, streets, tmp_path) -> None:
+    """As after a power cut between its last step and its results."""
+    command = [*arguments(root, streets, tmp_path), "--trainer.max_epochs=1"]
+    assert main(command) == 0
+    weights = load_model(tmp_path / "lite.safetensors").state_dict()
+    (tmp_path / "lite.safetensors").unlink()
+    (tmp_path / "metrics.json").unlink()
+    assert main([*command, "--ckpt_path=last"]) == 0
+    again = load_model(tmp_path / "lite.safetensors").state_dict()
+    assert all(torch.equal(again[name], value) for name, value in weights.items())
+
+
 def test_half_of_the_averaged_weights_is_of_the_last_fifth_of_the_steps() -> None:
     callback = PolynomialAveraging()
     model = torch.nn.Linear(1, 1)
