@@ -47,6 +47,7 @@ def processes_of_this_test():
     return found
 
 
+@pytest.mark.slow
 def test_figures_of_a_short_run(start, tmp_path, untrained_weights):
     output = tmp_path / "figures.json"
     options = ("--rate", "5", "--seconds", "2", "--steps", "2", "--backend", "torch")

@@ -4,11 +4,14 @@ import json
 import subprocess
 import sys
 
+import pytest
+
 from tools.soak_faults import FAULTS
 
 ROUNDS = 3 * len(FAULTS)
 
 
+@pytest.mark.slow
 def test_nothing_grows_in_a_short_soak(tmp_path, untrained_weights):
     output = tmp_path / "soak.json"
     finished = subprocess.run(

@@ -238,6 +238,7 @@ class KillInSecondEpoch(pl.Callback):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("restart", [0, 5], ids=["once", "restarted"])
 def test_a_killed_training_resumes_to_the_same_losses(root, streets, tmp_path, restart) -> None:
     """It is killed after step 5, at which it restarts, if it does."""
@@ -297,14 +298,14 @@ def test_half_of_the_averaged_weights_is_of_the_last_fifth_of_the_steps() -> Non
 
 def test_restarted_parts_and_their_start_count_alike_in_the_average() -> None:
     callback = PolynomialAveraging()
-    training = LiteTraining(start="lite", restart=100)
+    training = LiteTraining(start="lite", restart=10)
     trainer = SimpleNamespace(lightning_module=training)
     callback.setup(trainer, training, "fit")
     average, live = callback._average_model, training.model.classifier.bias
     average.module.model.classifier.bias.data.fill_(0.0)
     for part in (1.0, 2.0, 6.0):
         live.data.fill_(part)
-        for _ in range(100):
+        for _ in range(10):
             average.update_parameters(training)
     torch.testing.assert_close(
         average.module.model.classifier.bias, torch.full_like(live, (0 + 1 + 2 + 6) / 4)
@@ -350,6 +351,7 @@ def test_the_paper_trains_from_given_weights(root, streets, tmp_path) -> None:
         torch.testing.assert_close(trained[name], value.data, rtol=0, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_train_and_score_together(root, streets, tmp_path) -> None:
     """Every validation frame counts once, though three do not divide by two."""
     more = ["--trainer.max_epochs=1", "--trainer.check_val_every_n_epoch=1", "--trainer.devices=2"]
